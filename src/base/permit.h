@@ -1,0 +1,28 @@
+/* The permit to release one key, once.
+ *
+ * custos_permit_mint() is called by the log's release commit and by nothing else; custos_permit_consume() by the token
+ * layer's release call and by nothing else. tests/lint proves both from the object files. A permit that was consumed,
+ * or that was made for another container, courier or set of hosts, is refused. */
+#ifndef CUSTOS_BASE_PERMIT_H
+#define CUSTOS_BASE_PERMIT_H
+
+#include "base/bytes.h"
+
+enum { CUSTOS_HASH_SIZE = 32, CUSTOS_POINT_SIZE = 65 };
+
+/* What exactly was logged. */
+struct custos_release_terms {
+	uint8_t container_sha256[CUSTOS_HASH_SIZE];
+	uint8_t courier_point[CUSTOS_POINT_SIZE]; /* uncompressed P-256 point of the courier's ephemeral key */
+	uint8_t hosts_sha256[CUSTOS_HASH_SIZE];   /* SHA-256 of the canonical JSON of the intent's `hosts` */
+};
+
+struct custos_permit;
+
+CUSTOS_RC custos_permit_mint(const struct custos_release_terms *terms, struct custos_permit **ret_permit, struct custos_err *err);
+/* Succeeds once, and only for the same terms. Any failure spends the permit too. */
+CUSTOS_RC custos_permit_consume(struct custos_permit *permit, const struct custos_release_terms *terms, struct custos_err *err);
+void custos_permit_free(struct custos_permit *permit);
+CUSTOS_DEFINE_FREEP(custos_permit);
+
+#endif

@@ -1,0 +1,98 @@
+/* custos init, custos status */
+#include "cli/document.h"
+#include "cli/output.h"
+#include "cli/rows.h"
+
+#include <string.h>
+
+static const struct custos_option init_options[] = {
+	{ "--token", CUSTOS_OPTION_TEXT, "URI", "the token, as a PKCS#11 URI (RFC 7512) that selects exactly one" },
+	{ "--module", CUSTOS_OPTION_TEXT, "MODULE", "its PKCS#11 module: a name in the system's directory or a path owned by root" },
+	{ "--origin", CUSTOS_OPTION_TEXT, "NAME", "name of the log, e.g. custody.example/lab" },
+	{ "--store", CUSTOS_OPTION_TEXT, "URL", "where state and log are kept (sqlite:custody.db)" },
+	{ "--trust", CUSTOS_OPTION_TEXT, "FILE", "trust anchors of the clients, PEM (the system's)" },
+	{ "--kek-backup", CUSTOS_OPTION_TEXT, "none", "the KEK never leaves this token (none is the only choice yet)" },
+	{ 0 },
+};
+
+static custos_rc init(struct custos_call *call, struct custos_err *err)
+{
+	const char *backup = custos_call_text(call, "--kek-backup", "none");
+	if (strcmp(backup, "none") != 0)
+		CUSTOS_FAIL_HINT(err, CUSTOS_E_USAGE, "--kek-backup none", "a KEK backup \"%s\" is not supported yet", backup);
+	struct custos_init_options options = {
+		.dir = call->args[0],
+		.module = custos_call_text(call, "--module", getenv("CUSTOS_MODULE")),
+		.token_uri = custos_call_text(call, "--token", NULL),
+		.origin = custos_call_text(call, "--origin", NULL),
+		.store = custos_call_text(call, "--store", NULL),
+		.trust = custos_call_text(call, "--trust", NULL),
+	};
+	CUSTOS_AUTO_DOCUMENT *report = NULL;
+	if (options.token_uri == NULL)
+		CUSTOS_FAIL_HINT(err, CUSTOS_E_USAGE, "`custos token list` shows what is there", "no token was named: --token URI");
+	CUSTOS_TRY(custos_custody_init(&options, &call->pin, &report, err));
+	static const struct custos_column lines[] = {
+		{ "custody", "dir" },       { "token", "token.label" }, { "serial", "token.serial" }, { "tier", "token.tier" }, { "KEK", "kek.label" },
+		{ "KEK backup", "kek.variant" }, { "log", "origin" },        { "log vkey", "vkey" },       { "log size", "size" },   { "log root", "root" },
+		{ NULL, NULL },
+	};
+	custos_out(call, report, lines);
+	return CUSTOS_OK;
+}
+
+const struct custos_command custos_cmd_init = {
+	.noun = "init", .args = "DIR", .summary = "make a custody: KEK and log key on the token, the log begun", .min_args = 1, .max_args = 1,
+	.options = init_options, .needs = CUSTOS_NEEDS_LOGIN | CUSTOS_MUTATES | CUSTOS_READS, .run = init,
+};
+
+static const struct custos_option status_options[] = {
+	{ "--check", CUSTOS_OPTION_FLAG, NULL, "exit non-zero when something needs a person" },
+	{ 0 },
+};
+
+static void status_text(const struct custos_call *call, const struct custos_json *status)
+{
+	static const struct custos_column head[] = {
+		{ "token", "token.label" }, { "tier", "token.tier" }, { "KEK", "kek.variant" },    { "log", "log.origin" },
+		{ "entries", "log.size" },  { "root", "log.root" },   { "unsigned", "log.unsigned" }, { NULL, NULL },
+	};
+	static const struct custos_column keys[] = {
+		{ "KEY", "name" }, { "TYPE", "type" }, { "CLASS", "class" }, { "DAYS LEFT", "days_left" }, { "CERTIFICATE", "certificate.subject" }, { "DEPLOYED", "deployed" }, { NULL, NULL },
+	};
+	static const struct custos_column targets[] = {
+		{ "TARGET", "name" }, { "ADDRESS", "address" }, { "PROFILE", "profile" }, { "KEY", "deployed.key" }, { "SINCE", "deployed.time" }, { NULL, NULL },
+	};
+	static const struct custos_column open[] = {
+		{ "OPEN RELEASE", "index" }, { "KEY", "key" }, { "STATE", "state" }, { "SINCE", "time" }, { NULL, NULL },
+	};
+	custos_out(call, status, head);
+	custos_out_text("\n");
+	custos_out(call, custos_json_get(status, "keys"), keys);
+	custos_out_text("\n");
+	custos_out(call, custos_json_get(status, "targets"), targets);
+	if (custos_json_count(custos_json_get(status, "open_releases")) > 0) {
+		custos_out_text("\n");
+		custos_out(call, custos_json_get(status, "open_releases"), open);
+	}
+	custos_out_text("\nKEK: no backup; if the token is lost, deployable keys are lost with it\n");
+}
+
+static custos_rc status(struct custos_call *call, struct custos_err *err)
+{
+	CUSTOS_AUTO_DOCUMENT *document = NULL;
+	CUSTOS_TRY(custos_custody_status(call->custody, &document, err));
+	if (call->json)
+		custos_out_json(document);
+	else
+		status_text(call, document);
+	size_t urgent = custos_status_count_urgent(document);
+	if (custos_call_flag(call, "--check") && urgent > 0)
+		CUSTOS_FAIL(err, CUSTOS_E_POLICY, "%zu thing%s a person", urgent, urgent == 1 ? " needs" : "s need");
+	return CUSTOS_OK;
+}
+
+const struct custos_command custos_cmd_status = {
+	.noun = "status", .args = "", .summary = "keys, certificates, targets, open releases, the log", .max_args = 0,
+	.options = status_options, .needs = CUSTOS_NEEDS_CUSTODY | CUSTOS_READS, .run = status,
+};

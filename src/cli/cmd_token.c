@@ -1,0 +1,84 @@
+/* custos token list | show | init */
+#include "cli/document.h"
+#include "cli/output.h"
+#include "cli/rows.h"
+
+static const struct custos_option module_options[] = {
+	{ "--module", CUSTOS_OPTION_TEXT, "MODULE", "PKCS#11 module: a name in the system's directory or a path owned by root (or CUSTOS_MODULE)" },
+	{ 0 },
+};
+
+static custos_rc need_module(const struct custos_call *call, const char **ret, struct custos_err *err)
+{
+	*ret = custos_call_text(call, "--module", getenv("CUSTOS_MODULE"));
+	if (*ret == NULL)
+		CUSTOS_FAIL_HINT(err, CUSTOS_E_USAGE, "--module MODULE, e.g. --module libsofthsm2.so, or CUSTOS_MODULE", "no PKCS#11 module was named");
+	return CUSTOS_OK;
+}
+
+static const struct custos_column token_lines[] = {
+	{ "label", "label" },     { "serial", "serial" },   { "manufacturer", "manufacturer" }, { "model", "model" }, { "firmware", "firmware" },
+	{ "profile", "profile" }, { "tier", "tier" },       { "URI", "uri" },                   { "module", "module" }, { "initialized", "initialized" },
+	{ "PIN count low", "pin_count_low" }, { "PIN final try", "pin_final_try" }, { "PIN locked", "pin_locked" }, { NULL, NULL },
+};
+
+static custos_rc list(struct custos_call *call, struct custos_err *err)
+{
+	const char *module;
+	CUSTOS_AUTO_DOCUMENT *tokens = NULL;
+	CUSTOS_TRY(need_module(call, &module, err));
+	CUSTOS_TRY(custos_tokens_list(module, &tokens, err));
+	static const struct custos_column columns[] = {
+		{ "LABEL", "label" }, { "SERIAL", "serial" }, { "MODEL", "model" }, { "PROFILE", "profile" }, { "TIER", "tier" }, { "URI", "uri" }, { NULL, NULL },
+	};
+	custos_out(call, tokens, columns);
+	return CUSTOS_OK;
+}
+
+const struct custos_command custos_cmd_token_list = {
+	.noun = "token", .verb = "list", .args = "", .summary = "the tokens of a module, with tier and profile", .options = module_options, .needs = CUSTOS_READS, .run = list,
+};
+
+static custos_rc show(struct custos_call *call, struct custos_err *err)
+{
+	const char *module;
+	CUSTOS_AUTO_DOCUMENT *token = NULL;
+	CUSTOS_TRY(need_module(call, &module, err));
+	CUSTOS_TRY(custos_tokens_show(module, call->args[0], &token, err));
+	custos_out(call, token, token_lines);
+	return CUSTOS_OK;
+}
+
+const struct custos_command custos_cmd_token_show = {
+	.noun = "token", .verb = "show", .args = "URI", .summary = "one token", .min_args = 1, .max_args = 1, .options = module_options, .needs = CUSTOS_READS, .run = show,
+};
+
+static const struct custos_option init_options[] = {
+	{ "--label", CUSTOS_OPTION_TEXT, "LABEL", "the new token's label" },
+	{ "--so-pin-source", CUSTOS_OPTION_TEXT, "SRC", "where the security officer's PIN comes from (tty)" },
+	{ "--module", CUSTOS_OPTION_TEXT, "MODULE", "PKCS#11 module (or CUSTOS_MODULE)" },
+	{ 0 },
+};
+
+static custos_rc so_pin(void *ctx, const char *what, struct custos_secret **ret_secret, struct custos_err *err)
+{
+	const struct custos_call *call = ctx;
+	return custos_pin_read(custos_call_text(call, "--so-pin-source", NULL), what, ret_secret, err);
+}
+
+static custos_rc init(struct custos_call *call, struct custos_err *err)
+{
+	const char *module, *label = custos_call_text(call, "--label", NULL);
+	struct custos_pin so = { .ctx = call, .get = so_pin };
+	CUSTOS_AUTO_DOCUMENT *token = NULL;
+	CUSTOS_TRY(need_module(call, &module, err));
+	if (label == NULL)
+		CUSTOS_FAIL(err, CUSTOS_E_USAGE, "the new token needs a label: --label LABEL");
+	CUSTOS_TRY(custos_tokens_init(module, call->count > 0 ? call->args[0] : NULL, label, &so, &call->pin, &token, err));
+	custos_out(call, token, token_lines);
+	return CUSTOS_OK;
+}
+
+const struct custos_command custos_cmd_token_init = {
+	.noun = "token", .verb = "init", .args = "[URI]", .summary = "make an empty slot a token, with its PINs", .max_args = 1, .options = init_options, .needs = CUSTOS_READS, .run = init,
+};

@@ -1,0 +1,51 @@
+/* Finds the row, opens what it needs, runs it, turns an error into two lines and an exit code. */
+#include "cli/output.h"
+
+#include <signal.h>
+#include <stdlib.h>
+
+static custos_rc run(struct custos_call *call, struct custos_err *err)
+{
+	const struct custos_command *c = call->command;
+	if (c == NULL) {
+		custos_help_all();
+		return call->given_count > 0 && custos_call_flag(call, "--help") ? CUSTOS_OK : CUSTOS_E_USAGE;
+	}
+	if (custos_call_flag(call, "--help")) {
+		custos_help_command(c);
+		return CUSTOS_OK;
+	}
+	if (call->count < c->min_args || call->count > c->max_args)
+		CUSTOS_FAIL(err, CUSTOS_E_USAGE, "usage: custos %s%s%s %s", c->noun, c->verb != NULL ? " " : "", c->verb != NULL ? c->verb : "", c->args);
+	if (call->json && (c->needs & CUSTOS_READS) == 0)
+		CUSTOS_FAIL(err, CUSTOS_E_USAGE, "custos %s%s%s has no --json", c->noun, c->verb != NULL ? " " : "", c->verb != NULL ? c->verb : "");
+	call->pin = custos_call_pin(call);
+	if ((c->needs & CUSTOS_NEEDS_CUSTODY) != 0) {
+		const char *dir = call->dir != NULL ? call->dir : getenv("CUSTOS_DIR");
+		CUSTOS_TRY(custos_custody_open(dir, &call->pin, &call->custody, err));
+	}
+	return c->run(call, err);
+}
+
+int main(int argc, char **argv)
+{
+	struct custos_err err = { 0 };
+	static struct custos_call call;
+	/* a courier or a token that dies is an error, not the end of the keeper */
+	signal(SIGPIPE, SIG_IGN);
+	custos_rc rc = custos_secret_start(&err);
+	if (rc == CUSTOS_OK)
+		rc = custos_call_parse(argc, argv, &call, &err);
+	if (rc == CUSTOS_OK)
+		rc = run(&call, &err);
+	custos_custody_free(call.custody);
+	struct custos_err flush = { 0 };
+	custos_rc flushed = custos_out_flush(&flush);
+	if (rc == CUSTOS_OK && flushed != CUSTOS_OK) {
+		rc = flushed;
+		err = flush;
+	}
+	if (err.rc != CUSTOS_OK)
+		custos_out_error(&err);
+	return (int)rc;
+}

@@ -1,0 +1,103 @@
+/* Where PINs and passwords come from. Bytes go straight from a descriptor into locked memory; prompts go to /dev/tty only,
+ * and the echo is off before the prompt is shown. */
+#include "cli/command.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <termios.h>
+
+enum { PIN_MAX = 1024 };
+
+static void free_secret(struct custos_secret **secret)
+{
+	custos_secret_free(*secret);
+}
+
+static custos_rc from_terminal(const char *what, struct custos_secret **ret_secret, struct custos_err *err)
+{
+	CUSTOS_AUTO_FD tty = open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY);
+	if (tty < 0)
+		CUSTOS_FAIL_HINT(err, CUSTOS_E_AUTH, "give --pin-source fd:N or file:PATH", "cannot ask for the %s: there is no terminal", what);
+	struct termios before, silent;
+	CUSTOS_REQUIRE(tcgetattr(tty, &before) == 0, err, CUSTOS_E_SYSTEM, "cannot use the terminal: %s", strerror(errno));
+	silent = before;
+	silent.c_lflag &= ~(tcflag_t)(ECHO | ECHONL);
+	silent.c_lflag |= ICANON;
+	CUSTOS_REQUIRE(tcsetattr(tty, TCSAFLUSH, &silent) == 0, err, CUSTOS_E_SYSTEM, "cannot use the terminal: %s", strerror(errno));
+	dprintf(tty, "%s: ", what);
+	custos_rc rc = custos_secret_read_line(tty, PIN_MAX, what, ret_secret, err);
+	tcsetattr(tty, TCSAFLUSH, &before);
+	dprintf(tty, "\n");
+	return rc;
+}
+
+static custos_rc from_file(const char *path, const char *what, struct custos_secret **ret_secret, struct custos_err *err)
+{
+	CUSTOS_AUTO_FD fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	struct stat st;
+	CUSTOS_REQUIRE(fd >= 0 && fstat(fd, &st) == 0, err, CUSTOS_E_AUTH, "cannot open the PIN file %s: %s", path, strerror(errno));
+	if (!S_ISREG(st.st_mode) || (st.st_mode & 077) != 0 || (st.st_uid != geteuid() && st.st_uid != 0))
+		CUSTOS_FAIL_HINT(err, CUSTOS_E_POLICY, "chmod 600, and it must be yours", "the PIN file %s can be read by others", path);
+	return custos_secret_read_line(fd, PIN_MAX, what, ret_secret, err);
+}
+
+static custos_rc from_program(const char *command, const char *what, struct custos_secret **ret_secret, struct custos_err *err)
+{
+	int ends[2];
+	CUSTOS_REQUIRE(pipe2(ends, O_CLOEXEC) == 0, err, CUSTOS_E_SYSTEM, "cannot make a pipe: %s", strerror(errno));
+	CUSTOS_AUTO_FD reader = ends[0];
+	CUSTOS_AUTO_FD writer = ends[1];
+	pid_t pid = fork();
+	CUSTOS_REQUIRE(pid >= 0, err, CUSTOS_E_SYSTEM, "cannot start the PIN program: %s", strerror(errno));
+	if (pid == 0) {
+		if (dup2(writer, STDOUT_FILENO) >= 0)
+			execl("/bin/sh", "sh", "-c", command, (char *)NULL);
+		_exit(127);
+	}
+	custos_close_fd(&writer);
+	CUSTOS_CLEANUP(free_secret) struct custos_secret *secret = NULL;
+	custos_rc rc = custos_secret_read_line(reader, PIN_MAX, what, &secret, err);
+	custos_close_fd(&reader);
+	int status = 0;
+	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		;
+	CUSTOS_REQUIRE(WIFEXITED(status) && WEXITSTATUS(status) == 0, err, CUSTOS_E_AUTH, "the program for the %s failed", what);
+	CUSTOS_TRY(rc);
+	*ret_secret = CUSTOS_TAKE(secret);
+	return CUSTOS_OK;
+}
+
+custos_rc custos_pin_read(const char *source, const char *what, struct custos_secret **ret_secret, struct custos_err *err)
+{
+	if (source == NULL || strcmp(source, "tty") == 0)
+		return from_terminal(what, ret_secret, err);
+	if (strncmp(source, "file:", 5) == 0)
+		return from_file(source + 5, what, ret_secret, err);
+	if (strncmp(source, "exec:", 5) == 0)
+		return from_program(source + 5, what, ret_secret, err);
+	if (strncmp(source, "fd:", 3) == 0) {
+		char *end;
+		long fd = strtol(source + 3, &end, 10);
+		CUSTOS_REQUIRE(end != source + 3 && *end == '\0' && fd >= 0 && fd < 1024, err, CUSTOS_E_USAGE, "\"%s\" is not a descriptor", source);
+		return custos_secret_read_line((int)fd, PIN_MAX, what, ret_secret, err);
+	}
+	CUSTOS_FAIL_HINT(err, CUSTOS_E_USAGE, "tty, fd:N, file:PATH or exec:COMMAND", "\"%s\" is not a PIN source", source);
+}
+
+static custos_rc get(void *ctx, const char *what, struct custos_secret **ret_secret, struct custos_err *err)
+{
+	const struct custos_call *call = ctx;
+	const char *source = call->pin_source;
+	if (source == NULL && call->custody != NULL)
+		source = custos_custody_pin_source(call->custody);
+	return custos_pin_read(source, what, ret_secret, err);
+}
+
+struct custos_pin custos_call_pin(struct custos_call *call)
+{
+	return (struct custos_pin){ .ctx = call, .get = get };
+}

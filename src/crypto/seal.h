@@ -1,0 +1,19 @@
+/* Ephemeral P-256 agreement and RFC 5649 (AES-256 key wrap with padding) for what travels between the processes.
+ * The wrapping key is the 32-byte shared secret Z itself (PKCS#11 CKM_ECDH1_DERIVE with CKD_NULL). */
+#ifndef CUSTOS_CRYPTO_SEAL_H
+#define CUSTOS_CRYPTO_SEAL_H
+
+#include "base/permit.h"
+#include "memory/secret.h"
+
+struct custos_ephemeral;
+
+CUSTOS_RC custos_ephemeral_new(struct custos_ephemeral **ret_key, uint8_t ret_point[static CUSTOS_POINT_SIZE], struct custos_err *err);
+void custos_ephemeral_free(struct custos_ephemeral *key); /* wipes */
+CUSTOS_DEFINE_FREEP(custos_ephemeral);
+/* Seals a secret to a peer's point with a fresh key pair; ret_point is its public half. */
+CUSTOS_RC custos_seal(struct custos_secret *secret, const uint8_t peer_point[static CUSTOS_POINT_SIZE], uint8_t ret_point[static CUSTOS_POINT_SIZE], struct custos_buf *sealed, struct custos_err *err);
+/* Unwraps straight into a secret. A wrong key, a damaged blob or an off-curve point fails and leaves nothing behind. Z never leaves locked memory. */
+CUSTOS_RC custos_unseal(struct custos_ephemeral *key, const uint8_t peer_point[static CUSTOS_POINT_SIZE], struct custos_bytes sealed, struct custos_secret **ret_secret, struct custos_err *err);
+
+#endif

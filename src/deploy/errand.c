@@ -1,0 +1,208 @@
+/* Driving one courier. Whatever the courier does, this side records it; if the courier dies, the hosts without an outcome
+ * are left without one and the caller says so. */
+#include "deploy/errand.h"
+#include "base/text.h"
+#include "crypto/digest.h"
+#include "crypto/seal.h"
+#include "deploy/agent.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+
+enum { HELLO_MS = 10000, SILENCE_MS = 900000, GRACE_MS = 5000 };
+
+static custos_rc send(struct custos_errand *e, uint8_t type, const struct custos_buf *body, int fd, struct custos_err *err)
+{
+	return custos_channel_send(&e->helper.channel, type, custos_buf_view(body), fd, err);
+}
+
+static custos_rc start(struct custos_errand *e, struct custos_err *err)
+{
+	CUSTOS_AUTO_FD exe = -1;
+	CUSTOS_TRY(custos_helper_open("custos-courier", &exe, err));
+	CUSTOS_TRY(custos_sha256_fd(exe, e->courier_sha256, err));
+	return custos_helper_start(exe, "custos-courier", CUSTOS_SPAWN_CLEAN_ENVIRONMENT, &custos_courier_protocol, &e->helper, err);
+}
+
+static custos_rc set_up(struct custos_errand *e, struct custos_err *err)
+{
+	CUSTOS_AUTO_BUF body = { .max = CUSTOS_FRAME_BODY_MAX };
+	struct custos_wire_out w = { .buf = &body, .err = err };
+	custos_wire_put_u8(&w, (uint8_t)e->job);
+	custos_wire_put_u8(&w, (uint8_t)e->key_format);
+	custos_wire_put_u8(&w, (uint8_t)e->padding);
+	custos_wire_put_bytes(&w, e->leaf);
+	custos_wire_put_bytes(&w, e->chain_pem);
+	custos_wire_put_u32(&w, (uint32_t)e->count);
+	for (size_t i = 0; i < e->count; i++) {
+		CUSTOS_AUTO_BUF plan = { .max = CUSTOS_FRAME_BODY_MAX };
+		CUSTOS_TRY(custos_plan_encode(&e->hosts[i].plan, &plan, err));
+		custos_wire_put_bytes(&w, custos_buf_view(&plan));
+	}
+	CUSTOS_TRY(w.rc);
+	CUSTOS_TRY(send(e, CUSTOS_COURIER_SETUP, &body, -1, err));
+
+	CUSTOS_AUTO_FRAME frame = { .fd = -1 };
+	CUSTOS_TRY(custos_channel_receive(&e->helper.channel, HELLO_MS, &frame, err));
+	struct custos_wire r = custos_wire_read(custos_buf_view(&frame.body));
+	custos_wire_fixed(&r, e->courier_point, sizeof e->courier_point);
+	e->memory_backend = custos_wire_text(&r);
+	(void)custos_wire_u32(&r);
+	return custos_wire_end(&r, "HELLO", err);
+}
+
+/* The password is sealed to the courier: the channel carries ciphertext only. */
+static custos_rc send_password(struct custos_errand *e, uint32_t host, const char *source, struct custos_err *err)
+{
+	const struct custos_errand_host *h = &e->hosts[host];
+	char what[300];
+	snprintf(what, sizeof what, "SSH password of %s on %s", h->plan.user, h->plan.name);
+	if (e->options->password == NULL)
+		CUSTOS_FAIL(err, CUSTOS_E_AUTH, "the %s is needed, and there is no way to ask for it", what);
+	CUSTOS_AUTO(custos_secret) *secret = NULL;
+	CUSTOS_TRY(e->options->password(e->options->password_ctx, source, what, &secret, err));
+	uint8_t point[CUSTOS_POINT_SIZE];
+	CUSTOS_AUTO_BUF sealed = { 0 };
+	CUSTOS_TRY(custos_seal(secret, e->courier_point, point, &sealed, err));
+	CUSTOS_AUTO_BUF body = { 0 };
+	struct custos_wire_out w = { .buf = &body, .err = err };
+	custos_wire_put_u32(&w, host);
+	custos_wire_put_u8(&w, CUSTOS_CREDENTIAL_PASSWORD);
+	custos_wire_put_bytes(&w, CUSTOS_BYTES(point, sizeof point));
+	custos_wire_put_bytes(&w, custos_buf_view(&sealed));
+	CUSTOS_TRY(w.rc);
+	return send(e, CUSTOS_COURIER_CREDENTIAL, &body, -1, err);
+}
+
+/* The courier reads the file itself: its bytes never pass through here. */
+static custos_rc send_key_file(struct custos_errand *e, uint32_t host, const char *path, struct custos_err *err)
+{
+	CUSTOS_AUTO_FD fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	struct stat st;
+	CUSTOS_REQUIRE(fd >= 0 && fstat(fd, &st) == 0, err, CUSTOS_E_AUTH, "cannot open the SSH key %s: %s", path, strerror(errno));
+	if (!S_ISREG(st.st_mode) || (st.st_mode & 077) != 0 || (st.st_uid != geteuid() && st.st_uid != 0))
+		CUSTOS_FAIL_HINT(err, CUSTOS_E_AUTH, "chmod 600, and it must be yours", "the SSH key %s can be read by others", path);
+	CUSTOS_AUTO_BUF body = { 0 };
+	struct custos_wire_out w = { .buf = &body, .err = err };
+	custos_wire_put_u32(&w, host);
+	custos_wire_put_u8(&w, CUSTOS_CREDENTIAL_KEY_FILE);
+	custos_wire_put_text(&w, "");
+	custos_wire_put_text(&w, "");
+	CUSTOS_TRY(w.rc);
+	return send(e, CUSTOS_COURIER_CREDENTIAL, &body, fd, err);
+}
+
+static custos_rc send_signer(struct custos_errand *e, uint32_t host, const char *fingerprint, struct custos_err *err)
+{
+	struct custos_errand_host *h = &e->hosts[host];
+	CUSTOS_TRY(custos_agent_choose(e->options->agent_socket, fingerprint, &h->login_blob, err));
+	CUSTOS_AUTO_BUF body = { 0 };
+	struct custos_wire_out w = { .buf = &body, .err = err };
+	custos_wire_put_u32(&w, host);
+	custos_wire_put_u8(&w, CUSTOS_CREDENTIAL_SIGNER);
+	custos_wire_put_bytes(&w, custos_buf_view(&h->login_blob));
+	custos_wire_put_text(&w, "");
+	CUSTOS_TRY(w.rc);
+	return send(e, CUSTOS_COURIER_CREDENTIAL, &body, -1, err);
+}
+
+static custos_rc send_credential(struct custos_errand *e, uint32_t host, struct custos_err *err)
+{
+	const char *auth = e->hosts[host].auth, *colon = strchr(auth, ':'), *rest = colon == NULL ? NULL : colon + 1;
+	if (strncmp(auth, "password:", 9) == 0)
+		return send_password(e, host, rest, err);
+	if (strncmp(auth, "key:", 4) == 0)
+		return send_key_file(e, host, rest, err);
+	if (strcmp(auth, "agent") == 0 || strncmp(auth, "agent:", 6) == 0)
+		return send_signer(e, host, rest, err);
+	CUSTOS_FAIL_HINT(err, CUSTOS_E_AUTH, "key:FILE, agent or password:SRC", "target %s wants to log in by \"%s\", which is not supported yet", e->hosts[host].plan.name, auth);
+}
+
+static bool all_prepared(const struct custos_errand *e)
+{
+	for (size_t i = 0; i < e->count; i++)
+		if (e->hosts[i].prepared == 0)
+			return false;
+	return true;
+}
+
+size_t custos_errand_count_ready(const struct custos_errand *e)
+{
+	size_t ready = 0;
+	for (size_t i = 0; i < e->count; i++)
+		ready += e->hosts[i].prepared == CUSTOS_PREPARED_READY;
+	return ready;
+}
+
+static custos_rc serve_one(struct custos_errand *e, bool *ret_bye, struct custos_err *err)
+{
+	CUSTOS_AUTO_FRAME frame = { .fd = -1 };
+	CUSTOS_TRY(custos_channel_receive(&e->helper.channel, SILENCE_MS, &frame, err));
+	return custos_errand_serve(e, &frame, ret_bye, err);
+}
+
+custos_rc custos_errand_prepare(struct custos_errand *e, struct custos_err *err)
+{
+	CUSTOS_TRY(start(e, err));
+	CUSTOS_TRY(set_up(e, err));
+	for (uint32_t i = 0; i < e->count; i++) {
+		CUSTOS_TRY(custos_errand_send_socket(e, i, CUSTOS_SOCKET_SSH, err));
+		if (e->job != CUSTOS_JOB_SCAN)
+			CUSTOS_TRY(send_credential(e, i, err));
+	}
+	CUSTOS_TRY(custos_channel_send(&e->helper.channel, CUSTOS_COURIER_PREPARE, CUSTOS_BYTES(NULL, 0), -1, err));
+	bool bye = false;
+	while (!all_prepared(e) && !bye)
+		CUSTOS_TRY(serve_one(e, &bye, err));
+	CUSTOS_REQUIRE(!bye, err, CUSTOS_E_INTERNAL, "the courier left before its hosts were prepared");
+	return CUSTOS_OK;
+}
+
+static custos_rc serve_to_the_end(struct custos_errand *e, struct custos_err *err)
+{
+	bool bye = false;
+	while (!bye)
+		CUSTOS_TRY(serve_one(e, &bye, err));
+	return CUSTOS_OK;
+}
+
+custos_rc custos_errand_deliver(struct custos_errand *e, const struct custos_release_parcel *parcel, struct custos_err *err)
+{
+	static const uint8_t no_point[CUSTOS_POINT_SIZE];
+	CUSTOS_AUTO_BUF body = { .max = CUSTOS_FRAME_BODY_MAX };
+	struct custos_wire_out w = { .buf = &body, .err = err };
+	custos_wire_put_fixed(&w, parcel == NULL ? no_point : parcel->token_point, CUSTOS_POINT_SIZE);
+	custos_wire_put_bytes(&w, parcel == NULL ? CUSTOS_BYTES(NULL, 0) : custos_buf_view(&parcel->wrapped));
+	custos_wire_put_u32(&w, (uint32_t)custos_errand_count_ready(e));
+	for (uint32_t i = 0; i < e->count; i++)
+		if (e->hosts[i].prepared == CUSTOS_PREPARED_READY)
+			custos_wire_put_u32(&w, i);
+	CUSTOS_TRY(w.rc);
+	CUSTOS_TRY(send(e, CUSTOS_COURIER_KEY, &body, -1, err));
+	return serve_to_the_end(e, err);
+}
+
+custos_rc custos_errand_abort(struct custos_errand *e, struct custos_err *err)
+{
+	CUSTOS_TRY(custos_channel_send(&e->helper.channel, CUSTOS_COURIER_ABORT, CUSTOS_BYTES(NULL, 0), -1, err));
+	return serve_to_the_end(e, err);
+}
+
+void custos_errand_done(struct custos_errand *e)
+{
+	(void)custos_helper_stop(&e->helper, GRACE_MS);
+	for (size_t i = 0; i < e->count; i++) {
+		struct custos_errand_host *h = &e->hosts[i];
+		custos_plan_done(&h->plan);
+		custos_json_free(h->named);
+		custos_json_free(h->target_copy);
+		custos_buf_done(&h->login_blob);
+		char *const texts[] = { h->auth, h->version, h->backup, h->why, h->hint };
+		for (size_t k = 0; k < sizeof texts / sizeof *texts; k++)
+			free(texts[k]);
+	}
+	free(e->hosts);
+	free(e->memory_backend);
+}

@@ -1,0 +1,244 @@
+/* What a courier may ask for while it works: a socket, a login signature, a judgement. And what it has to tell. */
+#include "base/text.h"
+#include "crypto/digest.h"
+#include "deploy/agent.h"
+#include "deploy/dial.h"
+#include "deploy/errand.h"
+#include "x509/cert.h"
+#include "x509/judge.h"
+
+#include <stdio.h>
+#include <time.h>
+
+enum { CONNECT_MS = 10000, WHY = 256 };
+
+static custos_rc find_host(struct custos_errand *e, uint32_t index, struct custos_errand_host **ret, struct custos_err *err)
+{
+	CUSTOS_REQUIRE(index < e->count, err, CUSTOS_E_INTERNAL, "the courier speaks of a host it does not have");
+	*ret = &e->hosts[index];
+	return CUSTOS_OK;
+}
+
+/* Endpoints are asked for in turn, so that every one of them is seen. */
+static const char *address_for(struct custos_errand_host *h, enum custos_courier_socket purpose)
+{
+	if (purpose == CUSTOS_SOCKET_SSH)
+		return custos_json_text(h->named, "address");
+	const struct custos_json *verify = custos_json_get(h->target_copy, "verify");
+	size_t count = custos_json_count(verify);
+	return count == 0 ? NULL : custos_json_string_value(custos_json_at(verify, h->next_endpoint++ % count));
+}
+
+custos_rc custos_errand_send_socket(struct custos_errand *e, uint32_t host, enum custos_courier_socket purpose, struct custos_err *err)
+{
+	struct custos_errand_host *h = &e->hosts[host];
+	const char *address = address_for(h, purpose);
+	CUSTOS_AUTO_FD fd = -1;
+	struct custos_err why = { 0 };
+	custos_rc rc = address == NULL ? custos_err_set(&why, CUSTOS_E_INPUT, 0, "the target has no address for this")
+	                               : custos_dial(address, purpose == CUSTOS_SOCKET_SSH ? "22" : "443", CONNECT_MS, &fd, &why);
+	CUSTOS_AUTO_BUF body = { 0 };
+	struct custos_wire_out w = { .buf = &body, .err = err };
+	custos_wire_put_u32(&w, host);
+	custos_wire_put_u8(&w, (uint8_t)purpose);
+	if (rc != CUSTOS_OK)
+		custos_wire_put_text(&w, why.msg);
+	CUSTOS_TRY(w.rc);
+	return custos_channel_send(&e->helper.channel, rc == CUSTOS_OK ? CUSTOS_COURIER_SOCKET : CUSTOS_COURIER_NO_SOCKET, custos_buf_view(&body), fd, err);
+}
+
+static custos_rc need_socket(struct custos_errand *e, struct custos_wire *r, struct custos_err *err)
+{
+	uint32_t host = custos_wire_u32(r);
+	uint8_t purpose = custos_wire_u8(r);
+	struct custos_errand_host *h = NULL;
+	CUSTOS_TRY(custos_wire_end(r, "NEED_SOCKET", err));
+	CUSTOS_TRY(find_host(e, host, &h, err));
+	CUSTOS_REQUIRE(purpose == CUSTOS_SOCKET_SSH || purpose == CUSTOS_SOCKET_VERIFY, err, CUSTOS_E_INTERNAL, "the courier asks for an unknown kind of socket");
+	return custos_errand_send_socket(e, host, purpose, err);
+}
+
+/* One signature for each host and session: a second one is refused, whatever it is for. */
+static custos_rc sign_login(struct custos_errand *e, struct custos_wire *r, struct custos_err *err)
+{
+	uint32_t host = custos_wire_u32(r);
+	struct custos_bytes data = custos_wire_bytes(r);
+	struct custos_errand_host *h = NULL;
+	CUSTOS_TRY(custos_wire_end(r, "SIGN_LOGIN", err));
+	CUSTOS_TRY(find_host(e, host, &h, err));
+	CUSTOS_AUTO_BUF signature = { 0 };
+	struct custos_err why = { 0 };
+	if (h->login_blob.len > 0 && h->login_signatures++ == 0 &&
+	    custos_agent_sign(e->options->agent_socket, custos_buf_view(&h->login_blob), data, &signature, &why) != CUSTOS_OK)
+		custos_buf_done(&signature);
+	CUSTOS_AUTO_BUF body = { 0 };
+	struct custos_wire_out w = { .buf = &body, .err = err };
+	custos_wire_put_u32(&w, host);
+	custos_wire_put_bytes(&w, custos_buf_view(&signature));
+	CUSTOS_TRY(w.rc);
+	return custos_channel_send(&e->helper.channel, CUSTOS_COURIER_LOGIN_SIGNATURE, custos_buf_view(&body), -1, err);
+}
+
+static const char *name_asked_for(const struct custos_errand_host *h, char out[static 256])
+{
+	if (h->plan.sni != NULL && h->plan.sni[0] != '\0')
+		return h->plan.sni;
+	const struct custos_json *verify = custos_json_get(h->target_copy, "verify");
+	const char *endpoint = custos_json_string_value(custos_json_at(verify, 0)), *colon = endpoint == NULL ? NULL : strrchr(endpoint, ':');
+	if (colon == NULL)
+		return endpoint;
+	snprintf(out, 256, "%.*s", (int)(colon - endpoint), endpoint);
+	return out;
+}
+
+/* What a client with the custody's anchors would say of this chain. */
+static custos_rc judge(struct custos_errand *e, struct custos_errand_host *h, uint8_t when, const struct custos_bytes *ders, size_t count, enum custos_courier_verdict *ret,
+                       char why[static WHY], struct custos_err *err)
+{
+	uint8_t leaf[CUSTOS_HASH_SIZE];
+	char name[256];
+	CUSTOS_AUTO_BUF spki = { 0 };
+	CUSTOS_TRY(custos_sha256(ders[0], leaf, err));
+	if (when == 0 && !h->has_previous) {
+		memcpy(h->previous_leaf, leaf, sizeof leaf);
+		h->has_previous = true;
+	}
+	h->serves = true;
+	memcpy(h->served_leaf, leaf, sizeof leaf);
+	struct custos_err ignored = { 0 };
+	h->served_spki[0] = '\0';
+	if (custos_cert_spki(ders[0], &spki, &ignored) == CUSTOS_OK) {
+		uint8_t hash[CUSTOS_HASH_SIZE];
+		CUSTOS_TRY(custos_spki_sha256(custos_buf_view(&spki), hash, err));
+		custos_text_hex(hash, sizeof hash, h->served_spki);
+	}
+	if (memcmp(leaf, e->wanted_leaf, sizeof leaf) == 0) {
+		*ret = CUSTOS_VERDICT_NEW;
+		if (e->anchors != NULL && custos_judge_served(ders, count, e->leaf, e->anchors, name_asked_for(h, name), (int64_t)time(NULL), why, WHY) != CUSTOS_JUDGE_ACCEPTED)
+			*ret = CUSTOS_VERDICT_UNACCEPTABLE;
+	} else {
+		*ret = h->has_previous && memcmp(leaf, h->previous_leaf, sizeof leaf) == 0 ? CUSTOS_VERDICT_OLD : CUSTOS_VERDICT_OTHER;
+		snprintf(why, WHY, "%s", *ret == CUSTOS_VERDICT_OLD ? "the certificate of before is served" : "a certificate is served that nobody here knows");
+	}
+	return CUSTOS_OK;
+}
+
+static custos_rc served(struct custos_errand *e, struct custos_wire *r, struct custos_err *err)
+{
+	struct custos_bytes ders[16];
+	char why[WHY] = "";
+	struct custos_errand_host *h = NULL;
+	uint32_t host = custos_wire_u32(r);
+	uint8_t when = custos_wire_u8(r);
+	(void)custos_wire_u32(r);
+	CUSTOS_AUTO_STR *tls_error = custos_wire_text(r);
+	uint32_t count = custos_wire_u32(r);
+	CUSTOS_REQUIRE(count <= sizeof ders / sizeof *ders, err, CUSTOS_E_INTERNAL, "the courier reports too many certificates");
+	for (uint32_t i = 0; i < count; i++)
+		ders[i] = custos_wire_bytes(r);
+	CUSTOS_TRY(custos_wire_end(r, "SERVED", err));
+	CUSTOS_TRY(find_host(e, host, &h, err));
+	enum custos_courier_verdict verdict = CUSTOS_VERDICT_NONE;
+	h->serves = false;
+	if (count > 0)
+		CUSTOS_TRY(judge(e, h, when, ders, count, &verdict, why, err));
+	else
+		snprintf(why, sizeof why, "%s", tls_error == NULL || tls_error[0] == '\0' ? "nothing is served" : tls_error);
+	CUSTOS_AUTO_BUF body = { 0 };
+	struct custos_wire_out w = { .buf = &body, .err = err };
+	custos_wire_put_u32(&w, host);
+	custos_wire_put_u8(&w, (uint8_t)verdict);
+	custos_wire_put_text(&w, why);
+	CUSTOS_TRY(w.rc);
+	return custos_channel_send(&e->helper.channel, CUSTOS_COURIER_VERDICT, custos_buf_view(&body), -1, err);
+}
+
+static void replace(char **old, char *text)
+{
+	free(*old);
+	*old = text;
+}
+
+static custos_rc prepared(struct custos_errand *e, struct custos_wire *r, struct custos_err *err)
+{
+	static const uint8_t none[CUSTOS_HASH_SIZE];
+	uint8_t leaf[CUSTOS_HASH_SIZE];
+	struct custos_errand_host *h = NULL;
+	CUSTOS_TRY(find_host(e, custos_wire_u32(r), &h, err));
+	uint8_t status = custos_wire_u8(r), category = custos_wire_u8(r);
+	replace(&h->why, custos_wire_text(r));
+	replace(&h->hint, custos_wire_text(r));
+	replace(&h->version, custos_wire_text(r));
+	replace(&h->backup, custos_wire_text(r));
+	custos_wire_fixed(r, leaf, sizeof leaf);
+	CUSTOS_TRY(custos_wire_end(r, "PREPARED", err));
+	CUSTOS_REQUIRE(h->prepared == 0 && status >= CUSTOS_PREPARED_READY && status <= CUSTOS_PREPARED_FAILED, err, CUSTOS_E_INTERNAL, "the courier's PREPARED makes no sense");
+	h->prepared = status;
+	h->category = category;
+	if (memcmp(leaf, none, sizeof leaf) != 0) {
+		memcpy(h->previous_leaf, leaf, sizeof leaf);
+		h->has_previous = true;
+	}
+	return CUSTOS_OK;
+}
+
+static custos_rc outcome(struct custos_errand *e, struct custos_wire *r, struct custos_err *err)
+{
+	struct custos_errand_host *h = NULL;
+	CUSTOS_TRY(find_host(e, custos_wire_u32(r), &h, err));
+	uint8_t result = custos_wire_u8(r), category = custos_wire_u8(r);
+	CUSTOS_AUTO_STR *why = custos_wire_text(r);
+	CUSTOS_AUTO_STR *hint = custos_wire_text(r);
+	h->exposure_ms = custos_wire_u32(r);
+	CUSTOS_AUTO_STR *backup = custos_wire_text(r);
+	CUSTOS_TRY(custos_wire_end(r, "OUTCOME", err));
+	CUSTOS_REQUIRE(h->outcome == 0 && result >= CUSTOS_OUTCOME_DEPLOYED && result <= CUSTOS_OUTCOME_NOT_ROLLED_BACK, err, CUSTOS_E_INTERNAL, "the courier's OUTCOME makes no sense");
+	h->outcome = result;
+	/* a host that failed to prepare has said why already */
+	if (h->prepared != CUSTOS_PREPARED_FAILED) {
+		h->category = category;
+		replace(&h->why, CUSTOS_TAKE(why));
+		replace(&h->hint, CUSTOS_TAKE(hint));
+	}
+	replace(&h->backup, CUSTOS_TAKE(backup));
+	return CUSTOS_OK;
+}
+
+static custos_rc progress(struct custos_errand *e, struct custos_wire *r, struct custos_err *err)
+{
+	struct custos_errand_host *h = NULL;
+	CUSTOS_TRY(find_host(e, custos_wire_u32(r), &h, err));
+	(void)custos_wire_u8(r);
+	struct custos_bytes detail = custos_wire_bytes(r);
+	CUSTOS_TRY(custos_wire_end(r, "PROGRESS", err));
+	if (e->options->progress != NULL) {
+		CUSTOS_AUTO_STR *line = custos_text_safe(detail, 200);
+		if (line != NULL)
+			e->options->progress(e->options->progress_ctx, h->plan.name, line);
+	}
+	return CUSTOS_OK;
+}
+
+custos_rc custos_errand_serve(struct custos_errand *e, const struct custos_frame *frame, bool *ret_bye, struct custos_err *err)
+{
+	struct custos_wire r = custos_wire_read(custos_buf_view(&frame->body));
+	switch (frame->type) {
+	case CUSTOS_COURIER_NEED_SOCKET:
+		return need_socket(e, &r, err);
+	case CUSTOS_COURIER_SIGN_LOGIN:
+		return sign_login(e, &r, err);
+	case CUSTOS_COURIER_SERVED:
+		return served(e, &r, err);
+	case CUSTOS_COURIER_PREPARED:
+		return prepared(e, &r, err);
+	case CUSTOS_COURIER_OUTCOME:
+		return outcome(e, &r, err);
+	case CUSTOS_COURIER_PROGRESS:
+		return progress(e, &r, err);
+	case CUSTOS_COURIER_BYE:
+		*ret_bye = true;
+		return CUSTOS_OK;
+	default:
+		CUSTOS_FAIL(err, CUSTOS_E_INTERNAL, "the courier sent message %u, which nobody expects", frame->type);
+	}
+}

@@ -1,0 +1,27 @@
+/* Outcomes: from what a courier said to log entries, JSON results and one exit code. */
+#ifndef CUSTOS_DEPLOY_RECORD_H
+#define CUSTOS_DEPLOY_RECORD_H
+
+#include "deploy/errand.h"
+
+struct custos_tally {
+	struct custos_json *results;   /* array */
+	size_t count, failed;
+	bool not_rolled_back;
+	struct custos_err first;       /* the first host's failure, in its own words */
+};
+CUSTOS_RC custos_tally_start(struct custos_tally *ret_tally, struct custos_err *err);
+void custos_tally_done(struct custos_tally *tally);
+/* A host that never got as far as a courier, or whose courier never started. */
+void custos_tally_untouched(struct custos_tally *tally, const char *target, const struct custos_err *why);
+/* One host of an errand. `index` of the outcome's log entry, -1 when nothing was logged. */
+void custos_tally_host(struct custos_tally *tally, const struct custos_errand_host *host, int64_t log_index);
+/* The worst outcome decides (cli.md). One target: its own category; several: 11, else 12. */
+custos_rc custos_tally_verdict(const struct custos_tally *tally, struct custos_err *err);
+
+/* Writes the outcome of every host that the intent names. `prefix` is "release" or "rollback". Also when the token is gone. */
+CUSTOS_RC custos_record_outcomes(struct custos_custody *c, const struct custos_errand *errand, uint64_t intent, const char *prefix, struct custos_tally *tally, struct custos_err *err);
+/* "deployed", "unchanged", … "unknown". */
+const char *custos_outcome_name(enum custos_outcome outcome);
+
+#endif

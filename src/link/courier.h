@@ -1,0 +1,85 @@
+/* What keeper and custos-courier say to each other. One courier: one key, one group of hosts.
+ *
+ * Bodies are written with base/wire.h in the order given here. `host` is an index into the hosts of SETUP.
+ *
+ *   keeper                                   courier
+ *   SETUP ───────────────────────────────▶   starts hardened, makes its ephemeral P-256 pair
+ *          ◀─────────────────────────────── HELLO
+ *   SOCKET/NO_SOCKET, CREDENTIAL (each host) ▶
+ *   PREPARE ─────────────────────────────▶   per host: connect, host key, login, probe, back up, arm, stage public files
+ *          ◀── SIGN_LOGIN ── / ── LOGIN_SIGNATURE ──▶    (public-key login: the keeper signs with agent or token)
+ *          ◀── NEED_SOCKET ─ / ── SOCKET, NO_SOCKET ─▶   (what is served before)
+ *          ◀── SERVED ────── / ── VERDICT ──▶
+ *          ◀─────────────────────────────── PREPARED (once for each host)
+ *   KEY or ABORT ────────────────────────▶   unseal, deliver, switch, reload …
+ *          ◀── NEED_SOCKET / SERVED ──       … verify, persist or roll back
+ *          ◀─────────────────────────────── OUTCOME (once for each host)
+ *          ◀─────────────────────────────── BYE
+ *
+ * If the channel closes early the courier rolls back what it switched and ends. */
+#ifndef CUSTOS_LINK_COURIER_H
+#define CUSTOS_LINK_COURIER_H
+
+#include "base/permit.h"
+#include "link/channel.h"
+
+enum custos_courier_message {
+	/* u8 job (enum custos_courier_job) · u8 key_format (0 PKCS#8, 1 PKCS#1) · u8 padding (zero bytes 0…7 tolerated after the key)
+	 * · bytes leaf (DER certificate; empty for ROLLBACK) · bytes chain_pem (leaf, then intermediates) · u32 count · per host: bytes plan
+	 * (custos_plan_encode in target/plan.h) */
+	CUSTOS_COURIER_SETUP = 1,
+	/* fixed 65 courier point · text backend ("memfd_secret" or "mlock") · u32 locked_bytes */
+	CUSTOS_COURIER_HELLO,
+	/* u32 host · u8 purpose (enum custos_courier_socket) + descriptor: a connected stream socket */
+	CUSTOS_COURIER_SOCKET,
+	/* u32 host · u8 purpose · text why */
+	CUSTOS_COURIER_NO_SOCKET,
+	/* u32 host · u8 kind (enum custos_courier_credential) · bytes a · bytes b [+ descriptor]
+	 *   PASSWORD: a = point of the keeper's ephemeral key (65), b = password sealed to the courier's point (crypto/seal.h)
+	 *   KEY_FILE: descriptor of an OpenSSH/PEM private key without pass phrase, read by the courier itself
+	 *   SIGNER:   a = SSH public key blob (RFC 4253 6.6); the courier asks for one signature with SIGN_LOGIN */
+	CUSTOS_COURIER_CREDENTIAL,
+	CUSTOS_COURIER_PREPARE,
+	/* u32 host · bytes data (what RFC 4252 7 has signed) */
+	CUSTOS_COURIER_SIGN_LOGIN,
+	/* u32 host · bytes signature (SSH signature blob without its outer length: string algorithm, string blob); empty: refused */
+	CUSTOS_COURIER_LOGIN_SIGNATURE,
+	/* u32 host · u8 state (enum custos_deploy_state) · text detail. For a progress line; never a secret, never longer than 200 bytes. */
+	CUSTOS_COURIER_PROGRESS,
+	/* u32 host · u8 purpose: please connect once more */
+	CUSTOS_COURIER_NEED_SOCKET,
+	/* u32 host · u8 when (0 before, 1 after the switch, 2 after a roll-back) · u32 probe · text tls_error ("" when a handshake was made)
+	 * · u32 count · per certificate: bytes DER, as served */
+	CUSTOS_COURIER_SERVED,
+	/* u32 host · u8 verdict (enum custos_courier_verdict) · text why */
+	CUSTOS_COURIER_VERDICT,
+	/* u32 host · u8 status (enum custos_prepared) · u8 category (custos_rc) · text why · text hint · text version (what the host says it is)
+	 * · text backup (path of the backup directory on the host, "" if none) · fixed 32 SHA-256 of the leaf served or stored before (zeros: none) */
+	CUSTOS_COURIER_PREPARED,
+	/* fixed 65 token point · bytes wrapped (RFC 5649 under the ECDH secret) · u32 count · per host to deliver to: u32 host */
+	CUSTOS_COURIER_KEY,
+	/* no key will come: undo what was staged and armed on every host, then OUTCOME untouched for each */
+	CUSTOS_COURIER_ABORT,
+	/* u32 host · u8 result (enum custos_outcome) · u8 category · text why · text hint (for NOT_ROLLED_BACK the exact manual way back)
+	 * · u32 exposure_ms (key in the courier in the clear) · text backup (path still on the host that holds a copy of the previous pair, or "") */
+	CUSTOS_COURIER_OUTCOME,
+	/* u32 bytes wiped */
+	CUSTOS_COURIER_BYE,
+};
+
+enum custos_courier_job { CUSTOS_JOB_DEPLOY = 1, CUSTOS_JOB_DRY_RUN, CUSTOS_JOB_ROLLBACK, CUSTOS_JOB_SCAN };
+/* DRY_RUN: PREPARE probes and changes nothing on the host. ROLLBACK: no KEY; the keeper sends KEY with an empty `wrapped` as the go-ahead
+ * after the intent is logged, and the courier puts the backup named in the plan back.
+ * SCAN: PREPARE makes the SSH handshake and nothing else (no credential is sent); PREPARED's `version` is the server's banner and its `backup` the host key's
+ * SHA256:… fingerprint. */
+enum custos_courier_socket { CUSTOS_SOCKET_SSH = 1, CUSTOS_SOCKET_VERIFY };
+enum custos_courier_credential { CUSTOS_CREDENTIAL_PASSWORD = 1, CUSTOS_CREDENTIAL_KEY_FILE, CUSTOS_CREDENTIAL_SIGNER };
+enum custos_courier_verdict { CUSTOS_VERDICT_NEW = 1, CUSTOS_VERDICT_OLD, CUSTOS_VERDICT_OTHER, CUSTOS_VERDICT_UNACCEPTABLE, CUSTOS_VERDICT_NONE };
+/* NEW: the intended leaf, and a client with the trust anchors accepts it. OLD: what was served before. UNACCEPTABLE: the intended leaf, but a client would
+ * refuse the chain. NONE: nothing served. */
+enum custos_prepared { CUSTOS_PREPARED_READY = 1, CUSTOS_PREPARED_UNCHANGED, CUSTOS_PREPARED_FAILED };
+enum custos_outcome { CUSTOS_OUTCOME_DEPLOYED = 1, CUSTOS_OUTCOME_UNCHANGED, CUSTOS_OUTCOME_UNTOUCHED, CUSTOS_OUTCOME_ROLLED_BACK, CUSTOS_OUTCOME_NOT_ROLLED_BACK };
+
+extern const struct custos_link_protocol custos_courier_protocol;
+
+#endif

@@ -1,0 +1,27 @@
+/* Starting the two helper processes. The helper is executed from a descriptor the keeper has opened (so that what was
+ * hashed is what runs), its end of the channel is descriptor 3, everything else is closed, stdin and stdout are
+ * /dev/null, stderr is inherited for the module's own complaints. */
+#ifndef CUSTOS_LINK_SPAWN_H
+#define CUSTOS_LINK_SPAWN_H
+
+#include "link/channel.h"
+#include <sys/types.h>
+
+enum { CUSTOS_HELPER_FD = 3 };
+enum custos_spawn_flags { CUSTOS_SPAWN_CLEAN_ENVIRONMENT = 1u << 0 }; /* else the environment is inherited (a module may need its own variables) */
+
+struct custos_helper {
+	pid_t pid;
+	struct custos_channel channel;
+};
+
+/* Opens the helper `name` (e.g. "custos-courier") in the compiled-in directory. The descriptor is the caller's. */
+CUSTOS_RC custos_helper_open(const char *name, int *ret_fd, struct custos_err *err);
+CUSTOS_RC custos_helper_start(int exe_fd, const char *name, unsigned flags, const struct custos_link_protocol *protocol, struct custos_helper *ret_helper, struct custos_err *err);
+/* Closes the channel, waits up to grace_ms, then kills by pid. Returns the wait status. */
+int custos_helper_stop(struct custos_helper *helper, int grace_ms);
+
+/* In the helper: the channel on descriptor 3. */
+CUSTOS_RC custos_helper_attach(const struct custos_link_protocol *protocol, struct custos_channel *ret_channel, struct custos_err *err);
+
+#endif

@@ -1,0 +1,93 @@
+/* What keeper and custos-token say to each other. One custos-token: one module, one token, one session.
+ *
+ * Bodies are written with base/wire.h in the order given here. Every request is answered: by its own reply or by FAILED.
+ *
+ *   keeper                          custos-token
+ *   LIST | INIT | OPEN ───────────▶   loads the module, takes the token's lock, initialises
+ *          ◀── LISTED | INITIALIZED | OPENED | FAILED
+ *   LOGIN (+ descriptor) ─────────▶   one attempt
+ *          ◀── LOGGED_IN | FAILED
+ *   any of the others ────────────▶
+ *          ◀── its reply | FAILED
+ *
+ * Closing the channel ends custos-token. No body ever holds a PIN or a plaintext key: PINs come as lines in a pipe whose reading end
+ * travels with the frame, so that neither side's frame buffers see them. */
+#ifndef CUSTOS_LINK_TOKEN_H
+#define CUSTOS_LINK_TOKEN_H
+
+#include "base/permit.h"
+#include "link/channel.h"
+
+enum { CUSTOS_TOKEN_ID_SIZE = 16, CUSTOS_CHALLENGE_SIZE = 32 };
+
+enum custos_token_message {
+	/* u8 category (custos_rc) · u64 native (CK_RV or errno) · text msg · text hint */
+	CUSTOS_TOKEN_FAILED = 1,
+	/* text module */
+	CUSTOS_TOKEN_LIST,
+	/* text JSON: the array of `token list` */
+	CUSTOS_TOKEN_LISTED,
+	/* text module · text uri ("" when none) · text serial ("" when none) · text label + pipe with two lines: SO PIN, user PIN */
+	CUSTOS_TOKEN_INIT,
+	/* info (below) */
+	CUSTOS_TOKEN_INITIALIZED,
+	/* text module · text uri · text serial ("" when none) · text profile ("" when to be matched) */
+	CUSTOS_TOKEN_OPEN,
+	/* info = text manufacturer, model, serial, label, firmware, profile, tier, uri, module · u32 flags (enum custos_token_wire_flags)
+	 * · u8 padding_max */
+	CUSTOS_TOKEN_OPENED,
+	/* empty body; the PIN is one line in the pipe. Without a descriptor: on the token's own PIN pad */
+	CUSTOS_TOKEN_LOGIN,
+	/* info, with the flags after the attempt */
+	CUSTOS_TOKEN_LOGGED_IN,
+	/* empty: read the flags once more */
+	CUSTOS_TOKEN_INFO,
+	/* info */
+	CUSTOS_TOKEN_INFO_IS,
+	/* fixed 16 id · text label */
+	CUSTOS_TOKEN_KEK_CREATE,
+	/* text JSON: the attributes as read back */
+	CUSTOS_TOKEN_KEK_CREATED,
+	/* fixed 16 id · u8 canary type (enum custos_key_type) · bytes canary container · fixed 32 challenge */
+	CUSTOS_TOKEN_KEK_OPEN,
+	/* bytes signature of the canary over the challenge */
+	CUSTOS_TOKEN_KEK_OPENED,
+	/* fixed 16 id · text label · fixed 32 challenge */
+	CUSTOS_TOKEN_LOG_KEY_CREATE,
+	/* fixed 16 id · bytes spki */
+	CUSTOS_TOKEN_LOG_OPEN,
+	/* empty */
+	CUSTOS_TOKEN_LOG_OPENED,
+	/* bytes checkpoint body */
+	CUSTOS_TOKEN_LOG_SIGN,
+	/* u8 type · u8 class (enum custos_key_class) · fixed 16 id and text label (sign-only; else zeros, "") · fixed 32 challenge
+	 * · fixed 32 second challenge, for the key after it was unwrapped (deployable) */
+	CUSTOS_TOKEN_KEY_GENERATE,
+	/* u8 type · bytes spki · bytes container (empty unless deployable) · bytes signature · bytes second signature (empty unless deployable) */
+	CUSTOS_TOKEN_KEY_MADE,
+	/* u8 type · u8 algorithm (enum custos_signature) · fixed 16 id · bytes container (empty: the sign-only key `id`) · bytes message */
+	CUSTOS_TOKEN_SIGN,
+	/* bytes signature */
+	CUSTOS_TOKEN_SIGNED,
+	/* u8 type · bytes container · fixed 65 courier point · bytes leaf · u32 count · count × fixed 32 proof · bytes checkpoint body · bytes hosts line
+	 * · fixed 32 challenge */
+	CUSTOS_TOKEN_RELEASE,
+	/* bytes signature over the challenge · fixed 65 token point · bytes wrapped */
+	CUSTOS_TOKEN_RELEASED,
+};
+
+enum custos_token_wire_flags {
+	CUSTOS_TOKEN_INITIALIZED_FLAG = 1u << 0,
+	CUSTOS_TOKEN_LOGIN_REQUIRED = 1u << 1,
+	CUSTOS_TOKEN_PIN_COUNT_LOW = 1u << 2,
+	CUSTOS_TOKEN_PIN_FINAL_TRY = 1u << 3,
+	CUSTOS_TOKEN_PIN_LOCKED = 1u << 4,
+	CUSTOS_TOKEN_PROTECTED_PATH = 1u << 5,
+	CUSTOS_TOKEN_REPAIRED = 1u << 6,
+};
+
+enum custos_key_class { CUSTOS_CLASS_DEPLOYABLE = 1, CUSTOS_CLASS_SIGN_ONLY };
+
+extern const struct custos_link_protocol custos_token_protocol;
+
+#endif

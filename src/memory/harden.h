@@ -1,0 +1,10 @@
+/* What a process does before it may touch a secret. */
+#ifndef CUSTOS_MEMORY_HARDEN_H
+#define CUSTOS_MEMORY_HARDEN_H
+
+#include "base/bytes.h"
+
+/* umask 077, PR_SET_DUMPABLE 0, RLIMIT_CORE 0, no new privileges. Refuses (CUSTOS_E_SYSTEM) when traced or when one of them cannot be had. */
+CUSTOS_RC custos_harden_process(struct custos_err *err);
+
+#endif

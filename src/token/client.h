@@ -1,0 +1,115 @@
+/* The keeper's side of the token: starts custos-token and asks it for things.
+ *
+ * One `struct custos_token` is one running custos-token process with one module, one token and, after login, one session. The process holds
+ * the per-token lock from initialisation to the end. Whatever comes back is checked here in software: signatures, public keys, challenges.
+ * A helper that hangs is killed after its time; a helper that dies is CUSTOS_E_TOKEN, and the keeper goes on. */
+#ifndef CUSTOS_TOKEN_CLIENT_H
+#define CUSTOS_TOKEN_CLIENT_H
+
+#include "base/permit.h"
+#include "base/signer.h"
+#include "memory/secret.h"
+#include <custos/json.h>
+
+struct custos_token;
+
+struct custos_token_where {
+	const char *module;   /* name in the system's PKCS#11 directory, or an absolute path owned by root */
+	const char *uri;      /* RFC 7512, selects exactly one token; pin-value, module-path and unrecognized attributes are refused */
+	const char *serial;   /* NULL, or the serial the binding demands */
+	const char *profile;  /* name of a shipped profile ("softhsm"), NULL: matched from the token's own words */
+};
+
+struct custos_token_info {
+	char manufacturer[33], model[17], serial[17], label[33], firmware[16];
+	char profile[32];     /* e.g. "softhsm" */
+	char tier[16];        /* what the profile promises: "hardened", "basic", "sign-only" */
+	char uri[256];        /* pkcs11:… that selects this token: manufacturer, serial and label */
+	char module[256];     /* the resolved path */
+	bool initialized, login_required, pin_count_low, pin_final_try, pin_locked, protected_path;
+	bool repaired;        /* the token's file was put back from its safety copy just now */
+	unsigned padding_max; /* zero bytes tolerated after an unwrapped key */
+};
+
+enum custos_key_type {
+	CUSTOS_KEY_RSA_2048 = 1, CUSTOS_KEY_RSA_3072, CUSTOS_KEY_RSA_4096, CUSTOS_KEY_EC_P256, CUSTOS_KEY_EC_P384, CUSTOS_KEY_ED25519
+};
+const char *custos_key_type_name(enum custos_key_type type);                       /* "rsa-2048" … */
+CUSTOS_MUST bool custos_key_type_parse(const char *name, enum custos_key_type *ret_type);
+
+/* Lists every token of a module as the array of cli.md's `token list` (no login). */
+CUSTOS_RC custos_token_list(const char *module, struct custos_json **ret_list, struct custos_err *err);
+/* Initialises the token that `where` selects (an uninitialised slot may be named by `pkcs11:slot-id=N`, or with uri NULL the first one without a token) and sets the user PIN. Refuses a
+ * token that is initialised already. */
+CUSTOS_RC custos_token_init(const struct custos_token_where *where, const char *label, struct custos_secret *so_pin, struct custos_secret *user_pin,
+                            struct custos_json **ret_token, struct custos_err *err);
+
+CUSTOS_RC custos_token_open(const struct custos_token_where *where, struct custos_token **ret_token, struct custos_err *err);
+void custos_token_free(struct custos_token *token);   /* ends the session and the process */
+CUSTOS_DEFINE_FREEP(custos_token);
+const struct custos_token_info *custos_token_info(const struct custos_token *token);
+struct custos_json *custos_token_info_json(const struct custos_token_info *info);
+pid_t custos_token_pid(const struct custos_token *token);
+
+/* One attempt. Refused before any attempt when the flags say FINAL_TRY or LOCKED. On CUSTOS_E_AUTH the message holds the flags after the attempt, and *info
+ * is fresh. */
+CUSTOS_RC custos_token_login(struct custos_token *token, struct custos_secret *pin, struct custos_err *err);
+
+/* A public key as the token made it. */
+struct custos_token_key {
+	enum custos_key_type type;
+	struct custos_buf spki;       /* DER, built from the public object */
+	struct custos_buf container;  /* wrapped private key; empty for sign-only keys and the log key */
+};
+void custos_token_key_done(struct custos_token_key *key);
+
+/* KEK: made local-only with the template of security.md, read back attribute by attribute. `id` is CKA_ID (16 random bytes, given by the caller).
+ * *ret_attributes is what was read back, for the log. Refuses when an object of that label or id exists. */
+CUSTOS_RC custos_token_kek_create(struct custos_token *token, const uint8_t id[static 16], const char *label, struct custos_json **ret_attributes, struct custos_err *err);
+/* Finds the KEK (exactly one), reads its attributes back against the class policy, unwraps the canary and has it sign a fresh challenge that is verified against
+ * canary_spki. From here on the KEK is the one used by the calls below. */
+CUSTOS_RC custos_token_kek_open(struct custos_token *token, const uint8_t id[static 16], struct custos_bytes canary, struct custos_bytes canary_spki, struct custos_err *err);
+
+/* Log key: Ed25519, else P-256. */
+CUSTOS_RC custos_token_log_key_create(struct custos_token *token, const uint8_t id[static 16], const char *label, struct custos_token_key *ret_key, struct custos_err *err);
+/* Signer over the log key; `spki` must match the object on the token and is borrowed by the signer. custos-token remembers every checkpoint body signed through it. */
+CUSTOS_RC custos_token_log_signer(struct custos_token *token, const uint8_t id[static 16], struct custos_bytes spki, struct custos_signer *ret_signer, struct custos_err *err);
+
+/* Deployable key: session object, wrapped under the KEK, unwrapped once more to sign a challenge (verified here), and gone from the token. */
+CUSTOS_RC custos_token_key_generate(struct custos_token *token, enum custos_key_type type, struct custos_token_key *ret_key, struct custos_err *err);
+/* Sign-only key: non-extractable token object with this id and label, read back, challenged. */
+CUSTOS_RC custos_token_key_generate_sign_only(struct custos_token *token, enum custos_key_type type, const uint8_t id[static 16], const char *label,
+                                              struct custos_token_key *ret_key, struct custos_err *err);
+/* Signs `message` with a deployable key (unwrapped to a session object for this one call) or with a sign-only key (container empty, id given). The signature (DER for
+ * ECDSA) is verified in software against spki before it is returned. */
+struct custos_token_key_ref {
+	enum custos_key_type type;
+	struct custos_bytes spki, container;
+	const uint8_t *id;
+};
+CUSTOS_RC custos_token_sign(struct custos_token *token, const struct custos_token_key_ref *key, enum custos_signature algorithm, struct custos_bytes message,
+                            struct custos_buf *signature, struct custos_err *err);
+/* The algorithm custos uses for a key type (SHA-256, or SHA-384 for P-384). */
+enum custos_signature custos_key_signature(enum custos_key_type type);
+
+/* The release (architecture.md, the way of a key, step 4). `permit` is consumed by this call whatever happens.
+ * custos-token gets the intent's leaf, its inclusion proof and the checkpoint body it signed last, and checks for itself: the body is the one it
+ * signed last in this process, the leaf is the last entry of that tree, the leaf is a `release.intent` naming this container's hash, this courier's
+ * point and exactly these hosts, and it was not used before. */
+struct custos_release_request {
+	const struct custos_token_key_ref *key;
+	const uint8_t *courier_point;        /* CUSTOS_POINT_SIZE */
+	struct custos_bytes leaf;            /* the exact bytes of the log entry */
+	const uint8_t (*proof)[CUSTOS_HASH_SIZE];
+	size_t proof_count;
+	struct custos_bytes checkpoint_body; /* origin, size, root: three lines */
+	struct custos_bytes hosts_line;      /* canonical JSON of the hosts this call is for */
+};
+struct custos_release_parcel {
+	uint8_t token_point[CUSTOS_POINT_SIZE];
+	struct custos_buf wrapped;
+};
+CUSTOS_RC custos_token_release(struct custos_token *token, struct custos_permit *permit, const struct custos_release_request *request,
+                               struct custos_release_parcel *ret_parcel, struct custos_err *err);
+
+#endif

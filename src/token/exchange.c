@@ -1,0 +1,113 @@
+/* Starting custos-token, asking it one thing at a time, and telling what became of it.
+ *
+ * A helper that hangs is killed by pid after its time; one that died is reaped and named with its signal. After either every further
+ * call fails at once: nothing is restarted behind the caller's back, because the lock and the memory of signed checkpoints went with it. */
+#include "token/exchange.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/wait.h>
+
+enum { GRACE_MS = 5000 };
+
+custos_rc custos_token_start(struct custos_token **ret_token, struct custos_err *err)
+{
+	CUSTOS_AUTO_FD exe = -1;
+	CUSTOS_TRY(custos_helper_open("custos-token", &exe, err));
+	CUSTOS_AUTO(custos_token) *token = calloc(1, sizeof *token);
+	CUSTOS_REQUIRE(token != NULL, err, CUSTOS_E_SYSTEM, "out of memory");
+	token->helper.channel.fd = -1;
+	token->times = (struct custos_token_times){ .open_ms = 90000, .call_ms = 30000, .generate_ms = 120000 };
+	CUSTOS_TRY(custos_helper_start(exe, "custos-token", 0, &custos_token_protocol, &token->helper, err));
+	*ret_token = CUSTOS_TAKE(token);
+	return CUSTOS_OK;
+}
+
+void custos_token_free(struct custos_token *token)
+{
+	if (token == NULL)
+		return;
+	(void)custos_helper_stop(&token->helper, GRACE_MS);
+	free(token);
+}
+
+/* The helper is of no further use: ends it and says how it ended. */
+static custos_rc give_up(struct custos_token *token, const struct custos_exchange *x, const struct custos_err *why, struct custos_err *err)
+{
+	if (token->helper.pid == 0)
+		CUSTOS_FAIL_HINT(err, CUSTOS_E_TOKEN, "see the first error; run the command again", "custos-token has ended before %s", x->doing);
+	bool late = why->native == ETIMEDOUT, broken = why->rc == CUSTOS_E_INTERNAL;
+	int status = custos_helper_stop(&token->helper, late || broken ? 0 : GRACE_MS);
+	if (late)
+		CUSTOS_FAIL_HINT(err, CUSTOS_E_TOKEN, "the token or its driver hangs; check the device and run the command again",
+		                 "custos-token did not answer within %d.%d s while %s", x->timeout_ms / 1000, x->timeout_ms % 1000 / 100, x->doing);
+	if (broken)
+		CUSTOS_FAIL(err, CUSTOS_E_TOKEN, "custos-token broke the protocol while %s: %s", x->doing, why->msg);
+	if (WIFSIGNALED(status))
+		CUSTOS_FAIL_HINT(err, CUSTOS_E_TOKEN, "the token's driver crashed or was killed; nothing was lost here, run the command again",
+		                 "custos-token ended by signal %d while %s", WTERMSIG(status), x->doing);
+	CUSTOS_FAIL_HINT(err, CUSTOS_E_TOKEN, "its own message stands above, if it left one; run the command again", "custos-token ended with status %d while %s",
+	                 WEXITSTATUS(status), x->doing);
+}
+
+/* What custos-token says went wrong. Its category is believed only where it can know it. */
+static custos_rc take_failure(const struct custos_frame *frame, struct custos_err *err)
+{
+	struct custos_wire r = custos_wire_read(custos_buf_view(&frame->body));
+	uint8_t category = custos_wire_u8(&r);
+	uint64_t native = custos_wire_u64(&r);
+	CUSTOS_AUTO_STR *msg = custos_wire_text(&r);
+	CUSTOS_AUTO_STR *hint = custos_wire_text(&r);
+	CUSTOS_TRY(custos_wire_end(&r, "FAILED", err));
+	custos_rc rc = (custos_rc)category;
+	if (rc == CUSTOS_OK || strcmp(custos_rc_name(rc), "unknown") == 0)
+		rc = CUSTOS_E_TOKEN;
+	(void)custos_err_set(err, rc, (long)native, "%s", msg);
+	if (hint[0] != '\0')
+		custos_err_hint(err, "%s", hint);
+	return rc;
+}
+
+custos_rc custos_token_call(struct custos_token *token, const struct custos_exchange *x, struct custos_bytes body, struct custos_frame *ret_frame, struct custos_err *err)
+{
+	struct custos_err why = { 0 };
+	custos_rc rc = custos_channel_send(&token->helper.channel, x->request, body, x->fd, &why);
+	/* a request that the table or the frame's size forbids never left: the helper is well */
+	if (rc == CUSTOS_E_INTERNAL)
+		CUSTOS_FAIL(err, CUSTOS_E_INTERNAL, "%s: %s", x->doing, why.msg);
+	if (rc == CUSTOS_OK)
+		rc = custos_channel_receive(&token->helper.channel, x->timeout_ms, ret_frame, &why);
+	if (rc != CUSTOS_OK)
+		return give_up(token, x, &why, err);
+	if (ret_frame->type == CUSTOS_TOKEN_FAILED)
+		return take_failure(ret_frame, err);
+	if (ret_frame->type != x->reply) {
+		(void)custos_err_set(&why, CUSTOS_E_INTERNAL, 0, "it answered with message %u", ret_frame->type);
+		return give_up(token, x, &why, err);
+	}
+	return CUSTOS_OK;
+}
+
+static custos_rc write_line(void *ctx, uint8_t *bytes, size_t len, struct custos_err *err)
+{
+	const int *fd = ctx;
+	CUSTOS_REQUIRE(len > 0 && memchr(bytes, '\n', len) == NULL && memchr(bytes, '\r', len) == NULL && memchr(bytes, 0, len) == NULL, err, CUSTOS_E_INPUT,
+	               "a PIN is one line of text and not empty");
+	/* shorter than a pipe holds: never blocks, and the bytes go straight from locked memory into the kernel */
+	ssize_t written = write(*fd, bytes, len);
+	CUSTOS_REQUIRE(written == (ssize_t)len && write(*fd, "\n", 1) == 1, err, CUSTOS_E_SYSTEM, "cannot hand the PIN over: %s", strerror(errno));
+	return CUSTOS_OK;
+}
+
+custos_rc custos_token_pin_pipe(struct custos_secret *const pins[], size_t count, int *ret_fd, struct custos_err *err)
+{
+	int ends[2];
+	CUSTOS_REQUIRE(pipe2(ends, O_CLOEXEC | O_NONBLOCK) == 0, err, CUSTOS_E_SYSTEM, "cannot make a pipe: %s", strerror(errno));
+	CUSTOS_AUTO_FD reading = ends[0];
+	CUSTOS_AUTO_FD writing = ends[1];
+	for (size_t i = 0; i < count; i++)
+		CUSTOS_TRY(custos_secret_expose(pins[i], write_line, &writing, err));
+	*ret_fd = custos_take_fd(&reading);
+	return CUSTOS_OK;
+}

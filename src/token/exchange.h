@@ -1,0 +1,36 @@
+/* Inside the client: one custos-token process and one request at a time. */
+#ifndef CUSTOS_TOKEN_EXCHANGE_H
+#define CUSTOS_TOKEN_EXCHANGE_H
+
+#include "link/spawn.h"
+#include "token/wire_info.h"
+
+/* How long custos-token may take before it is killed. */
+struct custos_token_times {
+	int open_ms;      /* includes waiting for the token's lock, twice when the serial is not known */
+	int call_ms;
+	int generate_ms;  /* RSA-4096 in a slow device */
+};
+
+struct custos_token {
+	struct custos_helper helper;
+	struct custos_token_info info;
+	struct custos_token_times times;
+	enum custos_signature log_algorithm;
+};
+
+CUSTOS_RC custos_token_start(struct custos_token **ret_token, struct custos_err *err);
+
+/* One request and its answer; anything but `reply` is an error. `doing` completes "… while " and names the object. */
+struct custos_exchange {
+	uint8_t request, reply;
+	int fd;                    /* -1, or a descriptor that goes with the request */
+	int timeout_ms;
+	const char *doing;
+};
+CUSTOS_RC custos_token_call(struct custos_token *token, const struct custos_exchange *exchange, struct custos_bytes body, struct custos_frame *ret_frame, struct custos_err *err);
+
+/* A pipe holding the secrets, one a line; *ret_fd is its reading end. */
+CUSTOS_RC custos_token_pin_pipe(struct custos_secret *const pins[], size_t count, int *ret_fd, struct custos_err *err);
+
+#endif

@@ -1,0 +1,86 @@
+/* The KEK: made and found under the class policy, wrapping and unwrapping private keys and nothing else. */
+#include "token/keys.h"
+
+enum { WRAPPED_MAX = 8192 };
+
+static struct custos_policy_values kek_values(const struct custos_session *session, struct custos_bytes id, struct custos_bytes label)
+{
+	return (struct custos_policy_values){ .id = id, .label = label, .wrap_mechanism = session->profile.wrap_mechanism, .tier = session->profile.tier };
+}
+
+static custos_rc require_wrapping(const struct custos_session *session, struct custos_err *err)
+{
+	if (session->profile.tier == CUSTOS_TIER_SIGN_ONLY)
+		CUSTOS_FAIL_HINT(err, CUSTOS_E_POLICY, "use keys of class sign-only on it", "token “%s” cannot wrap keys", session->info.label);
+	return CUSTOS_OK;
+}
+
+custos_rc custos_kek_create(struct custos_session *session, struct custos_bytes id, struct custos_bytes label, struct custos_json **ret_attributes, struct custos_err *err)
+{
+	CK_FUNCTION_LIST *f = session->module.functions;
+	struct custos_policy_values values = kek_values(session, id, label);
+	struct custos_template t;
+	CK_MECHANISM mechanism = { CKM_AES_KEY_GEN, NULL, 0 };
+	CUSTOS_TRY(require_wrapping(session, err));
+	CUSTOS_TRY(custos_object_refuse_existing(session, id, label, err));
+	CUSTOS_TRY(custos_template_make(&custos_policy_kek, &values, &t, err));
+	/* destroyed again unless it is what was asked for */
+	CUSTOS_AUTO_OBJECT kek = { session, 0 };
+	CUSTOS_TRY(custos_ck(f->C_GenerateKey(session->handle, &mechanism, t.attributes, t.count, &kek.handle), err, "cannot make the KEK on token “%s”", session->info.label));
+	struct custos_json *attributes = custos_json_object();
+	custos_rc rc = custos_policy_read_back(f, session->handle, kek.handle, &custos_policy_kek, &values, attributes, err);
+	if (rc == CUSTOS_OK)
+		rc = custos_session_sync(session, err);
+	if (rc != CUSTOS_OK) {
+		custos_json_free(attributes);
+		return rc;
+	}
+	custos_json_set_text(attributes, "variant", "local-only");
+	session->kek = kek.handle;
+	kek.handle = 0;
+	*ret_attributes = attributes;
+	return CUSTOS_OK;
+}
+
+custos_rc custos_kek_find(struct custos_session *session, struct custos_bytes id, struct custos_err *err)
+{
+	struct custos_policy_values values = kek_values(session, id, CUSTOS_BYTES(NULL, 0));
+	CK_OBJECT_HANDLE kek;
+	session->kek = 0;
+	CUSTOS_TRY(require_wrapping(session, err));
+	CUSTOS_TRY(custos_object_find_one(session, CKO_SECRET_KEY, id, "the KEK", &kek, err));
+	CUSTOS_TRY(custos_policy_read_back(session->module.functions, session->handle, kek, &custos_policy_kek, &values, NULL, err));
+	session->kek = kek;
+	return CUSTOS_OK;
+}
+
+custos_rc custos_kek_wrap(const struct custos_session *session, CK_OBJECT_HANDLE wrapping, CK_OBJECT_HANDLE key, struct custos_buf *wrapped, struct custos_err *err)
+{
+	/* a buffer that is large enough at once: some tokens answer a size query with less than they write */
+	CK_BYTE out[WRAPPED_MAX];
+	CK_ULONG len = sizeof out;
+	CK_MECHANISM mechanism = { session->profile.wrap_mechanism, NULL, 0 };
+	CUSTOS_TRY(custos_ck(session->module.functions->C_WrapKey(session->handle, &mechanism, wrapping, key, out, &len), err, "token “%s” cannot wrap the key", session->info.label));
+	CUSTOS_REQUIRE(len <= sizeof out && len >= 24 && len % 8 == 0, err, CUSTOS_E_TOKEN, "token “%s” wrapped the key to %lu bytes", session->info.label, len);
+	return custos_buf_append(wrapped, out, len, err);
+}
+
+custos_rc custos_kek_unwrap(const struct custos_session *session, struct custos_bytes container, enum custos_key_type type, struct custos_object *ret_key, struct custos_err *err)
+{
+	CK_FUNCTION_LIST *f = session->module.functions;
+	CUSTOS_REQUIRE(session->kek != 0, err, CUSTOS_E_INTERNAL, "no KEK is open");
+	CUSTOS_REQUIRE(container.len >= 24 && container.len <= WRAPPED_MAX && container.len % 8 == 0, err, CUSTOS_E_INPUT, "the container of %zu bytes cannot be one", container.len);
+	struct custos_policy_values values = { .key_type = custos_cryptoki_key_type(type), .tier = session->profile.tier };
+	struct custos_template t;
+	CK_MECHANISM mechanism = { session->profile.wrap_mechanism, NULL, 0 };
+	CUSTOS_TRY(custos_template_make(&custos_policy_unwrapped, &values, &t, err));
+	CUSTOS_AUTO_OBJECT key = { session, 0 };
+	CK_RV rv = f->C_UnwrapKey(session->handle, &mechanism, session->kek, custos_ck_bytes(container.ptr), container.len, t.attributes, t.count, &key.handle);
+	if (rv != CKR_OK)
+		custos_err_hint(err, "the container is damaged, or belongs to another KEK");
+	CUSTOS_TRY(custos_ck(rv, err, "token “%s” cannot unwrap the container", session->info.label));
+	CUSTOS_TRY(custos_policy_read_back(f, session->handle, key.handle, &custos_policy_unwrapped, &values, NULL, err));
+	*ret_key = key;
+	key.handle = 0;
+	return CUSTOS_OK;
+}

@@ -1,0 +1,76 @@
+/* What custos-token does with keys. Every object made here is either the KEK, a sign-only pair or the log's pair, or it is a session object
+ * that is destroyed before the function returns, whatever happens. */
+#ifndef CUSTOS_TOKEN_KEYS_H
+#define CUSTOS_TOKEN_KEYS_H
+
+#include "link/token.h"
+#include "token/session.h"
+
+/* An object that is destroyed when its scope ends; `keep` by setting handle to 0. */
+struct custos_object {
+	const struct custos_session *session;
+	CK_OBJECT_HANDLE handle;
+};
+void custos_object_destroy(struct custos_object *object);
+#define CUSTOS_AUTO_OBJECT __attribute__((cleanup(custos_object_destroy))) struct custos_object
+
+/* Objects with this class (CK_UNAVAILABLE_INFORMATION: any) and, unless empty, id and label. *ret_first is valid when *ret_count is not 0. */
+CUSTOS_RC custos_objects_find(const struct custos_session *session, CK_OBJECT_CLASS class, struct custos_bytes id, struct custos_bytes label, CK_OBJECT_HANDLE *ret_first,
+                              size_t *ret_count, struct custos_err *err);
+/* Exactly one, or CUSTOS_E_TOKEN naming `what`. */
+CUSTOS_RC custos_object_find_one(const struct custos_session *session, CK_OBJECT_CLASS class, struct custos_bytes id, const char *what, CK_OBJECT_HANDLE *ret_object,
+                                 struct custos_err *err);
+/* Refuses when anything on the token has this id or label already. */
+CUSTOS_RC custos_object_refuse_existing(const struct custos_session *session, struct custos_bytes id, struct custos_bytes label, struct custos_err *err);
+/* SPKI of a public key object. */
+CUSTOS_RC custos_object_spki(const struct custos_session *session, CK_OBJECT_HANDLE public_key, enum custos_key_type type, struct custos_buf *spki, struct custos_err *err);
+CK_KEY_TYPE custos_cryptoki_key_type(enum custos_key_type type);
+
+struct custos_new_pair {
+	struct custos_object private_key, public_key;
+};
+/* Makes a pair by the two policies and reads both back. */
+CUSTOS_RC custos_pair_generate(const struct custos_session *session, enum custos_key_type type, const struct custos_policy *private_policy, const struct custos_policy *public_policy,
+                               const struct custos_policy_values *values, struct custos_new_pair *ret_pair, struct custos_err *err);
+
+/* A signature over `message` as enum custos_signature defines it (DER for ECDSA). */
+CUSTOS_RC custos_object_sign(const struct custos_session *session, CK_OBJECT_HANDLE key, enum custos_key_type type, struct custos_bytes message, struct custos_buf *signature,
+                             struct custos_err *err);
+CUSTOS_RC custos_object_sign_challenge(const struct custos_session *session, CK_OBJECT_HANDLE key, enum custos_key_type type, const uint8_t challenge[static CUSTOS_CHALLENGE_SIZE],
+                                       struct custos_buf *signature, struct custos_err *err);
+
+/* KEK. */
+CUSTOS_RC custos_kek_create(struct custos_session *session, struct custos_bytes id, struct custos_bytes label, struct custos_json **ret_attributes, struct custos_err *err);
+CUSTOS_RC custos_kek_find(struct custos_session *session, struct custos_bytes id, struct custos_err *err);
+CUSTOS_RC custos_kek_wrap(const struct custos_session *session, CK_OBJECT_HANDLE wrapping, CK_OBJECT_HANDLE key, struct custos_buf *wrapped, struct custos_err *err);
+/* From a container to a session object, read back; needs a KEK. */
+CUSTOS_RC custos_kek_unwrap(const struct custos_session *session, struct custos_bytes container, enum custos_key_type type, struct custos_object *ret_key, struct custos_err *err);
+
+/* New keys. Buffers are appended to. */
+struct custos_made_key {
+	enum custos_key_type type;
+	struct custos_buf spki, container, signature, second_signature;
+};
+void custos_made_key_done(struct custos_made_key *key);
+CUSTOS_RC custos_key_make_deployable(struct custos_session *session, enum custos_key_type type, const uint8_t challenges[static 2 * CUSTOS_CHALLENGE_SIZE], struct custos_made_key *ret_key,
+                                     struct custos_err *err);
+CUSTOS_RC custos_key_make_sign_only(struct custos_session *session, enum custos_key_type type, struct custos_bytes id, struct custos_bytes label,
+                                    const uint8_t challenge[static CUSTOS_CHALLENGE_SIZE], struct custos_made_key *ret_key, struct custos_err *err);
+
+/* The log's key. */
+CUSTOS_RC custos_log_key_make(struct custos_session *session, struct custos_bytes id, struct custos_bytes label, const uint8_t challenge[static CUSTOS_CHALLENGE_SIZE],
+                              struct custos_made_key *ret_key, struct custos_err *err);
+CUSTOS_RC custos_log_key_open(struct custos_session *session, struct custos_bytes id, struct custos_bytes spki, struct custos_err *err);
+/* Signs a checkpoint body the guard allows, and remembers it. */
+CUSTOS_RC custos_log_key_sign(struct custos_session *session, struct custos_bytes body, struct custos_buf *signature, struct custos_err *err);
+
+/* Step 4 of a release. Nothing is unwrapped unless the guard admits the claim. */
+struct custos_transported {
+	struct custos_buf signature, wrapped;
+	uint8_t token_point[CUSTOS_POINT_SIZE];
+};
+void custos_transported_done(struct custos_transported *transported);
+CUSTOS_RC custos_key_transport(struct custos_session *session, enum custos_key_type type, const struct custos_guard_claim *claim, const uint8_t challenge[static CUSTOS_CHALLENGE_SIZE],
+                               struct custos_transported *ret_transported, struct custos_err *err);
+
+#endif

@@ -1,0 +1,307 @@
+/* One function a request: decode the body, do it, encode the reply. Every request is answered; a failure travels as category, native code, message
+ * and hint. A body that cannot be decoded is the keeper's fault and is answered like any other failure. */
+#include "token/serve.h"
+#include "data/json.h"
+#include "memory/secret.h"
+#include "token/keys.h"
+#include "token/wire_info.h"
+
+enum { PIN_MAX = 255, PROOF_MAX = 64 };
+
+/* A request being answered. */
+struct request {
+	struct custos_session *session;
+	struct custos_wire in;
+	int fd;                       /* the frame's descriptor, -1 when none */
+	uint8_t reply;                /* what answers it when it succeeds */
+	struct custos_wire_out out;
+};
+
+static custos_rc put_info(struct request *q)
+{
+	custos_info_put(&q->out, &q->session->info);
+	return q->out.rc;
+}
+
+static custos_rc put_json(struct request *q, struct custos_json *json, struct custos_err *err)
+{
+	CUSTOS_AUTO(custos_json) *owned = json;
+	CUSTOS_AUTO_BUF line = { 0 };
+	CUSTOS_TRY(custos_json_line(owned, &line, err));
+	custos_wire_put_bytes(&q->out, custos_buf_view(&line));
+	return q->out.rc;
+}
+
+static custos_rc put_signature(struct request *q, const struct custos_buf *signature)
+{
+	custos_wire_put_bytes(&q->out, custos_buf_view(signature));
+	return q->out.rc;
+}
+
+static custos_rc put_key(struct request *q, struct custos_made_key *key)
+{
+	custos_wire_put_u8(&q->out, (uint8_t)key->type);
+	custos_wire_put_bytes(&q->out, custos_buf_view(&key->spki));
+	custos_wire_put_bytes(&q->out, custos_buf_view(&key->container));
+	custos_wire_put_bytes(&q->out, custos_buf_view(&key->signature));
+	custos_wire_put_bytes(&q->out, custos_buf_view(&key->second_signature));
+	custos_made_key_done(key);
+	return q->out.rc;
+}
+
+static custos_rc serve_list(struct request *q, struct custos_err *err)
+{
+	CUSTOS_AUTO_STR *module = custos_wire_text(&q->in);
+	CUSTOS_TRY(custos_wire_end(&q->in, "LIST", err));
+	struct custos_json *list = NULL;
+	CUSTOS_TRY(custos_session_list(q->session, module, &list, err));
+	return put_json(q, list, err);
+}
+
+static custos_rc serve_init(struct request *q, struct custos_err *err)
+{
+	CUSTOS_AUTO_STR *module = custos_wire_text(&q->in);
+	CUSTOS_AUTO_STR *uri = custos_wire_text(&q->in);
+	CUSTOS_AUTO_STR *serial = custos_wire_text(&q->in);
+	CUSTOS_AUTO_STR *label = custos_wire_text(&q->in);
+	CUSTOS_TRY(custos_wire_end(&q->in, "INIT", err));
+	CUSTOS_AUTO(custos_secret) *so_pin = NULL;
+	CUSTOS_AUTO(custos_secret) *user_pin = NULL;
+	CUSTOS_TRY(custos_secret_read_line(q->fd, PIN_MAX, "SO PIN", &so_pin, err));
+	CUSTOS_TRY(custos_secret_read_line(q->fd, PIN_MAX, "user PIN", &user_pin, err));
+	struct custos_token_where where = { .module = module, .uri = uri, .serial = serial };
+	CUSTOS_TRY(custos_session_init_token(q->session, &where, label, so_pin, user_pin, err));
+	return put_info(q);
+}
+
+static custos_rc serve_open(struct request *q, struct custos_err *err)
+{
+	CUSTOS_AUTO_STR *module = custos_wire_text(&q->in);
+	CUSTOS_AUTO_STR *uri = custos_wire_text(&q->in);
+	CUSTOS_AUTO_STR *serial = custos_wire_text(&q->in);
+	CUSTOS_AUTO_STR *profile = custos_wire_text(&q->in);
+	CUSTOS_TRY(custos_wire_end(&q->in, "OPEN", err));
+	struct custos_token_where where = { .module = module, .uri = uri, .serial = serial, .profile = profile };
+	CUSTOS_TRY(custos_session_open(q->session, &where, err));
+	return put_info(q);
+}
+
+static custos_rc serve_login(struct request *q, struct custos_err *err)
+{
+	CUSTOS_TRY(custos_wire_end(&q->in, "LOGIN", err));
+	/* from the pipe straight into locked memory; no frame buffer ever held it */
+	CUSTOS_AUTO(custos_secret) *pin = NULL;
+	if (q->fd >= 0)
+		CUSTOS_TRY(custos_secret_read_line(q->fd, PIN_MAX, "PIN", &pin, err));
+	CUSTOS_TRY(custos_session_login(q->session, pin, err));
+	return put_info(q);
+}
+
+static custos_rc serve_info(struct request *q, struct custos_err *err)
+{
+	CUSTOS_TRY(custos_wire_end(&q->in, "INFO", err));
+	CUSTOS_TRY(custos_session_read_flags(q->session, err));
+	return put_info(q);
+}
+
+static custos_rc serve_kek_create(struct request *q, struct custos_err *err)
+{
+	uint8_t id[CUSTOS_TOKEN_ID_SIZE];
+	custos_wire_fixed(&q->in, id, sizeof id);
+	CUSTOS_AUTO_STR *label = custos_wire_text(&q->in);
+	CUSTOS_TRY(custos_wire_end(&q->in, "KEK_CREATE", err));
+	struct custos_json *attributes = NULL;
+	CUSTOS_TRY(custos_kek_create(q->session, CUSTOS_BYTES(id, sizeof id), CUSTOS_BYTES_STR(label), &attributes, err));
+	return put_json(q, attributes, err);
+}
+
+static custos_rc serve_kek_open(struct request *q, struct custos_err *err)
+{
+	uint8_t id[CUSTOS_TOKEN_ID_SIZE], challenge[CUSTOS_CHALLENGE_SIZE];
+	custos_wire_fixed(&q->in, id, sizeof id);
+	enum custos_key_type type = (enum custos_key_type)custos_wire_u8(&q->in);
+	struct custos_bytes canary = custos_wire_bytes(&q->in);
+	custos_wire_fixed(&q->in, challenge, sizeof challenge);
+	CUSTOS_TRY(custos_wire_end(&q->in, "KEK_OPEN", err));
+	CUSTOS_AUTO_BUF signature = { 0 };
+	CUSTOS_TRY(custos_kek_find(q->session, CUSTOS_BYTES(id, sizeof id), err));
+	CUSTOS_AUTO_OBJECT key = { q->session, 0 };
+	custos_rc rc = custos_kek_unwrap(q->session, canary, type, &key, err);
+	if (rc == CUSTOS_OK)
+		rc = custos_object_sign_challenge(q->session, key.handle, type, challenge, &signature, err);
+	/* a KEK that does not open its canary is not the KEK */
+	if (rc != CUSTOS_OK)
+		q->session->kek = 0;
+	CUSTOS_TRY(rc);
+	return put_signature(q, &signature);
+}
+
+static custos_rc serve_log_key_create(struct request *q, struct custos_err *err)
+{
+	uint8_t id[CUSTOS_TOKEN_ID_SIZE], challenge[CUSTOS_CHALLENGE_SIZE];
+	custos_wire_fixed(&q->in, id, sizeof id);
+	CUSTOS_AUTO_STR *label = custos_wire_text(&q->in);
+	custos_wire_fixed(&q->in, challenge, sizeof challenge);
+	CUSTOS_TRY(custos_wire_end(&q->in, "LOG_KEY_CREATE", err));
+	struct custos_made_key key;
+	CUSTOS_TRY(custos_log_key_make(q->session, CUSTOS_BYTES(id, sizeof id), CUSTOS_BYTES_STR(label), challenge, &key, err));
+	return put_key(q, &key);
+}
+
+static custos_rc serve_log_open(struct request *q, struct custos_err *err)
+{
+	uint8_t id[CUSTOS_TOKEN_ID_SIZE];
+	custos_wire_fixed(&q->in, id, sizeof id);
+	struct custos_bytes spki = custos_wire_bytes(&q->in);
+	CUSTOS_TRY(custos_wire_end(&q->in, "LOG_OPEN", err));
+	return custos_log_key_open(q->session, CUSTOS_BYTES(id, sizeof id), spki, err);
+}
+
+static custos_rc serve_log_sign(struct request *q, struct custos_err *err)
+{
+	struct custos_bytes body = custos_wire_bytes(&q->in);
+	CUSTOS_TRY(custos_wire_end(&q->in, "LOG_SIGN", err));
+	CUSTOS_AUTO_BUF signature = { 0 };
+	CUSTOS_TRY(custos_log_key_sign(q->session, body, &signature, err));
+	return put_signature(q, &signature);
+}
+
+static custos_rc serve_generate(struct request *q, struct custos_err *err)
+{
+	uint8_t id[CUSTOS_TOKEN_ID_SIZE], challenges[2 * CUSTOS_CHALLENGE_SIZE];
+	enum custos_key_type type = (enum custos_key_type)custos_wire_u8(&q->in);
+	uint8_t class = custos_wire_u8(&q->in);
+	custos_wire_fixed(&q->in, id, sizeof id);
+	CUSTOS_AUTO_STR *label = custos_wire_text(&q->in);
+	custos_wire_fixed(&q->in, challenges, sizeof challenges);
+	CUSTOS_TRY(custos_wire_end(&q->in, "KEY_GENERATE", err));
+	struct custos_made_key key;
+	CUSTOS_REQUIRE(class == CUSTOS_CLASS_DEPLOYABLE || class == CUSTOS_CLASS_SIGN_ONLY, err, CUSTOS_E_INTERNAL, "KEY_GENERATE message of an unknown class");
+	if (class == CUSTOS_CLASS_DEPLOYABLE)
+		CUSTOS_TRY(custos_key_make_deployable(q->session, type, challenges, &key, err));
+	else
+		CUSTOS_TRY(custos_key_make_sign_only(q->session, type, CUSTOS_BYTES(id, sizeof id), CUSTOS_BYTES_STR(label), challenges, &key, err));
+	return put_key(q, &key);
+}
+
+static custos_rc serve_sign(struct request *q, struct custos_err *err)
+{
+	uint8_t id[CUSTOS_TOKEN_ID_SIZE];
+	enum custos_key_type type = (enum custos_key_type)custos_wire_u8(&q->in);
+	enum custos_signature algorithm = (enum custos_signature)custos_wire_u8(&q->in);
+	custos_wire_fixed(&q->in, id, sizeof id);
+	struct custos_bytes container = custos_wire_bytes(&q->in), message = custos_wire_bytes(&q->in);
+	CUSTOS_TRY(custos_wire_end(&q->in, "SIGN", err));
+	CUSTOS_REQUIRE(algorithm != 0 && algorithm == custos_key_signature(type), err, CUSTOS_E_INTERNAL, "SIGN message whose algorithm does not fit the key");
+	/* whatever key is meant: what looks like a checkpoint is signed by the log's key through LOG_SIGN, or not at all */
+	CUSTOS_REQUIRE(!custos_guard_is_checkpoint(message), err, CUSTOS_E_POLICY, "a checkpoint is signed by the log's key only");
+	CUSTOS_AUTO_OBJECT unwrapped = { q->session, 0 };
+	CUSTOS_AUTO_BUF signature = { 0 };
+	CK_OBJECT_HANDLE key;
+	if (container.len > 0) {
+		CUSTOS_TRY(custos_kek_unwrap(q->session, container, type, &unwrapped, err));
+		key = unwrapped.handle;
+	} else {
+		CUSTOS_TRY(custos_object_find_one(q->session, CKO_PRIVATE_KEY, CUSTOS_BYTES(id, sizeof id), "the key", &key, err));
+	}
+	CUSTOS_TRY(custos_object_sign(q->session, key, type, message, &signature, err));
+	return put_signature(q, &signature);
+}
+
+static custos_rc serve_release(struct request *q, struct custos_err *err)
+{
+	uint8_t point[CUSTOS_POINT_SIZE], proof[PROOF_MAX][CUSTOS_HASH_SIZE], challenge[CUSTOS_CHALLENGE_SIZE];
+	struct custos_guard_claim claim = { .courier_point = point, .proof = (const uint8_t (*)[CUSTOS_HASH_SIZE])proof };
+	enum custos_key_type type = (enum custos_key_type)custos_wire_u8(&q->in);
+	claim.container = custos_wire_bytes(&q->in);
+	custos_wire_fixed(&q->in, point, sizeof point);
+	claim.leaf = custos_wire_bytes(&q->in);
+	claim.proof_count = custos_wire_u32(&q->in);
+	CUSTOS_REQUIRE(claim.proof_count <= PROOF_MAX, err, CUSTOS_E_POLICY, "the proof has %zu hashes", claim.proof_count);
+	for (size_t i = 0; i < claim.proof_count; i++)
+		custos_wire_fixed(&q->in, proof[i], CUSTOS_HASH_SIZE);
+	claim.checkpoint_body = custos_wire_bytes(&q->in);
+	claim.hosts_line = custos_wire_bytes(&q->in);
+	custos_wire_fixed(&q->in, challenge, sizeof challenge);
+	CUSTOS_TRY(custos_wire_end(&q->in, "RELEASE", err));
+	struct custos_transported t;
+	CUSTOS_TRY(custos_key_transport(q->session, type, &claim, challenge, &t, err));
+	custos_wire_put_bytes(&q->out, custos_buf_view(&t.signature));
+	custos_wire_put_fixed(&q->out, t.token_point, sizeof t.token_point);
+	custos_wire_put_bytes(&q->out, custos_buf_view(&t.wrapped));
+	custos_transported_done(&t);
+	return q->out.rc;
+}
+
+static const struct {
+	uint8_t request, reply;
+	custos_rc (*serve)(struct request *q, struct custos_err *err);
+} table[] = {
+	{ CUSTOS_TOKEN_LIST, CUSTOS_TOKEN_LISTED, serve_list },
+	{ CUSTOS_TOKEN_INIT, CUSTOS_TOKEN_INITIALIZED, serve_init },
+	{ CUSTOS_TOKEN_OPEN, CUSTOS_TOKEN_OPENED, serve_open },
+	{ CUSTOS_TOKEN_LOGIN, CUSTOS_TOKEN_LOGGED_IN, serve_login },
+	{ CUSTOS_TOKEN_INFO, CUSTOS_TOKEN_INFO_IS, serve_info },
+	{ CUSTOS_TOKEN_KEK_CREATE, CUSTOS_TOKEN_KEK_CREATED, serve_kek_create },
+	{ CUSTOS_TOKEN_KEK_OPEN, CUSTOS_TOKEN_KEK_OPENED, serve_kek_open },
+	{ CUSTOS_TOKEN_LOG_KEY_CREATE, CUSTOS_TOKEN_KEY_MADE, serve_log_key_create },
+	{ CUSTOS_TOKEN_LOG_OPEN, CUSTOS_TOKEN_LOG_OPENED, serve_log_open },
+	{ CUSTOS_TOKEN_LOG_SIGN, CUSTOS_TOKEN_SIGNED, serve_log_sign },
+	{ CUSTOS_TOKEN_KEY_GENERATE, CUSTOS_TOKEN_KEY_MADE, serve_generate },
+	{ CUSTOS_TOKEN_SIGN, CUSTOS_TOKEN_SIGNED, serve_sign },
+	{ CUSTOS_TOKEN_RELEASE, CUSTOS_TOKEN_RELEASED, serve_release },
+};
+
+/* LIST, INIT and OPEN start from nothing: whatever a failed one before has left is undone. */
+static void start_afresh(struct custos_session *session, const char *softhsm_conf)
+{
+	custos_session_done(session);
+	custos_session_init(session, softhsm_conf);
+}
+
+static custos_rc answer(struct custos_channel *channel, struct custos_session *session, const char *softhsm_conf, const struct custos_frame *frame, struct custos_err *err)
+{
+	CUSTOS_AUTO_BUF body = { .max = CUSTOS_FRAME_BODY_MAX };
+	struct custos_err failure = { 0 };
+	struct request q = {
+		.session = session, .in = custos_wire_read(custos_buf_view(&frame->body)), .fd = frame->fd, .reply = CUSTOS_TOKEN_FAILED, .out = { .buf = &body, .err = &failure },
+	};
+	custos_rc rc = CUSTOS_E_INTERNAL;
+	bool starts = frame->type == CUSTOS_TOKEN_LIST || frame->type == CUSTOS_TOKEN_INIT || frame->type == CUSTOS_TOKEN_OPEN;
+	if (starts)
+		start_afresh(session, softhsm_conf);
+	for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+		if (table[i].request != frame->type)
+			continue;
+		q.reply = table[i].reply;
+		rc = table[i].serve(&q, &failure);
+	}
+	if (starts && (rc != CUSTOS_OK || frame->type != CUSTOS_TOKEN_OPEN))
+		start_afresh(session, softhsm_conf);
+	if (rc == CUSTOS_OK)
+		return custos_channel_send(channel, q.reply, custos_buf_view(&body), -1, err);
+	CUSTOS_AUTO_BUF failed = { 0 };
+	struct custos_wire_out out = { .buf = &failed, .err = err };
+	custos_wire_put_u8(&out, (uint8_t)rc);
+	custos_wire_put_u64(&out, (uint64_t)failure.native);
+	custos_wire_put_text(&out, failure.msg);
+	custos_wire_put_text(&out, failure.hint);
+	CUSTOS_TRY(out.rc);
+	return custos_channel_send(channel, CUSTOS_TOKEN_FAILED, custos_buf_view(&failed), -1, err);
+}
+
+custos_rc custos_serve(struct custos_channel *channel, const char *softhsm_conf, struct custos_err *err)
+{
+	struct custos_session session;
+	custos_session_init(&session, softhsm_conf);
+	custos_rc rc = CUSTOS_OK;
+	while (rc == CUSTOS_OK) {
+		CUSTOS_AUTO_FRAME frame = { .fd = -1 };
+		rc = custos_channel_receive(channel, -1, &frame, err);
+		if (rc == CUSTOS_OK)
+			rc = answer(channel, &session, softhsm_conf, &frame, err);
+	}
+	custos_session_done(&session);
+	/* the keeper going away is how this process ends */
+	return custos_channel_is_gone(channel) ? CUSTOS_OK : rc;
+}

@@ -1,0 +1,68 @@
+/* Signing with the mechanisms that work on every token measured: RSA on a DigestInfo, ECDSA on a digest made here, EdDSA without parameters. */
+#include "crypto/digest.h"
+#include "crypto/verify.h"
+#include "token/keys.h"
+#include "token/wire_info.h"
+
+enum { SIGNATURE_MAX = 1024 };
+
+static custos_rc sign_raw(const struct custos_session *session, CK_OBJECT_HANDLE key, CK_MECHANISM_TYPE type, struct custos_bytes input, struct custos_buf *signature,
+                          struct custos_err *err)
+{
+	CK_FUNCTION_LIST *f = session->module.functions;
+	CK_MECHANISM mechanism = { type, NULL, 0 };
+	CK_BYTE out[SIGNATURE_MAX];
+	CK_ULONG len = sizeof out;
+	CUSTOS_TRY(custos_ck(f->C_SignInit(session->handle, &mechanism, key), err, "token “%s” cannot sign", session->info.label));
+	CUSTOS_TRY(custos_ck(f->C_Sign(session->handle, custos_ck_bytes(input.ptr), input.len, out, &len), err, "token “%s” cannot sign", session->info.label));
+	CUSTOS_REQUIRE(len <= sizeof out, err, CUSTOS_E_TOKEN, "token “%s” made a signature of %lu bytes", session->info.label, len);
+	return custos_buf_append(signature, out, len, err);
+}
+
+static custos_rc sign_rsa(const struct custos_session *session, CK_OBJECT_HANDLE key, struct custos_bytes message, struct custos_buf *signature, struct custos_err *err)
+{
+	/* RFC 8017 9.2, note 1: DigestInfo of SHA-256 */
+	static const uint8_t prefix[19] = { 0x30, 0x31, 0x30, 0x0d, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x01, 0x05, 0x00, 0x04, 0x20 };
+	uint8_t digest_info[sizeof prefix + CUSTOS_HASH_SIZE];
+	memcpy(digest_info, prefix, sizeof prefix);
+	CUSTOS_TRY(custos_sha256(message, digest_info + sizeof prefix, err));
+	return sign_raw(session, key, CKM_RSA_PKCS, CUSTOS_BYTES(digest_info, sizeof digest_info), signature, err);
+}
+
+static custos_rc sign_ecdsa(const struct custos_session *session, CK_OBJECT_HANDLE key, enum custos_key_type type, struct custos_bytes message, struct custos_buf *signature,
+                            struct custos_err *err)
+{
+	/* the digest has the curve's size: a longer one is accepted by tokens and gives signatures that do not verify */
+	uint8_t digest[48];
+	size_t size = type == CUSTOS_KEY_EC_P256 ? 32 : 48;
+	CUSTOS_AUTO_BUF raw = { .max = SIGNATURE_MAX };
+	if (type == CUSTOS_KEY_EC_P256)
+		CUSTOS_TRY(custos_sha256(message, digest, err));
+	else
+		CUSTOS_TRY(custos_sha384(message, digest, err));
+	CUSTOS_TRY(sign_raw(session, key, CKM_ECDSA, CUSTOS_BYTES(digest, size), &raw, err));
+	return custos_ecdsa_to_der(custos_buf_view(&raw), signature, err);
+}
+
+custos_rc custos_object_sign(const struct custos_session *session, CK_OBJECT_HANDLE key, enum custos_key_type type, struct custos_bytes message, struct custos_buf *signature,
+                             struct custos_err *err)
+{
+	switch (custos_key_signature(type)) {
+	case CUSTOS_SIGNATURE_RSA_PKCS1_SHA256:
+		return sign_rsa(session, key, message, signature, err);
+	case CUSTOS_SIGNATURE_ECDSA_SHA256:
+	case CUSTOS_SIGNATURE_ECDSA_SHA384:
+		return sign_ecdsa(session, key, type, message, signature, err);
+	case CUSTOS_SIGNATURE_ED25519:
+		return sign_raw(session, key, CKM_EDDSA, message, signature, err);
+	}
+	CUSTOS_FAIL(err, CUSTOS_E_INTERNAL, "a key of an unknown type cannot sign");
+}
+
+custos_rc custos_object_sign_challenge(const struct custos_session *session, CK_OBJECT_HANDLE key, enum custos_key_type type, const uint8_t challenge[static CUSTOS_CHALLENGE_SIZE],
+                                       struct custos_buf *signature, struct custos_err *err)
+{
+	uint8_t text[CUSTOS_CHALLENGE_TEXT_SIZE];
+	custos_challenge_text(challenge, text);
+	return custos_object_sign(session, key, type, CUSTOS_BYTES(text, sizeof text), signature, err);
+}

@@ -1,0 +1,72 @@
+/* Step 4 of a release: out of the container, proven, and wrapped once more under a key agreed with one courier.
+ *
+ * The private key passes from one wrapping to the next inside the token; what leaves is ciphertext, the token's ephemeral point and a signature. */
+#include "token/keys.h"
+#include "crypto/verify.h"
+
+void custos_transported_done(struct custos_transported *transported)
+{
+	custos_buf_done(&transported->signature);
+	custos_buf_done(&transported->wrapped);
+}
+
+/* AES-256 from ECDH with the courier's point: Z itself is the key (CKD_NULL), never readable, good for wrapping only. */
+static custos_rc agree(const struct custos_session *session, CK_OBJECT_HANDLE ephemeral, const uint8_t *courier_point, struct custos_object *ret_key, struct custos_err *err)
+{
+	CK_FUNCTION_LIST *f = session->module.functions;
+	struct custos_policy_values values = { .tier = session->profile.tier };
+	struct custos_template t;
+	CK_ECDH1_DERIVE_PARAMS parameters = { .kdf = CKD_NULL, .public_data_len = CUSTOS_POINT_SIZE, .public_data = custos_ck_bytes(courier_point) };
+	CK_MECHANISM mechanism = { CKM_ECDH1_DERIVE, &parameters, sizeof parameters };
+	CUSTOS_TRY(custos_template_make(&custos_policy_transport, &values, &t, err));
+	CUSTOS_AUTO_OBJECT key = { session, 0 };
+	CUSTOS_TRY(custos_ck(f->C_DeriveKey(session->handle, &mechanism, ephemeral, t.attributes, t.count, &key.handle), err, "token “%s” cannot agree on a key with the courier",
+	                     session->info.label));
+	CUSTOS_TRY(custos_policy_read_back(f, session->handle, key.handle, &custos_policy_transport, &values, NULL, err));
+	*ret_key = key;
+	key.handle = 0;
+	return CUSTOS_OK;
+}
+
+static custos_rc read_point(const struct custos_session *session, CK_OBJECT_HANDLE public_key, uint8_t *ret_point, struct custos_err *err)
+{
+	CUSTOS_AUTO_BUF spki = { .max = 256 };
+	CUSTOS_AUTO_BUF raw = { .max = 256 };
+	CUSTOS_TRY(custos_object_spki(session, public_key, CUSTOS_KEY_EC_P256, &spki, err));
+	CUSTOS_TRY(custos_spki_raw(custos_buf_view(&spki), &raw, err));
+	CUSTOS_REQUIRE(raw.len == CUSTOS_POINT_SIZE, err, CUSTOS_E_TOKEN, "the token's ephemeral point has %zu bytes", raw.len);
+	memcpy(ret_point, raw.ptr, CUSTOS_POINT_SIZE);
+	return CUSTOS_OK;
+}
+
+static custos_rc fill(struct custos_session *session, enum custos_key_type type, const struct custos_guard_claim *claim, const uint8_t *challenge, struct custos_transported *out,
+                      struct custos_err *err)
+{
+	struct custos_policy_values values = { .tier = session->profile.tier };
+	struct custos_new_pair pair;
+	CUSTOS_AUTO_OBJECT key = { session, 0 };
+	CUSTOS_TRY(custos_kek_unwrap(session, claim->container, type, &key, err));
+	CUSTOS_TRY(custos_object_sign_challenge(session, key.handle, type, challenge, &out->signature, err));
+	CUSTOS_TRY(custos_pair_generate(session, CUSTOS_KEY_EC_P256, &custos_policy_ephemeral_private, &custos_policy_ephemeral_public, &values, &pair, err));
+	CUSTOS_AUTO_OBJECT private_key = pair.private_key;
+	CUSTOS_AUTO_OBJECT public_key = pair.public_key;
+	CUSTOS_TRY(read_point(session, public_key.handle, out->token_point, err));
+	CUSTOS_AUTO_OBJECT transport = { session, 0 };
+	CUSTOS_TRY(agree(session, private_key.handle, claim->courier_point, &transport, err));
+	return custos_kek_wrap(session, transport.handle, key.handle, &out->wrapped, err);
+}
+
+custos_rc custos_key_transport(struct custos_session *session, enum custos_key_type type, const struct custos_guard_claim *claim, const uint8_t challenge[static CUSTOS_CHALLENGE_SIZE],
+                               struct custos_transported *ret_transported, struct custos_err *err)
+{
+	CUSTOS_REQUIRE(session->kek != 0, err, CUSTOS_E_INTERNAL, "no KEK is open");
+	CUSTOS_TRY(custos_guard_admit(session->guard, claim, err));
+	struct custos_transported transported = { 0 };
+	custos_rc rc = fill(session, type, claim, challenge, &transported, err);
+	if (rc != CUSTOS_OK) {
+		custos_transported_done(&transported);
+		return rc;
+	}
+	*ret_transported = transported;
+	return CUSTOS_OK;
+}

@@ -1,0 +1,147 @@
+/* Reading and writing custody.yaml. A directory somebody else may write is refused before anything in it is believed. */
+#include "vault/binding.h"
+#include "base/text.h"
+#include "data/yaml.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+
+enum { SIZE_LIMIT = 65536 };
+
+static custos_rc check_owner(const char *what, const char *path, const struct stat *st, struct custos_err *err)
+{
+	CUSTOS_REQUIRE(st->st_uid == geteuid() || st->st_uid == 0, err, CUSTOS_E_POLICY, "%s %s belongs to user %u, not to you or root", what, path, (unsigned)st->st_uid);
+	if ((st->st_mode & (S_IWGRP | S_IWOTH)) != 0)
+		CUSTOS_FAIL_HINT(err, CUSTOS_E_POLICY, "look at what is in it, then take the right away: chmod go-w", "%s %s can be written by others", what, path);
+	return CUSTOS_OK;
+}
+
+static custos_rc open_directory(const char *dir, int *ret_fd, struct custos_err *err)
+{
+	CUSTOS_AUTO_FD fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		CUSTOS_FAIL_HINT(err, CUSTOS_E_USAGE, "name the custody directory with -C DIR or CUSTOS_DIR; `custos init DIR` makes one", "cannot open the custody directory %s: %s", dir, strerror(errno));
+	struct stat st;
+	CUSTOS_REQUIRE(fstat(fd, &st) == 0, err, CUSTOS_E_SYSTEM, "cannot look at %s: %s", dir, strerror(errno));
+	CUSTOS_TRY(check_owner("the custody directory", dir, &st, err));
+	*ret_fd = custos_take_fd(&fd);
+	return CUSTOS_OK;
+}
+
+static custos_rc read_text(const char *dir, struct custos_buf *text, struct custos_err *err)
+{
+	CUSTOS_AUTO_FD dir_fd = -1;
+	CUSTOS_TRY(open_directory(dir, &dir_fd, err));
+	CUSTOS_AUTO_FD fd = openat(dir_fd, "custody.yaml", O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
+	if (fd < 0 && errno == ENOENT)
+		CUSTOS_FAIL_HINT(err, CUSTOS_E_INPUT, "`custos init DIR --token URI` makes a custody", "%s is not a custody directory: it has no custody.yaml", dir);
+	CUSTOS_REQUIRE(fd >= 0, err, CUSTOS_E_INPUT, "cannot open %s/custody.yaml: %s", dir, strerror(errno));
+	struct stat st;
+	CUSTOS_REQUIRE(fstat(fd, &st) == 0 && S_ISREG(st.st_mode), err, CUSTOS_E_INPUT, "%s/custody.yaml is not a regular file", dir);
+	CUSTOS_TRY(check_owner("the file", "custody.yaml", &st, err));
+	CUSTOS_REQUIRE(st.st_size <= SIZE_LIMIT, err, CUSTOS_E_INPUT, "%s/custody.yaml is larger than 64 KiB", dir);
+	uint8_t chunk[4096];
+	ssize_t n;
+	while ((n = read(fd, chunk, sizeof chunk)) > 0)
+		CUSTOS_TRY(custos_buf_append(text, chunk, (size_t)n, err));
+	CUSTOS_REQUIRE(n == 0, err, CUSTOS_E_SYSTEM, "cannot read %s/custody.yaml: %s", dir, strerror(errno));
+	return CUSTOS_OK;
+}
+
+static custos_rc copy(const struct custos_yaml *map, const char *key, const char *otherwise, char **ret, struct custos_err *err)
+{
+	const char *text;
+	CUSTOS_TRY(custos_yaml_text(map, key, otherwise, &text, err));
+	*ret = custos_text_dup(text);
+	CUSTOS_REQUIRE(text == NULL || *ret != NULL, err, CUSTOS_E_SYSTEM, "out of memory");
+	return CUSTOS_OK;
+}
+
+static custos_rc parse(const struct custos_yaml *root, struct custos_binding *b, struct custos_err *err)
+{
+	static const char *const keys[] = { "custos", "origin", "token", "store", "log", "pin", NULL };
+	static const char *const token_keys[] = { "module", "uri", "serial", "profile", NULL };
+	static const char *const log_keys[] = { "vkey", NULL };
+	uint64_t version = 0;
+	CUSTOS_TRY(custos_yaml_known(root, keys, err));
+	CUSTOS_TRY(custos_yaml_u64(root, "custos", 1, 1, 0, &version, err));
+	if (version != 1)
+		return custos_yaml_refuse(root, err, "\"custos: 1\" is missing, so this is not a custody.yaml");
+	CUSTOS_TRY(copy(root, "origin", CUSTOS_YAML_REQUIRED, &b->origin, err));
+	CUSTOS_TRY(copy(root, "store", CUSTOS_YAML_REQUIRED, &b->store, err));
+	CUSTOS_TRY(copy(root, "pin", NULL, &b->pin_source, err));
+	const struct custos_yaml *token = custos_yaml_get(root, "token"), *log = custos_yaml_get(root, "log");
+	if (token == NULL || log == NULL)
+		return custos_yaml_refuse(root, err, "\"%s\" is missing", token == NULL ? "token" : "log");
+	CUSTOS_TRY(custos_yaml_known(token, token_keys, err));
+	CUSTOS_TRY(custos_yaml_known(log, log_keys, err));
+	CUSTOS_TRY(copy(token, "module", CUSTOS_YAML_REQUIRED, &b->module, err));
+	CUSTOS_TRY(copy(token, "uri", CUSTOS_YAML_REQUIRED, &b->token_uri, err));
+	CUSTOS_TRY(copy(token, "serial", CUSTOS_YAML_REQUIRED, &b->serial, err));
+	CUSTOS_TRY(copy(token, "profile", CUSTOS_YAML_REQUIRED, &b->profile, err));
+	CUSTOS_TRY(copy(log, "vkey", CUSTOS_YAML_REQUIRED, &b->vkey, err));
+	if (b->pin_source != NULL && strncmp(b->pin_source, "exec:", 5) == 0)
+		return custos_yaml_refuse(custos_yaml_get(root, "pin"), err, "a program as PIN source may only come from the command line");
+	return CUSTOS_OK;
+}
+
+custos_rc custos_binding_read(const char *dir, struct custos_binding *ret_binding, struct custos_err *err)
+{
+	CUSTOS_AUTO_BUF text = { .max = SIZE_LIMIT };
+	CUSTOS_TRY(read_text(dir, &text, err));
+	char name[512];
+	snprintf(name, sizeof name, "%s/custody.yaml", dir);
+	CUSTOS_AUTO(custos_yaml) *root = NULL;
+	CUSTOS_TRY(custos_yaml_parse(custos_buf_view(&text), name, &root, err));
+	__attribute__((cleanup(custos_binding_done))) struct custos_binding b = { 0 };
+	CUSTOS_TRY(parse(root, &b, err));
+	*ret_binding = b;
+	b = (struct custos_binding){ 0 };
+	return CUSTOS_OK;
+}
+
+/* A value in double quotes, so that whatever a token calls itself stays text. */
+static custos_rc put(struct custos_buf *out, const char *indent, const char *key, const char *value, struct custos_err *err)
+{
+	CUSTOS_TRY(custos_buf_printf(out, err, "%s%s: \"", indent, key));
+	for (const char *c = value; *c != '\0'; c++) {
+		CUSTOS_REQUIRE((unsigned char)*c >= 0x20 && *c != 0x7f, err, CUSTOS_E_INPUT, "%s holds a control character", key);
+		if (*c == '"' || *c == '\\')
+			CUSTOS_TRY(custos_buf_append_str(out, "\\", err));
+		CUSTOS_TRY(custos_buf_append(out, c, 1, err));
+	}
+	return custos_buf_append_str(out, "\"\n", err);
+}
+
+custos_rc custos_binding_write(const char *dir, const struct custos_binding *b, struct custos_err *err)
+{
+	CUSTOS_AUTO_BUF text = { .max = SIZE_LIMIT };
+	CUSTOS_TRY(custos_buf_append_str(&text, "# What this custody is bound to. Keys, certificates, targets and policy are in its log.\ncustos: 1\n", err));
+	CUSTOS_TRY(put(&text, "", "origin", b->origin, err));
+	CUSTOS_TRY(custos_buf_append_str(&text, "token:\n", err));
+	CUSTOS_TRY(put(&text, "  ", "module", b->module, err));
+	CUSTOS_TRY(put(&text, "  ", "uri", b->token_uri, err));
+	CUSTOS_TRY(put(&text, "  ", "serial", b->serial, err));
+	CUSTOS_TRY(put(&text, "  ", "profile", b->profile, err));
+	CUSTOS_TRY(put(&text, "", "store", b->store, err));
+	CUSTOS_TRY(custos_buf_append_str(&text, "log:\n", err));
+	CUSTOS_TRY(put(&text, "  ", "vkey", b->vkey, err));
+
+	CUSTOS_AUTO_FD dir_fd = -1;
+	CUSTOS_TRY(open_directory(dir, &dir_fd, err));
+	CUSTOS_AUTO_FD fd = openat(dir_fd, "custody.yaml", O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	CUSTOS_REQUIRE(fd >= 0, err, CUSTOS_E_SYSTEM, "cannot make %s/custody.yaml: %s", dir, strerror(errno));
+	CUSTOS_REQUIRE(write(fd, text.ptr, text.len) == (ssize_t)text.len && fsync(fd) == 0 && fsync(dir_fd) == 0, err, CUSTOS_E_STORE, "cannot write %s/custody.yaml: %s", dir,
+	               strerror(errno));
+	return CUSTOS_OK;
+}
+
+void custos_binding_done(struct custos_binding *b)
+{
+	char *const owned[] = { b->origin, b->module, b->token_uri, b->serial, b->profile, b->store, b->vkey, b->pin_source };
+	for (size_t i = 0; i < sizeof owned / sizeof *owned; i++)
+		free(owned[i]);
+	*b = (struct custos_binding){ 0 };
+}

@@ -1,0 +1,18 @@
+/* custody.yaml: which token, store and log a custody directory is bound to. Policy and keys are in the log, not here. */
+#ifndef CUSTOS_VAULT_BINDING_H
+#define CUSTOS_VAULT_BINDING_H
+
+#include "base/bytes.h"
+
+struct custos_binding {
+	char *origin, *module, *token_uri, *serial, *profile, *store, *vkey;
+	char *pin_source;       /* NULL: the caller decides */
+};
+
+/* Refuses a directory or a custody.yaml that does not belong to the caller or root or that others may write. */
+CUSTOS_RC custos_binding_read(const char *dir, struct custos_binding *ret_binding, struct custos_err *err);
+/* Writes custody.yaml with O_EXCL, 0600, fsynced. */
+CUSTOS_RC custos_binding_write(const char *dir, const struct custos_binding *binding, struct custos_err *err);
+void custos_binding_done(struct custos_binding *binding);
+
+#endif

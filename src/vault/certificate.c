@@ -1,0 +1,224 @@
+/* Certificates of keys: the request that is signed on the token, and what the CA sent back for it. */
+#include "base/clock.h"
+#include "base/text.h"
+#include "vault/file.h"
+#include "vault/release.h"
+#include "x509/bag.h"
+#include "x509/cert.h"
+#include "x509/chain.h"
+#include "x509/check.h"
+#include "x509/csr.h"
+
+struct csr_signer {
+	struct custos_token *token;
+	const struct custos_token_key_ref *ref;
+	enum custos_signature algorithm;
+};
+
+static custos_rc sign_request(void *ctx, struct custos_bytes message, struct custos_buf *signature, struct custos_err *err)
+{
+	struct csr_signer *s = ctx;
+	return custos_token_sign(s->token, s->ref, s->algorithm, message, signature, err);
+}
+
+/* Problems become one error line: the first error's text and remedy. */
+static custos_rc refuse_errors(const struct custos_json *problems, struct custos_err *err)
+{
+	for (size_t i = 0; i < custos_json_count(problems); i++) {
+		const struct custos_json *p = custos_json_at(problems, i);
+		if (strcmp(custos_json_text(p, "severity"), "error") != 0)
+			continue;
+		custos_rc rc = custos_err_set(err, CUSTOS_E_INPUT, 0, "%s", custos_json_text(p, "text"));
+		custos_err_hint(err, "%s", custos_json_text(p, "remedy"));
+		return rc;
+	}
+	return CUSTOS_OK;
+}
+
+static custos_rc refuse_unusable(const struct custos_json *report, struct custos_err *err)
+{
+	CUSTOS_TRY(refuse_errors(custos_json_get(report, "problems"), err));
+	CUSTOS_REQUIRE(custos_json_bool(report, "usable", false), err, CUSTOS_E_INPUT, "no server could use these files");
+	return CUSTOS_OK;
+}
+
+/* The log says what was asked for; the request itself is kept as a blob. */
+static custos_rc record_request(struct custos_custody *c, const char *name, const char *profile, struct custos_bytes der, struct custos_err *err)
+{
+	uint8_t hash[CUSTOS_HASH_SIZE];
+	CUSTOS_AUTO(custos_json) *facts = NULL;
+	CUSTOS_AUTO(custos_json) *fields = custos_json_object();
+	CUSTOS_TRY(custos_csr_facts(der, &facts, err));
+	CUSTOS_TRY(custos_vault_put_blob(c, "csr", der, hash, err));
+	custos_json_set_text(fields, "key", name);
+	custos_json_set_hex(fields, "csr_sha256", hash, sizeof hash);
+	custos_json_set_text(fields, "subject", custos_json_text(facts, "subject"));
+	custos_json_set(fields, "sans", custos_json_ref(custos_json_get(facts, "sans")));
+	custos_json_set_text(fields, "profile", profile);
+	CUSTOS_TRY(custos_vault_append(c, "csr.create", fields, NULL, err));
+	return custos_vault_commit(c, err);
+}
+
+custos_rc custos_csr_request(struct custos_custody *c, const char *name, const char *subject, const char *const sans[], const char *profile, char **ret_pem, struct custos_err *err)
+{
+	const struct custos_json *record;
+	struct custos_token *token;
+	__attribute__((cleanup(custos_vault_key_done))) struct custos_vault_key key = { 0 };
+	CUSTOS_TRY(custos_vault_find_key(c, name, &record, err));
+	struct custos_csr_spec spec = { .subject = subject, .sans = sans, .profile = profile };
+	CUSTOS_AUTO(custos_json) *problems = NULL;
+	CUSTOS_TRY(custos_csr_lint(&spec, custos_json_text(record, "type"), &problems, err));
+	CUSTOS_TRY(refuse_errors(problems, err));
+	CUSTOS_TRY(custos_vault_load_key(c, record, &key, err));
+	CUSTOS_TRY(custos_vault_token(c, &token, err));
+	struct csr_signer ctx = { token, &key.ref, custos_key_signature(key.ref.type) };
+	struct custos_signer signer = { .ctx = &ctx, .algorithm = ctx.algorithm, .spki = key.ref.spki, .sign = sign_request };
+	CUSTOS_AUTO_BUF der = { 0 };
+	CUSTOS_AUTO_BUF pem = { 0 };
+	CUSTOS_TRY(custos_csr_create(&spec, &signer, &der, err));
+	CUSTOS_TRY(custos_csr_pem(custos_buf_view(&der), &pem, err));
+	CUSTOS_TRY(custos_vault_begin(c, err));
+	custos_rc rc = record_request(c, name, profile, custos_buf_view(&der), err);
+	if (rc != CUSTOS_OK) {
+		custos_vault_abort(c);
+		return rc;
+	}
+	*ret_pem = custos_text_dup((const char *)pem.ptr);
+	CUSTOS_REQUIRE(*ret_pem != NULL, err, CUSTOS_E_SYSTEM, "out of memory");
+	return CUSTOS_OK;
+}
+
+static custos_rc fill_bag(const char *const files[], size_t count, struct custos_bag **ret_bag, struct custos_err *err)
+{
+	CUSTOS_AUTO(custos_bag) *bag = NULL;
+	CUSTOS_TRY(custos_bag_new(&bag, err));
+	for (size_t i = 0; i < count; i++)
+		CUSTOS_TRY(custos_bag_add_file(bag, files[i], err));
+	*ret_bag = CUSTOS_TAKE(bag);
+	return CUSTOS_OK;
+}
+
+static custos_rc record_certificate(struct custos_custody *c, const char *name, const struct custos_chain *chain, struct custos_err *err)
+{
+	uint8_t leaf_hash[CUSTOS_HASH_SIZE], chain_hash[CUSTOS_HASH_SIZE];
+	CUSTOS_AUTO_BUF pem = { 0 };
+	CUSTOS_AUTO(custos_json) *facts = NULL;
+	CUSTOS_AUTO(custos_json) *fields = custos_json_object();
+	struct custos_bytes leaf = chain->der[0];
+	CUSTOS_TRY(custos_cert_facts(leaf, &facts, err));
+	CUSTOS_TRY(custos_cert_pem(chain->der, chain->count, &pem, err));
+	CUSTOS_TRY(custos_vault_put_blob(c, "leaf", leaf, leaf_hash, err));
+	CUSTOS_TRY(custos_vault_put_blob(c, "chain", custos_buf_view(&pem), chain_hash, err));
+	custos_json_set_text(fields, "key", name);
+	custos_json_set_hex(fields, "leaf_sha256", leaf_hash, sizeof leaf_hash);
+	custos_json_set_hex(fields, "chain_sha256", chain_hash, sizeof chain_hash);
+	custos_json_set_int(fields, "certificates", (int64_t)chain->count);
+	static const char *const members[] = { "subject", "issuer", "sans", "not_before", "not_after", "serial" };
+	for (size_t i = 0; i < sizeof members / sizeof *members; i++)
+		custos_json_set(fields, members[i], custos_json_ref(custos_json_get(facts, members[i])));
+	CUSTOS_TRY(custos_vault_append(c, "cert.accept", fields, NULL, err));
+	return custos_vault_commit(c, err);
+}
+
+custos_rc custos_cert_accept(struct custos_custody *c, const char *name, const char *const files[], size_t count, struct custos_json **ret_report, struct custos_err *err)
+{
+	const struct custos_json *record;
+	CUSTOS_TRY(custos_vault_find_key(c, name, &record, err));
+	CUSTOS_AUTO_BUF spki = { 0 };
+	CUSTOS_AUTO_BUF csr = { 0 };
+	CUSTOS_TRY(custos_vault_get_blob(c, "the key's public key", custos_json_text(record, "spki_sha256"), &spki, err));
+	const struct custos_json *asked = custos_json_get(record, "csr");
+	if (asked != NULL)
+		CUSTOS_TRY(custos_vault_get_blob(c, "the key's request", custos_json_text(asked, "csr_sha256"), &csr, err));
+	CUSTOS_AUTO(custos_anchors) *anchors = NULL;
+	CUSTOS_TRY(custos_vault_anchors(c, &anchors, err));
+	CUSTOS_AUTO(custos_bag) *bag = NULL;
+	CUSTOS_TRY(fill_bag(files, count, &bag, err));
+	struct custos_check_options options = {
+		.for_profile = custos_json_text(asked, "profile"),
+		.spki = custos_buf_view(&spki),
+		.csr = custos_buf_view(&csr),
+		.trust = anchors,
+		.now_unix = custos_clock_unix(),
+	};
+	CUSTOS_AUTO(custos_chain) *chain = NULL;
+	CUSTOS_TRY(custos_cert_check(bag, &options, ret_report, &chain, err));
+	CUSTOS_TRY(refuse_unusable(*ret_report, err));
+	struct custos_token *token;
+	CUSTOS_TRY(custos_vault_token(c, &token, err));
+	CUSTOS_TRY(custos_vault_begin(c, err));
+	custos_rc rc = record_certificate(c, name, chain, err);
+	if (rc != CUSTOS_OK)
+		custos_vault_abort(c);
+	return rc;
+}
+
+static custos_rc open_anchors(const char *trust, struct custos_anchors **ret_anchors, struct custos_err *err)
+{
+	*ret_anchors = NULL;
+	if (trust == NULL)
+		return CUSTOS_OK;
+	if (strcmp(trust, "system") == 0)
+		return custos_anchors_new_system(ret_anchors, err);
+	CUSTOS_AUTO_BUF pem = { 0 };
+	CUSTOS_AUTO(custos_anchors) *anchors = NULL;
+	CUSTOS_TRY(custos_file_read(trust, &pem, err));
+	CUSTOS_TRY(custos_anchors_new(&anchors, err));
+	CUSTOS_TRY(custos_anchors_add_pem(anchors, custos_buf_view(&pem), trust, err));
+	*ret_anchors = CUSTOS_TAKE(anchors);
+	return CUSTOS_OK;
+}
+
+custos_rc custos_cert_inspect(const char *const files[], size_t count, const char *for_profile, const char *trust, struct custos_json **ret_report, struct custos_err *err)
+{
+	CUSTOS_AUTO(custos_bag) *bag = NULL;
+	CUSTOS_AUTO(custos_anchors) *anchors = NULL;
+	CUSTOS_AUTO(custos_chain) *chain = NULL;
+	CUSTOS_TRY(fill_bag(files, count, &bag, err));
+	CUSTOS_TRY(open_anchors(trust, &anchors, err));
+	struct custos_check_options options = { .for_profile = for_profile, .trust = anchors, .now_unix = custos_clock_unix() };
+	CUSTOS_TRY(custos_cert_check(bag, &options, ret_report, &chain, err));
+	return refuse_unusable(*ret_report, err);
+}
+
+static const struct custos_json *accepted(const struct custos_json *key)
+{
+	return custos_json_get(key, "certificate");
+}
+
+static custos_rc find_accepted(struct custos_custody *c, const char *name, const struct custos_json **ret, struct custos_err *err)
+{
+	const struct custos_json *key;
+	CUSTOS_TRY(custos_vault_find_key(c, name, &key, err));
+	if (accepted(key) == NULL)
+		CUSTOS_FAIL_HINT(err, CUSTOS_E_INPUT, "give what the CA sent to `custos cert accept`", "key %s has no certificate yet", name);
+	*ret = accepted(key);
+	return CUSTOS_OK;
+}
+
+custos_rc custos_cert_show(struct custos_custody *c, const char *name, struct custos_json **ret_cert, struct custos_err *err)
+{
+	const struct custos_json *certificate;
+	CUSTOS_TRY(find_accepted(c, name, &certificate, err));
+	CUSTOS_AUTO_BUF leaf = { 0 };
+	CUSTOS_TRY(custos_vault_get_blob(c, "the certificate", custos_json_text(certificate, "leaf_sha256"), &leaf, err));
+	struct custos_json *shown = custos_json_copy(certificate);
+	custos_json_set_text(shown, "key", name);
+	int64_t days = 0;
+	CUSTOS_AUTO(custos_json) *owned = shown;
+	CUSTOS_TRY(custos_cert_days_left(custos_buf_view(&leaf), custos_clock_unix(), &days, err));
+	custos_json_set_int(shown, "days_left", days);
+	*ret_cert = CUSTOS_TAKE(owned);
+	return CUSTOS_OK;
+}
+
+custos_rc custos_cert_show_pem(struct custos_custody *c, const char *name, char **ret_pem, struct custos_err *err)
+{
+	const struct custos_json *certificate;
+	CUSTOS_TRY(find_accepted(c, name, &certificate, err));
+	CUSTOS_AUTO_BUF pem = { 0 };
+	CUSTOS_TRY(custos_vault_get_blob(c, "the certificate chain", custos_json_text(certificate, "chain_sha256"), &pem, err));
+	*ret_pem = custos_text_dup((const char *)pem.ptr);
+	CUSTOS_REQUIRE(*ret_pem != NULL, err, CUSTOS_E_SYSTEM, "out of memory");
+	return CUSTOS_OK;
+}

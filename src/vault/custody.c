@@ -1,0 +1,119 @@
+/* Opening a custody: directory and binding checked, log verified and replayed, unfinished releases found.
+ *
+ * A release that is under way holds an exclusive lock on DIR/release.lock. Whoever opens the custody and gets that lock
+ * knows that open intents have no process behind them any more and records them as unknown. */
+#include "vault/vault.h"
+#include "base/text.h"
+#include "vault/release.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/file.h>
+
+static custos_rc storage_entries(void *ctx, custos_rc (*each)(void *, uint64_t, struct custos_bytes, struct custos_err *), void *each_ctx, struct custos_err *err)
+{
+	struct custos_custody *c = ctx;
+	return custos_store_entries(c->store, each, each_ctx, err);
+}
+
+static custos_rc storage_newest(void *ctx, struct custos_buf *note, struct custos_err *err)
+{
+	struct custos_custody *c = ctx;
+	return custos_store_newest_checkpoint(c->store, note, err);
+}
+
+static custos_rc storage_append(void *ctx, uint64_t index, struct custos_bytes leaf, struct custos_err *err)
+{
+	struct custos_custody *c = ctx;
+	return custos_store_append_entry(c->store, index, leaf, err);
+}
+
+static custos_rc storage_put(void *ctx, uint64_t size, struct custos_bytes note, struct custos_err *err)
+{
+	struct custos_custody *c = ctx;
+	return custos_store_put_checkpoint(c->store, size, note, err);
+}
+
+static custos_rc storage_commit(void *ctx, struct custos_err *err)
+{
+	struct custos_custody *c = ctx;
+	return custos_store_commit(c->store, err);
+}
+
+static void storage_abort(void *ctx)
+{
+	struct custos_custody *c = ctx;
+	custos_store_abort(c->store);
+}
+
+static custos_rc replay(void *ctx, uint64_t index, const struct custos_json *entry, struct custos_err *err)
+{
+	return custos_state_apply(ctx, index, entry, err);
+}
+
+custos_rc custos_vault_reload(struct custos_custody *c, struct custos_err *err)
+{
+	struct custos_log_storage storage = {
+		.ctx = c,
+		.entries = storage_entries,
+		.newest_checkpoint = storage_newest,
+		.append = storage_append,
+		.put_checkpoint = storage_put,
+		.commit = storage_commit,
+		.abort = storage_abort,
+	};
+	custos_log_free(CUSTOS_TAKE(c->log));
+	custos_state_done(&c->state);
+	CUSTOS_TRY(custos_state_start(&c->state, err));
+	/* entries and checkpoint of one moment: another process may be committing */
+	bool inside = custos_store_in_transaction(c->store);
+	if (!inside)
+		CUSTOS_TRY(custos_store_read_begin(c->store, err));
+	custos_rc rc = custos_log_open(&storage, c->binding.origin, c->binding.vkey, replay, &c->state, &c->log, err);
+	custos_store_read_end(c->store);
+	return rc;
+}
+
+custos_rc custos_custody_open(const char *dir, const struct custos_pin *pin, struct custos_custody **ret_custody, struct custos_err *err)
+{
+	if (dir == NULL)
+		CUSTOS_FAIL_HINT(err, CUSTOS_E_USAGE, "name it with -C DIR or in CUSTOS_DIR; it is never guessed", "no custody directory was named");
+	CUSTOS_AUTO(custos_custody) *c = calloc(1, sizeof *c);
+	CUSTOS_REQUIRE(c != NULL, err, CUSTOS_E_SYSTEM, "out of memory");
+	c->release_lock = -1;
+	CUSTOS_TRY(custos_binding_read(dir, &c->binding, err));
+	c->dir = custos_text_dup(dir);
+	if (pin != NULL) {
+		c->pin = *pin;
+		c->has_pin = true;
+	}
+	CUSTOS_TRY(custos_store_open(dir, c->binding.store, 0, &c->store, err));
+	CUSTOS_TRY(custos_vault_reload(c, err));
+	CUSTOS_REQUIRE(c->state.genesis != NULL, err, CUSTOS_E_TAMPERED, "the log of %s is empty, but its custody.yaml says that it was begun", dir);
+	CUSTOS_TRY(custos_release_find_orphans(c, err));
+	*ret_custody = CUSTOS_TAKE(c);
+	return CUSTOS_OK;
+}
+
+void custos_custody_free(struct custos_custody *c)
+{
+	if (c == NULL)
+		return;
+	if (c->store != NULL && custos_store_in_transaction(c->store))
+		custos_vault_abort(c);
+	custos_token_free(c->token);
+	custos_log_free(c->log);
+	custos_store_free(c->store);
+	custos_state_done(&c->state);
+	custos_binding_done(&c->binding);
+	custos_buf_done(&c->log_spki);
+	custos_release_unlock(c);
+	free(c->dir);
+	free(c);
+}
+
+const char *custos_custody_pin_source(const struct custos_custody *c)
+{
+	return c->binding.pin_source;
+}

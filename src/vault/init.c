@@ -1,0 +1,227 @@
+/* The birth of a custody: KEK and log key on the token, read back; then the genesis entry, signed; then custody.yaml, whose presence says that all
+ * of it happened. Until then a failure removes what was made in the directory. */
+#include "vault/vault.h"
+#include "base/text.h"
+#include "crypto/digest.h"
+#include "vault/file.h"
+#include "vault/release.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+
+struct birth {
+	const struct custos_init_options *options;
+	struct custos_custody *c;
+	uint8_t kek_id[16], log_id[16];
+	char kek_label[80], log_label[80];
+	struct custos_json *kek_attributes;
+	struct custos_token_key canary, log_key;
+	struct custos_buf trust;
+	struct custos_err *err;
+	bool made_directory, made_store, made_objects;
+};
+
+static void birth_done(struct birth *b)
+{
+	custos_json_free(b->kek_attributes);
+	custos_token_key_done(&b->canary);
+	custos_token_key_done(&b->log_key);
+	custos_buf_done(&b->trust);
+	custos_custody_free(b->c);
+}
+
+/* Takes back what was made in the directory. Objects on the token stay: they are named instead. */
+static void take_back(struct birth *b)
+{
+	static const char *const files[] = { "custody.db", "custody.db-wal", "custody.db-shm", "release.lock" };
+	char path[4096];
+	custos_store_free(CUSTOS_TAKE(b->c->store));
+	for (size_t i = 0; b->made_store && i < sizeof files / sizeof *files; i++) {
+		snprintf(path, sizeof path, "%s/%s", b->options->dir, files[i]);
+		unlink(path);
+	}
+	if (b->made_directory)
+		rmdir(b->options->dir);
+	if (b->made_objects)
+		custos_err_hint(b->err, "the token may hold the new keys %s and %s now; remove them with the token's own tool", b->kek_label, b->log_label);
+}
+
+static custos_rc make_directory(struct birth *b)
+{
+	const char *dir = b->options->dir;
+	if (mkdir(dir, 0700) == 0) {
+		b->made_directory = true;
+		return CUSTOS_OK;
+	}
+	CUSTOS_REQUIRE(errno == EEXIST, b->err, CUSTOS_E_SYSTEM, "cannot make %s: %s", dir, strerror(errno));
+	struct stat st;
+	char path[4096];
+	CUSTOS_REQUIRE(stat(dir, &st) == 0 && S_ISDIR(st.st_mode), b->err, CUSTOS_E_INPUT, "%s is not a directory", dir);
+	CUSTOS_REQUIRE((st.st_uid == geteuid() || st.st_uid == 0) && (st.st_mode & (S_IWGRP | S_IWOTH)) == 0, b->err, CUSTOS_E_POLICY, "%s belongs to somebody else or can be written by others", dir);
+	static const char *const taken[] = { "custody.yaml", "custody.db" };
+	for (size_t i = 0; i < sizeof taken / sizeof *taken; i++) {
+		snprintf(path, sizeof path, "%s/%s", dir, taken[i]);
+		if (access(path, F_OK) == 0)
+			CUSTOS_FAIL_HINT(b->err, CUSTOS_E_POLICY, "name another directory; what exists is never overwritten", "%s holds a custody already", dir);
+	}
+	return CUSTOS_OK;
+}
+
+static custos_rc read_trust(struct birth *b)
+{
+	if (b->options->trust == NULL)
+		return CUSTOS_OK;
+	CUSTOS_TRY(custos_file_read(b->options->trust, &b->trust, b->err));
+	CUSTOS_AUTO(custos_anchors) *anchors = NULL;
+	CUSTOS_TRY(custos_anchors_new(&anchors, b->err));
+	return custos_anchors_add_pem(anchors, custos_buf_view(&b->trust), b->options->trust, b->err);
+}
+
+static custos_rc copy_text(char **to, const char *from, struct custos_err *err)
+{
+	*to = custos_text_dup(from);
+	CUSTOS_REQUIRE(*to != NULL, err, CUSTOS_E_SYSTEM, "out of memory");
+	return CUSTOS_OK;
+}
+
+/* The log's name: given, or made from the token's label. It becomes part of every signature, so it is strict. */
+static custos_rc choose_origin(struct birth *b, const char *label, char **ret)
+{
+	char made[96];
+	if (b->options->origin != NULL) {
+		for (const char *c = b->options->origin; *c != '\0'; c++)
+			CUSTOS_REQUIRE(*c > ' ' && *c < 0x7f && *c != '+', b->err, CUSTOS_E_USAGE, "the origin \"%s\" must be one word of printable ASCII without +", b->options->origin);
+		CUSTOS_REQUIRE(b->options->origin[0] != '\0', b->err, CUSTOS_E_USAGE, "the origin is empty");
+		return copy_text(ret, b->options->origin, b->err);
+	}
+	snprintf(made, sizeof made, "custos.example/%s", label);
+	for (char *c = made; *c != '\0'; c++)
+		if (*c <= ' ' || *c >= 0x7f || *c == '+')
+			*c = '-';
+	return copy_text(ret, made, b->err);
+}
+
+static custos_rc open_token(struct birth *b, const struct custos_pin *pin)
+{
+	struct custos_custody *c = b->c;
+	struct custos_token_where where = { .module = b->options->module, .uri = b->options->token_uri };
+	CUSTOS_TRY(custos_token_open(&where, &c->token, b->err));
+	const struct custos_token_info *info = custos_token_info(c->token);
+	CUSTOS_TRY(choose_origin(b, info->label, &c->binding.origin));
+	CUSTOS_TRY(copy_text(&c->binding.module, info->module, b->err));
+	CUSTOS_TRY(copy_text(&c->binding.token_uri, info->uri, b->err));
+	CUSTOS_TRY(copy_text(&c->binding.serial, info->serial, b->err));
+	CUSTOS_TRY(copy_text(&c->binding.profile, info->profile, b->err));
+	CUSTOS_TRY(copy_text(&c->binding.store, b->options->store != NULL ? b->options->store : "sqlite:custody.db", b->err));
+	char what[128];
+	snprintf(what, sizeof what, "PIN of token %s (serial %s)", info->label, info->serial);
+	CUSTOS_AUTO(custos_secret) *secret = NULL;
+	CUSTOS_TRY(pin->get(pin->ctx, what, &secret, b->err));
+	return custos_token_login(c->token, secret, b->err);
+}
+
+static custos_rc make_keys(struct birth *b)
+{
+	struct custos_token *token = b->c->token;
+	char suffix[9];
+	CUSTOS_TRY(custos_random(b->kek_id, sizeof b->kek_id, b->err));
+	CUSTOS_TRY(custos_random(b->log_id, sizeof b->log_id, b->err));
+	custos_text_hex(b->kek_id, 4, suffix);
+	snprintf(b->kek_label, sizeof b->kek_label, "custos-kek-%s", suffix);
+	snprintf(b->log_label, sizeof b->log_label, "custos-log-%s", suffix);
+	b->made_objects = true;
+	CUSTOS_TRY(custos_token_kek_create(token, b->kek_id, b->kek_label, &b->kek_attributes, b->err));
+	/* the canary: an EC key's container that is unwrapped at every open, so that a damaged KEK is noticed before it wraps anything */
+	CUSTOS_TRY(custos_token_key_generate(token, CUSTOS_KEY_EC_P256, &b->canary, b->err));
+	CUSTOS_TRY(custos_token_kek_open(token, b->kek_id, custos_buf_view(&b->canary.container), custos_buf_view(&b->canary.spki), b->err));
+	CUSTOS_TRY(custos_token_log_key_create(token, b->log_id, b->log_label, &b->log_key, b->err));
+	CUSTOS_TRY(custos_buf_append(&b->c->log_spki, b->log_key.spki.ptr, b->log_key.spki.len, b->err));
+	CUSTOS_TRY(custos_token_log_signer(token, b->log_id, custos_buf_view(&b->c->log_spki), &b->c->signer, b->err));
+	CUSTOS_AUTO_BUF vkey = { 0 };
+	CUSTOS_TRY(custos_log_vkey(b->c->binding.origin, custos_buf_view(&b->c->log_spki), &vkey, b->err));
+	return copy_text(&b->c->binding.vkey, (const char *)vkey.ptr, b->err);
+}
+
+static custos_rc name_blob(struct birth *b, struct custos_json *object, const char *member, const char *kind, const struct custos_buf *blob)
+{
+	uint8_t hash[CUSTOS_HASH_SIZE];
+	CUSTOS_TRY(custos_vault_put_blob(b->c, kind, custos_buf_view(blob), hash, b->err));
+	custos_json_set_hex(object, member, hash, sizeof hash);
+	return CUSTOS_OK;
+}
+
+static custos_rc write_genesis(struct birth *b)
+{
+	struct custos_custody *c = b->c;
+	CUSTOS_AUTO(custos_json) *fields = custos_json_object();
+	custos_json_set_text(fields, "origin", c->binding.origin);
+	custos_json_set_text(fields, "vkey", c->binding.vkey);
+	custos_json_set(fields, "token", custos_token_info_json(custos_token_info(c->token)));
+	struct custos_json *kek = custos_json_object(), *log_key = custos_json_object(), *tool = custos_json_object();
+	custos_json_set(fields, "kek", kek);
+	custos_json_set(fields, "log_key", log_key);
+	custos_json_set(fields, "tool", tool);
+	custos_json_set_text(tool, "name", "custos");
+	custos_json_set_text(tool, "version", CUSTOS_VERSION);
+	custos_json_set_hex(kek, "id", b->kek_id, sizeof b->kek_id);
+	custos_json_set_text(kek, "label", b->kek_label);
+	custos_json_set_text(kek, "variant", "local-only");
+	custos_json_set(kek, "attributes", custos_json_ref(b->kek_attributes));
+	CUSTOS_TRY(name_blob(b, kek, "canary_sha256", "container", &b->canary.container));
+	CUSTOS_TRY(name_blob(b, kek, "canary_spki_sha256", "spki", &b->canary.spki));
+	custos_json_set_hex(log_key, "id", b->log_id, sizeof b->log_id);
+	custos_json_set_text(log_key, "label", b->log_label);
+	CUSTOS_TRY(name_blob(b, log_key, "spki_sha256", "spki", &b->log_key.spki));
+	if (b->trust.len > 0)
+		CUSTOS_TRY(name_blob(b, fields, "trust_sha256", "trust", &b->trust));
+	CUSTOS_TRY(custos_vault_append(c, "custody.genesis", fields, NULL, b->err));
+	return custos_log_commit(c->log, &c->signer, b->err);
+}
+
+static custos_rc begin_log(struct birth *b)
+{
+	struct custos_custody *c = b->c;
+	CUSTOS_TRY(custos_store_open(b->options->dir, c->binding.store, CUSTOS_STORE_CREATE, &c->store, b->err));
+	b->made_store = true;
+	char *vkey = CUSTOS_TAKE(c->binding.vkey);
+	custos_rc rc = custos_vault_reload(c, b->err);
+	c->binding.vkey = vkey;
+	CUSTOS_TRY(rc);
+	CUSTOS_TRY(custos_log_set_vkey(c->log, vkey, b->err));
+	CUSTOS_TRY(custos_store_begin(c->store, b->err));
+	return write_genesis(b);
+}
+
+static custos_rc steps(struct birth *b, const struct custos_pin *pin)
+{
+	CUSTOS_TRY(read_trust(b));
+	CUSTOS_TRY(make_directory(b));
+	CUSTOS_TRY(open_token(b, pin));
+	CUSTOS_TRY(make_keys(b));
+	CUSTOS_TRY(begin_log(b));
+	return custos_binding_write(b->options->dir, &b->c->binding, b->err);
+}
+
+custos_rc custos_custody_init(const struct custos_init_options *options, const struct custos_pin *pin, struct custos_json **ret_report, struct custos_err *err)
+{
+	__attribute__((cleanup(birth_done))) struct birth b = { .options = options, .err = err };
+	if (options->module == NULL)
+		CUSTOS_FAIL_HINT(err, CUSTOS_E_USAGE, "name it with --module, e.g. --module libsofthsm2.so", "no PKCS#11 module was named");
+	b.c = calloc(1, sizeof *b.c);
+	CUSTOS_REQUIRE(b.c != NULL, err, CUSTOS_E_SYSTEM, "out of memory");
+	b.c->release_lock = -1;
+	CUSTOS_TRY(copy_text(&b.c->dir, options->dir, err));
+	custos_rc rc = steps(&b, pin);
+	if (rc != CUSTOS_OK) {
+		take_back(&b);
+		return rc;
+	}
+	struct custos_json *report = custos_log_json(b.c->log);
+	custos_json_set_text(report, "dir", options->dir);
+	custos_json_set(report, "token", custos_token_info_json(custos_token_info(b.c->token)));
+	custos_json_set(report, "kek", custos_json_ref(custos_json_get(b.c->state.genesis, "kek")));
+	*ret_report = report;
+	return CUSTOS_OK;
+}

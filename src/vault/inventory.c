@@ -1,0 +1,98 @@
+/* Targets: hosts with their pins, added by a person, kept in the log. */
+#include "base/text.h"
+#include "vault/file.h"
+#include "vault/release.h"
+
+#include <stdio.h>
+
+custos_rc custos_vault_find_target(const struct custos_custody *c, const char *name, const struct custos_json **ret_target, struct custos_err *err)
+{
+	const struct custos_json *target = custos_state_target(&c->state, name);
+	if (target == NULL)
+		CUSTOS_FAIL_HINT(err, CUSTOS_E_INPUT, "`custos target list` shows them", "there is no target named %s", name);
+	*ret_target = target;
+	return CUSTOS_OK;
+}
+
+/* The profile's text: built in, or a file. */
+static custos_rc read_profile(const char *profile, struct custos_buf *yaml, struct custos_err *err)
+{
+	struct custos_bytes builtin = custos_profile_builtin(profile);
+	if (builtin.len > 0)
+		return custos_buf_append(yaml, builtin.ptr, builtin.len, err);
+	if (strchr(profile, '/') == NULL && strchr(profile, '.') == NULL)
+		CUSTOS_FAIL_HINT(err, CUSTOS_E_INPUT, "esxi is built in; any other is a YAML file, e.g. --profile ./nginx.yaml", "there is no profile named %s", profile);
+	return custos_file_read(profile, yaml, err);
+}
+
+custos_rc custos_target_add(struct custos_custody *c, const struct custos_json *record, struct custos_json **ret_target, struct custos_err *err)
+{
+	CUSTOS_AUTO_BUF yaml = { .max = 1 << 20 };
+	CUSTOS_AUTO(custos_profile) *profile = NULL;
+	CUSTOS_AUTO(custos_json) *target = custos_json_copy(record);
+	const char *name = custos_json_text(target, "name"), *profile_name = custos_json_text(target, "profile");
+	uint8_t hash[CUSTOS_HASH_SIZE];
+	struct custos_token *token;
+	CUSTOS_REQUIRE(name != NULL && profile_name != NULL, err, CUSTOS_E_USAGE, "a target needs a name and a profile");
+	if (custos_state_target(&c->state, name) != NULL)
+		CUSTOS_FAIL_HINT(err, CUSTOS_E_POLICY, "remove it first if this is another host", "there is a target named %s already", name);
+	CUSTOS_TRY(read_profile(profile_name, &yaml, err));
+	CUSTOS_TRY(custos_profile_parse(custos_buf_view(&yaml), profile_name, &profile, err));
+	CUSTOS_TRY(custos_target_check(target, err));
+	CUSTOS_TRY(custos_vault_token(c, &token, err));
+	CUSTOS_TRY(custos_vault_begin(c, err));
+	custos_rc rc = custos_vault_put_blob(c, "profile", custos_buf_view(&yaml), hash, err);
+	if (rc == CUSTOS_OK) {
+		CUSTOS_AUTO(custos_json) *fields = custos_json_object();
+		custos_json_set_hex(target, "profile_sha256", hash, sizeof hash);
+		custos_json_set(fields, "target", custos_json_ref(target));
+		rc = custos_state_target(&c->state, name) == NULL ? custos_vault_append(c, "target.add", fields, NULL, err)
+		                                                  : custos_err_set(err, CUSTOS_E_POLICY, 0, "there is a target named %s already", name);
+	}
+	if (rc == CUSTOS_OK)
+		rc = custos_vault_commit(c, err);
+	if (rc != CUSTOS_OK) {
+		custos_vault_abort(c);
+		return rc;
+	}
+	return custos_target_show(c, name, ret_target, err);
+}
+
+custos_rc custos_target_remove(struct custos_custody *c, const char *name, struct custos_err *err)
+{
+	const struct custos_json *target;
+	CUSTOS_TRY(custos_vault_find_target(c, name, &target, err));
+	CUSTOS_AUTO(custos_json) *fields = custos_json_object();
+	custos_json_set_text(fields, "target", name);
+	return custos_vault_record(c, "target.remove", fields, NULL, err);
+}
+
+custos_rc custos_target_show(struct custos_custody *c, const char *name, struct custos_json **ret_target, struct custos_err *err)
+{
+	const struct custos_json *target;
+	CUSTOS_TRY(custos_vault_find_target(c, name, &target, err));
+	struct custos_json *shown = custos_json_copy(target), *keys = custos_json_array();
+	for (void *it = custos_json_first(c->state.keys); it != NULL; it = custos_json_next(c->state.keys, it)) {
+		const struct custos_json *allowed = custos_json_get(custos_json_value(it), "targets");
+		for (size_t i = 0; i < custos_json_count(allowed); i++)
+			if (strcmp(custos_json_string_value(custos_json_at(allowed, i)), name) == 0)
+				custos_json_push(keys, custos_json_string(custos_json_key(it)));
+	}
+	custos_json_set(shown, "allowed_keys", keys);
+	if (custos_json_get(shown, "deployed") == NULL)
+		custos_json_set(shown, "deployed", NULL);
+	*ret_target = shown;
+	return CUSTOS_OK;
+}
+
+custos_rc custos_target_list(struct custos_custody *c, struct custos_json **ret_targets, struct custos_err *err)
+{
+	CUSTOS_AUTO(custos_json) *targets = custos_json_array();
+	for (void *it = custos_json_first(c->state.targets); it != NULL; it = custos_json_next(c->state.targets, it)) {
+		struct custos_json *target = NULL;
+		CUSTOS_TRY(custos_target_show(c, custos_json_key(it), &target, err));
+		custos_json_push(targets, target);
+	}
+	*ret_targets = CUSTOS_TAKE(targets);
+	return CUSTOS_OK;
+}

@@ -1,0 +1,159 @@
+/* Keys: born on the token, kept as wrapped containers, known by the hash of their public key. */
+#include "vault/vault.h"
+#include "base/text.h"
+#include "crypto/digest.h"
+
+custos_rc custos_vault_find_key(const struct custos_custody *c, const char *name, const struct custos_json **ret_key, struct custos_err *err)
+{
+	const struct custos_json *key = custos_state_key(&c->state, name);
+	if (key == NULL)
+		CUSTOS_FAIL_HINT(err, CUSTOS_E_INPUT, "`custos key list` shows them", "there is no key named %s", name);
+	*ret_key = key;
+	return CUSTOS_OK;
+}
+
+void custos_vault_key_done(struct custos_vault_key *key)
+{
+	custos_buf_done(&key->spki);
+	custos_buf_done(&key->container);
+}
+
+custos_rc custos_vault_load_key(struct custos_custody *c, const struct custos_json *record, struct custos_vault_key *ret_key, struct custos_err *err)
+{
+	__attribute__((cleanup(custos_vault_key_done))) struct custos_vault_key key = { 0 };
+	const char *type = custos_json_text(record, "type"), *container = custos_json_text(record, "container_sha256"), *id = custos_json_text(record, "id");
+	CUSTOS_REQUIRE(type != NULL && custos_key_type_parse(type, &key.ref.type), err, CUSTOS_E_TAMPERED, "the log names an unknown key type");
+	CUSTOS_TRY(custos_vault_get_blob(c, "the key's public key", custos_json_text(record, "spki_sha256"), &key.spki, err));
+	if (container != NULL)
+		CUSTOS_TRY(custos_vault_get_blob(c, "the key's container", container, &key.container, err));
+	if (id != NULL)
+		CUSTOS_REQUIRE(custos_text_unhex(id, key.id, sizeof key.id), err, CUSTOS_E_TAMPERED, "the log names an unusable key id");
+	*ret_key = key;
+	key = (struct custos_vault_key){ 0 };
+	ret_key->ref.spki = custos_buf_view(&ret_key->spki);
+	ret_key->ref.container = custos_buf_view(&ret_key->container);
+	ret_key->ref.id = id != NULL ? ret_key->id : NULL;
+	return CUSTOS_OK;
+}
+
+enum key_class { DEPLOYABLE, SIGN_ONLY };
+
+static custos_rc parse_class(const char *text, enum key_class *ret, struct custos_err *err)
+{
+	if (strcmp(text, "deployable") == 0)
+		*ret = DEPLOYABLE;
+	else if (strcmp(text, "sign-only") == 0)
+		*ret = SIGN_ONLY;
+	else
+		CUSTOS_FAIL(err, CUSTOS_E_USAGE, "a key is deployable or sign-only, not \"%s\"", text);
+	return CUSTOS_OK;
+}
+
+static custos_rc check_new(const struct custos_custody *c, const char *name, const char *type, enum custos_key_type *ret_type, enum key_class class, struct custos_err *err)
+{
+	if (!custos_text_is_name(name))
+		CUSTOS_FAIL_HINT(err, CUSTOS_E_USAGE, "1 to 63 of a-z 0-9 . _ -, beginning with a letter or digit", "\"%s\" is not a name", name);
+	if (!custos_key_type_parse(type, ret_type))
+		CUSTOS_FAIL_HINT(err, CUSTOS_E_USAGE, "rsa-2048, rsa-3072, rsa-4096, ec-p256, ec-p384; ed25519 for sign-only keys", "\"%s\" is not a key type", type);
+	if (*ret_type == CUSTOS_KEY_ED25519 && class == DEPLOYABLE)
+		CUSTOS_FAIL_HINT(err, CUSTOS_E_POLICY, "take ec-p256, or --class sign-only", "this token cannot wrap Ed25519 keys");
+	if (custos_state_key(&c->state, name) != NULL)
+		CUSTOS_FAIL_HINT(err, CUSTOS_E_POLICY, "names are given once; `custos key list` shows them", "there is a key named %s already", name);
+	return CUSTOS_OK;
+}
+
+/* Public key and container into the store, the birth into the log: one transaction. */
+static custos_rc acknowledge(struct custos_custody *c, const char *name, const char *key_class, const struct custos_token_key *key, const uint8_t *id, struct custos_err *err)
+{
+	uint8_t hash[CUSTOS_HASH_SIZE];
+	CUSTOS_AUTO(custos_json) *fields = custos_json_object();
+	custos_json_set_text(fields, "key", name);
+	custos_json_set_text(fields, "type", custos_key_type_name(key->type));
+	custos_json_set_text(fields, "class", key_class);
+	custos_json_set_text(fields, "born", "token");
+	CUSTOS_TRY(custos_vault_put_blob(c, "spki", custos_buf_view(&key->spki), hash, err));
+	custos_json_set_hex(fields, "spki_sha256", hash, sizeof hash);
+	if (id != NULL) {
+		custos_json_set_hex(fields, "id", id, 16);
+	} else {
+		CUSTOS_TRY(custos_vault_put_blob(c, "container", custos_buf_view(&key->container), hash, err));
+		custos_json_set_hex(fields, "container_sha256", hash, sizeof hash);
+	}
+	/* somebody may have taken the name while the token was at work */
+	CUSTOS_REQUIRE(custos_state_key(&c->state, name) == NULL, err, CUSTOS_E_POLICY, "there is a key named %s already", name);
+	CUSTOS_TRY(custos_vault_append(c, "key.generate", fields, NULL, err));
+	return custos_vault_commit(c, err);
+}
+
+custos_rc custos_key_generate(struct custos_custody *c, const char *name, const char *type_name, const char *class_name, struct custos_json **ret_key, struct custos_err *err)
+{
+	enum custos_key_type type;
+	enum key_class class = DEPLOYABLE;
+	struct custos_token *token;
+	uint8_t id[16];
+	__attribute__((cleanup(custos_token_key_done))) struct custos_token_key key = { 0 };
+	CUSTOS_TRY(parse_class(class_name, &class, err));
+	CUSTOS_TRY(check_new(c, name, type_name, &type, class, err));
+	CUSTOS_TRY(custos_vault_token(c, &token, err));
+	if (class == SIGN_ONLY) {
+		char label[80] = "custos-";
+		strncat(label, name, 63);
+		CUSTOS_TRY(custos_random(id, sizeof id, err));
+		CUSTOS_TRY(custos_token_key_generate_sign_only(token, type, id, label, &key, err));
+	} else {
+		CUSTOS_TRY(custos_token_key_generate(token, type, &key, err));
+	}
+	CUSTOS_TRY(custos_vault_begin(c, err));
+	custos_rc rc = acknowledge(c, name, class_name, &key, class == SIGN_ONLY ? id : NULL, err);
+	if (rc != CUSTOS_OK) {
+		custos_vault_abort(c);
+		return rc;
+	}
+	return custos_key_show(c, name, ret_key, err);
+}
+
+custos_rc custos_key_show(struct custos_custody *c, const char *name, struct custos_json **ret_key, struct custos_err *err)
+{
+	const struct custos_json *key;
+	CUSTOS_TRY(custos_vault_find_key(c, name, &key, err));
+	struct custos_json *shown = custos_json_copy(key), *deployed = custos_json_array();
+	if (custos_json_get(shown, "certificate") == NULL)
+		custos_json_set(shown, "certificate", NULL);
+	for (void *it = custos_json_first(c->state.targets); it != NULL; it = custos_json_next(c->state.targets, it)) {
+		const char *by = custos_json_text(custos_json_get(custos_json_value(it), "deployed"), "key");
+		if (by != NULL && strcmp(by, name) == 0)
+			custos_json_push(deployed, custos_json_string(custos_json_key(it)));
+	}
+	custos_json_set(shown, "deployed", deployed);
+	*ret_key = shown;
+	return CUSTOS_OK;
+}
+
+custos_rc custos_key_list(struct custos_custody *c, struct custos_json **ret_keys, struct custos_err *err)
+{
+	CUSTOS_AUTO(custos_json) *keys = custos_json_array();
+	for (void *it = custos_json_first(c->state.keys); it != NULL; it = custos_json_next(c->state.keys, it)) {
+		struct custos_json *key = NULL;
+		CUSTOS_TRY(custos_key_show(c, custos_json_key(it), &key, err));
+		custos_json_push(keys, key);
+	}
+	*ret_keys = CUSTOS_TAKE(keys);
+	return CUSTOS_OK;
+}
+
+custos_rc custos_key_allow(struct custos_custody *c, const char *name, const char *const targets[], size_t count, struct custos_json **ret_key, struct custos_err *err)
+{
+	const struct custos_json *key, *target;
+	CUSTOS_TRY(custos_vault_find_key(c, name, &key, err));
+	CUSTOS_REQUIRE(custos_json_text(key, "container_sha256") != NULL, err, CUSTOS_E_POLICY, "key %s is sign-only: it never leaves the token", name);
+	CUSTOS_AUTO(custos_json) *fields = custos_json_object();
+	struct custos_json *list = custos_json_array();
+	custos_json_set_text(fields, "key", name);
+	custos_json_set(fields, "targets", list);
+	for (size_t i = 0; i < count; i++) {
+		CUSTOS_TRY(custos_vault_find_target(c, targets[i], &target, err));
+		custos_json_push(list, custos_json_string(targets[i]));
+	}
+	CUSTOS_TRY(custos_vault_record(c, "key.allow", fields, NULL, err));
+	return custos_key_show(c, name, ret_key, err);
+}

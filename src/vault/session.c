@@ -1,0 +1,185 @@
+/* The one way to change a custody: under the store's write lock, through the log, signed by the token.
+ * The token is opened and logged in when it is first needed; a refused PIN is recorded although nothing can be signed then. */
+#include "vault/vault.h"
+#include "base/clock.h"
+#include "base/text.h"
+#include "crypto/digest.h"
+#include "vault/release.h"
+
+#include <stdio.h>
+
+custos_rc custos_vault_begin(struct custos_custody *c, struct custos_err *err)
+{
+	CUSTOS_TRY(custos_store_begin(c->store, err));
+	uint64_t count = 0;
+	custos_rc rc = custos_store_entry_count(c->store, &count, err);
+	/* somebody else appended since we read: what we are about to decide must rest on it */
+	if (rc == CUSTOS_OK && count != custos_log_size(c->log))
+		rc = custos_vault_reload(c, err);
+	if (rc != CUSTOS_OK)
+		custos_store_abort(c->store);
+	return rc;
+}
+
+void custos_vault_abort(struct custos_custody *c)
+{
+	uint64_t before = custos_log_size(c->log);
+	custos_log_abort(c->log);
+	if (custos_store_in_transaction(c->store))
+		custos_store_abort(c->store);
+	/* the state may have been fed with what is now forgotten */
+	if (custos_log_size(c->log) != before) {
+		struct custos_err ignored = { 0 };
+		custos_rc rc = custos_vault_reload(c, &ignored);
+		(void)rc; /* a log that cannot be replayed refuses whatever is tried next */
+	}
+}
+
+custos_rc custos_vault_append(struct custos_custody *c, const char *event, const struct custos_json *fields, uint64_t *ret_index, struct custos_err *err)
+{
+	uint64_t index = 0;
+	CUSTOS_TRY(custos_log_append(c->log, event, fields, &index, err));
+	CUSTOS_AUTO(custos_json) *entry = custos_json_copy(fields);
+	char now[CUSTOS_TIME_TEXT];
+	custos_clock_text(custos_clock_unix(), now);
+	custos_json_set_text(entry, "event", event);
+	custos_json_set_text(entry, "time", now);
+	CUSTOS_TRY(custos_state_apply(&c->state, index, entry, err));
+	if (ret_index != NULL)
+		*ret_index = index;
+	return CUSTOS_OK;
+}
+
+custos_rc custos_vault_commit(struct custos_custody *c, struct custos_err *err)
+{
+	struct custos_token *token;
+	CUSTOS_TRY(custos_vault_token(c, &token, err));
+	return custos_log_commit(c->log, &c->signer, err);
+}
+
+custos_rc custos_vault_record(struct custos_custody *c, const char *event, const struct custos_json *fields, uint64_t *ret_index, struct custos_err *err)
+{
+	struct custos_token *token;
+	CUSTOS_TRY(custos_vault_token(c, &token, err));
+	CUSTOS_TRY(custos_vault_begin(c, err));
+	custos_rc rc = custos_vault_append(c, event, fields, ret_index, err);
+	if (rc == CUSTOS_OK)
+		rc = custos_vault_commit(c, err);
+	if (rc != CUSTOS_OK)
+		custos_vault_abort(c);
+	return rc;
+}
+
+custos_rc custos_vault_record_unsigned(struct custos_custody *c, const char *event, const struct custos_json *fields, struct custos_err *err)
+{
+	CUSTOS_TRY(custos_vault_begin(c, err));
+	custos_rc rc = custos_vault_append(c, event, fields, NULL, err);
+	if (rc == CUSTOS_OK)
+		rc = custos_log_commit_unsigned(c->log, err);
+	if (rc != CUSTOS_OK)
+		custos_vault_abort(c);
+	return rc;
+}
+
+custos_rc custos_vault_record_outcome(struct custos_custody *c, const char *event, const struct custos_json *fields, uint64_t *ret_index, struct custos_err *err)
+{
+	struct custos_err first = { 0 };
+	uint64_t index = 0;
+	custos_rc rc = c->token == NULL ? CUSTOS_E_TOKEN : custos_vault_record(c, event, fields, &index, &first);
+	if (rc != CUSTOS_OK) {
+		/* the token is gone: the outcome is written all the same and signed with the next checkpoint */
+		CUSTOS_TRY(custos_vault_record_unsigned(c, event, fields, err));
+		index = custos_log_size(c->log) - 1;
+	}
+	if (ret_index != NULL)
+		*ret_index = index;
+	return CUSTOS_OK;
+}
+
+custos_rc custos_vault_put_blob(struct custos_custody *c, const char *kind, struct custos_bytes blob, uint8_t ret_sha256[static CUSTOS_HASH_SIZE], struct custos_err *err)
+{
+	CUSTOS_TRY(custos_sha256(blob, ret_sha256, err));
+	return custos_store_put_blob(c->store, ret_sha256, kind, blob, err);
+}
+
+custos_rc custos_vault_get_blob(struct custos_custody *c, const char *what, const char *sha256_hex, struct custos_buf *blob, struct custos_err *err)
+{
+	uint8_t want[CUSTOS_HASH_SIZE], have[CUSTOS_HASH_SIZE];
+	bool found = false;
+	CUSTOS_REQUIRE(sha256_hex != NULL && custos_text_unhex(sha256_hex, want, sizeof want), err, CUSTOS_E_TAMPERED, "the log does not name %s", what);
+	CUSTOS_TRY(custos_store_get_blob(c->store, want, blob, &found, err));
+	if (!found)
+		CUSTOS_FAIL_HINT(err, CUSTOS_E_TAMPERED, "restore the store from a backup; the log tells whether it is whole", "%s is missing from the store, but the log names it", what);
+	CUSTOS_TRY(custos_sha256(custos_buf_view(blob), have, err));
+	if (memcmp(want, have, sizeof want) != 0)
+		CUSTOS_FAIL_HINT(err, CUSTOS_E_TAMPERED, "restore the store from a backup; the log tells whether it is whole", "%s in the store is not what the log says", what);
+	return CUSTOS_OK;
+}
+
+static custos_rc record_login_failure(struct custos_custody *c, const struct custos_token *token, const struct custos_err *why)
+{
+	CUSTOS_AUTO(custos_json) *fields = custos_json_object();
+	CUSTOS_AUTO(custos_json) *info = custos_token_info_json(custos_token_info(token));
+	static const char *const flags[] = { "pin_count_low", "pin_final_try", "pin_locked" };
+	custos_json_set_text(fields, "serial", c->binding.serial);
+	custos_json_set_text(fields, "reason", why->msg);
+	for (size_t i = 0; i < sizeof flags / sizeof *flags; i++)
+		if (custos_json_get(info, flags[i]) != NULL)
+			custos_json_set(fields, flags[i], custos_json_ref(custos_json_get(info, flags[i])));
+	return custos_vault_record_unsigned(c, "token.login_failed", fields, NULL);
+}
+
+static custos_rc log_in(struct custos_custody *c, struct custos_token *token, struct custos_err *err)
+{
+	const struct custos_token_info *info = custos_token_info(token);
+	char what[128];
+	snprintf(what, sizeof what, "PIN of token %s (serial %s)", info->label, info->serial);
+	if (!c->has_pin)
+		CUSTOS_FAIL_HINT(err, CUSTOS_E_AUTH, "give a PIN source with --pin-source", "the token's PIN is needed, and there is no way to ask for it");
+	CUSTOS_AUTO(custos_secret) *pin = NULL;
+	CUSTOS_TRY(c->pin.get(c->pin.ctx, what, &pin, err));
+	custos_rc rc = custos_token_login(token, pin, err);
+	if (rc == CUSTOS_E_AUTH) {
+		custos_rc noted = record_login_failure(c, token, err);
+		if (noted != CUSTOS_OK)
+			custos_err_hint(err, "the failed attempt could not be recorded in the log (%s)", custos_rc_name(noted));
+	}
+	return rc;
+}
+
+static custos_rc open_kek(struct custos_custody *c, struct custos_token *token, struct custos_err *err)
+{
+	const struct custos_json *kek = custos_json_get(c->state.genesis, "kek"), *log_key = custos_json_get(c->state.genesis, "log_key");
+	uint8_t kek_id[16], log_id[16];
+	const char *kek_hex = custos_json_text(kek, "id"), *log_hex = custos_json_text(log_key, "id");
+	CUSTOS_REQUIRE(kek_hex != NULL && log_hex != NULL && custos_text_unhex(kek_hex, kek_id, 16) && custos_text_unhex(log_hex, log_id, 16), err, CUSTOS_E_TAMPERED,
+	               "the genesis entry does not name the KEK and the log key");
+	CUSTOS_AUTO_BUF canary = { 0 };
+	CUSTOS_AUTO_BUF canary_spki = { 0 };
+	CUSTOS_TRY(custos_vault_get_blob(c, "the KEK's canary", custos_json_text(kek, "canary_sha256"), &canary, err));
+	CUSTOS_TRY(custos_vault_get_blob(c, "the canary's public key", custos_json_text(kek, "canary_spki_sha256"), &canary_spki, err));
+	CUSTOS_TRY(custos_token_kek_open(token, kek_id, custos_buf_view(&canary), custos_buf_view(&canary_spki), err));
+	custos_buf_done(&c->log_spki);
+	CUSTOS_TRY(custos_vault_get_blob(c, "the log's public key", custos_json_text(log_key, "spki_sha256"), &c->log_spki, err));
+	return custos_token_log_signer(token, log_id, custos_buf_view(&c->log_spki), &c->signer, err);
+}
+
+custos_rc custos_vault_token(struct custos_custody *c, struct custos_token **ret_token, struct custos_err *err)
+{
+	if (c->token == NULL) {
+		struct custos_token_where where = {
+			.module = c->binding.module, .uri = c->binding.token_uri, .serial = c->binding.serial, .profile = c->binding.profile };
+		CUSTOS_AUTO(custos_token) *token = NULL;
+		CUSTOS_TRY(custos_token_open(&where, &token, err));
+		CUSTOS_TRY(log_in(c, token, err));
+		if (custos_token_info(token)->repaired) {
+			CUSTOS_AUTO(custos_json) *fields = custos_json_object();
+			custos_json_set_text(fields, "serial", c->binding.serial);
+			CUSTOS_TRY(custos_vault_record_unsigned(c, "token.repaired", fields, err));
+		}
+		CUSTOS_TRY(open_kek(c, token, err));
+		c->token = CUSTOS_TAKE(token);
+	}
+	*ret_token = c->token;
+	return CUSTOS_OK;
+}

@@ -1,0 +1,317 @@
+/* The fold. An entry that contradicts what came before it cannot have been written by custos: the log is signed, so this
+ * is a custody put together from pieces, and it is refused. */
+#include "vault/state.h"
+
+#include <stdio.h>
+
+custos_rc custos_state_start(struct custos_state *ret_state, struct custos_err *err)
+{
+	struct custos_state s = { NULL, custos_json_object(), custos_json_object(), custos_json_array() };
+	if (s.keys == NULL || s.targets == NULL || s.releases == NULL) {
+		custos_state_done(&s);
+		CUSTOS_FAIL(err, CUSTOS_E_SYSTEM, "out of memory");
+	}
+	*ret_state = s;
+	return CUSTOS_OK;
+}
+
+void custos_state_done(struct custos_state *s)
+{
+	custos_json_free(s->genesis);
+	custos_json_free(s->keys);
+	custos_json_free(s->targets);
+	custos_json_free(s->releases);
+	*s = (struct custos_state){ 0 };
+}
+
+const struct custos_json *custos_state_key(const struct custos_state *s, const char *name)
+{
+	return custos_json_get(s->keys, name);
+}
+
+const struct custos_json *custos_state_target(const struct custos_state *s, const char *name)
+{
+	return custos_json_get(s->targets, name);
+}
+
+const struct custos_json *custos_state_key_by_spki(const struct custos_state *s, const char *spki_sha256)
+{
+	for (void *it = custos_json_first(s->keys); it != NULL; it = custos_json_next(s->keys, it)) {
+		const char *have = custos_json_text(custos_json_value(it), "spki_sha256");
+		if (have != NULL && strcmp(have, spki_sha256) == 0)
+			return custos_json_value(it);
+	}
+	return NULL;
+}
+
+/* An entry being applied. */
+struct step {
+	struct custos_state *state;
+	uint64_t index;
+	const struct custos_json *entry;
+	struct custos_err *err;
+};
+
+static custos_rc contradicts(const struct step *s, const char *what)
+{
+	return custos_err_set(s->err, CUSTOS_E_TAMPERED, 0, "log entry %llu (%s) contradicts the entries before it: %s", (unsigned long long)s->index,
+	                      custos_json_text(s->entry, "event"), what);
+}
+
+static void copy_member(struct custos_json *to, const struct custos_json *from, const char *key)
+{
+	const struct custos_json *value = custos_json_get(from, key);
+	if (value != NULL)
+		custos_json_set(to, key, custos_json_ref(value));
+}
+
+static custos_rc need_key(const struct step *s, struct custos_json **ret_key)
+{
+	const char *name = custos_json_text(s->entry, "key");
+	*ret_key = name == NULL ? NULL : custos_json_child(s->state->keys, name);
+	return *ret_key == NULL ? contradicts(s, "there is no such key") : CUSTOS_OK;
+}
+
+static custos_rc genesis(struct step *s)
+{
+	if (s->index != 0 || s->state->genesis != NULL)
+		return contradicts(s, "a custody begins once");
+	s->state->genesis = custos_json_ref(s->entry);
+	return CUSTOS_OK;
+}
+
+static custos_rc key_generate(struct step *s)
+{
+	const char *name = custos_json_text(s->entry, "key");
+	if (name == NULL || custos_json_get(s->state->keys, name) != NULL)
+		return contradicts(s, "the key exists already");
+	struct custos_json *key = custos_json_object();
+	custos_json_set_text(key, "name", name);
+	custos_json_set_text(key, "created", custos_json_text(s->entry, "time"));
+	custos_json_set_text(key, "state", "active");
+	custos_json_set(key, "targets", custos_json_array());
+	custos_json_set_int(key, "log_index", (int64_t)s->index);
+	static const char *const members[] = { "type", "class", "spki_sha256", "container_sha256", "id" };
+	for (size_t i = 0; i < sizeof members / sizeof *members; i++)
+		copy_member(key, s->entry, members[i]);
+	custos_json_set(s->state->keys, name, key);
+	return CUSTOS_OK;
+}
+
+static bool holds(const struct custos_json *texts, const char *text)
+{
+	for (size_t i = 0; i < custos_json_count(texts); i++)
+		if (strcmp(custos_json_string_value(custos_json_at(texts, i)), text) == 0)
+			return true;
+	return false;
+}
+
+static custos_rc key_allow(struct step *s)
+{
+	struct custos_json *key;
+	CUSTOS_TRY(need_key(s, &key));
+	struct custos_json *allowed = custos_json_child(key, "targets");
+	const struct custos_json *more = custos_json_get(s->entry, "targets");
+	for (size_t i = 0; i < custos_json_count(more); i++) {
+		const char *name = custos_json_string_value(custos_json_at(more, i));
+		if (name != NULL && !holds(allowed, name))
+			custos_json_push(allowed, custos_json_string(name));
+	}
+	return CUSTOS_OK;
+}
+
+/* What the entry says of the key goes under one name in the key's record. */
+static custos_rc key_member(struct step *s, const char *member)
+{
+	struct custos_json *key;
+	CUSTOS_TRY(need_key(s, &key));
+	struct custos_json *value = custos_json_copy(s->entry);
+	static const char *const not_here[] = { "event", "index", "key", "v" };
+	for (size_t i = 0; i < sizeof not_here / sizeof *not_here; i++)
+		custos_json_remove(value, not_here[i]);
+	custos_json_set_int(value, "log_index", (int64_t)s->index);
+	custos_json_set(key, member, value);
+	return CUSTOS_OK;
+}
+
+static custos_rc csr_create(struct step *s)
+{
+	return key_member(s, "csr");
+}
+
+static custos_rc cert_accept(struct step *s)
+{
+	return key_member(s, "certificate");
+}
+
+static custos_rc target_add(struct step *s)
+{
+	const struct custos_json *record = custos_json_get(s->entry, "target");
+	const char *name = custos_json_text(record, "name");
+	if (name == NULL || custos_json_get(s->state->targets, name) != NULL)
+		return contradicts(s, "the target exists already");
+	struct custos_json *target = custos_json_copy(record);
+	custos_json_set_int(target, "log_index", (int64_t)s->index);
+	custos_json_set(s->state->targets, name, target);
+	return CUSTOS_OK;
+}
+
+static custos_rc target_remove(struct step *s)
+{
+	const char *name = custos_json_text(s->entry, "target");
+	if (name == NULL || custos_json_get(s->state->targets, name) == NULL)
+		return contradicts(s, "there is no such target");
+	custos_json_remove(s->state->targets, name);
+	/* a host added later under the same name is another host: no key may go there by an old permission */
+	for (void *it = custos_json_first(s->state->keys); it != NULL; it = custos_json_next(s->state->keys, it)) {
+		struct custos_json *key = custos_json_child(s->state->keys, custos_json_key(it)), *left = custos_json_array();
+		const struct custos_json *allowed = custos_json_get(key, "targets");
+		for (size_t i = 0; i < custos_json_count(allowed); i++)
+			if (strcmp(custos_json_string_value(custos_json_at(allowed, i)), name) != 0)
+				custos_json_push(left, custos_json_ref(custos_json_at(allowed, i)));
+		custos_json_set(key, "targets", left);
+	}
+	return CUSTOS_OK;
+}
+
+static custos_rc intent(struct step *s)
+{
+	struct custos_json *release = custos_json_object(), *hosts = custos_json_array();
+	custos_json_set_int(release, "index", (int64_t)s->index);
+	static const char *const members[] = { "event", "time", "key", "spki_sha256", "leaf_sha256", "chain_sha256", "container_sha256", "reason" };
+	for (size_t i = 0; i < sizeof members / sizeof *members; i++)
+		copy_member(release, s->entry, members[i]);
+	const struct custos_json *named = custos_json_get(s->entry, "hosts");
+	for (size_t i = 0; i < custos_json_count(named); i++) {
+		struct custos_json *host = custos_json_object();
+		custos_json_set_text(host, "target", custos_json_text(custos_json_at(named, i), "name"));
+		custos_json_set(host, "result", NULL);
+		custos_json_push(hosts, host);
+	}
+	custos_json_set(release, "hosts", hosts);
+	custos_json_set_text(release, "state", "open");
+	custos_json_push(s->state->releases, release);
+	return CUSTOS_OK;
+}
+
+static struct custos_json *find_release(const struct custos_state *state, int64_t index)
+{
+	size_t count = custos_json_count(state->releases);
+	for (size_t i = count; i-- > 0;) {
+		const struct custos_json *r = custos_json_at(state->releases, i);
+		if (custos_json_int(r, "index", -1) == index) {
+			union {
+				const struct custos_json *in;
+				struct custos_json *out;
+			} u = { .in = r };
+			return u.out;
+		}
+	}
+	return NULL;
+}
+
+/* The target's record remembers what was delivered last, so that the way back can be found. */
+static void remember_deployed(struct step *s, const struct custos_json *release, const char *name)
+{
+	struct custos_json *target = custos_json_child(s->state->targets, name);
+	if (target == NULL)
+		return;
+	struct custos_json *deployed = custos_json_object();
+	const struct custos_json *before = custos_json_get(target, "deployed");
+	static const char *const from_release[] = { "key", "spki_sha256", "leaf_sha256", "chain_sha256", "container_sha256" };
+	for (size_t i = 0; i < sizeof from_release / sizeof *from_release; i++)
+		copy_member(deployed, release, from_release[i]);
+	static const char *const from_outcome[] = { "time", "previous_leaf_sha256", "backup" };
+	for (size_t i = 0; i < sizeof from_outcome / sizeof *from_outcome; i++)
+		copy_member(deployed, s->entry, from_outcome[i]);
+	custos_json_set_int(deployed, "log_index", (int64_t)s->index);
+	const char *served_before = custos_json_text(s->entry, "previous_leaf_sha256"), *ours_before = before == NULL ? NULL : custos_json_text(before, "leaf_sha256");
+	if (served_before != NULL && ours_before != NULL && strcmp(served_before, ours_before) == 0) {
+		struct custos_json *previous = custos_json_copy(before);
+		custos_json_remove(previous, "previous");
+		custos_json_set(deployed, "previous", previous);
+	}
+	custos_json_set(target, "deployed", deployed);
+}
+
+static custos_rc outcome(struct step *s)
+{
+	const char *event = custos_json_text(s->entry, "event"), *name = custos_json_text(s->entry, "target");
+	struct custos_json *release = find_release(s->state, custos_json_int(s->entry, "intent", -1));
+	if (release == NULL || name == NULL)
+		return contradicts(s, "there is no such intent");
+	const struct custos_json *hosts = custos_json_get(release, "hosts");
+	struct custos_json *now = custos_json_array();
+	bool open = false, unknown = strcmp(event, "release.unknown") == 0, named = false;
+	const char *result = strchr(event, '.') + 1;
+	for (size_t i = 0; i < custos_json_count(hosts); i++) {
+		struct custos_json *host = custos_json_copy(custos_json_at(hosts, i));
+		if (strcmp(custos_json_text(host, "target"), name) == 0) {
+			custos_json_set_text(host, "result", result);
+			named = true;
+		}
+		const char *has = custos_json_text(host, "result");
+		open |= has == NULL;
+		unknown |= has != NULL && strcmp(has, "unknown") == 0;
+		custos_json_push(now, host);
+	}
+	custos_json_set(release, "hosts", now);
+	custos_json_set_text(release, "state", open ? "open" : unknown ? "unknown" : "closed");
+	if (!named)
+		return contradicts(s, "the intent does not name this host");
+	if (strcmp(event, "release.done") == 0)
+		remember_deployed(s, release, name);
+	else if (strcmp(event, "rollback.done") == 0) {
+		struct custos_json *target = custos_json_child(s->state->targets, name);
+		if (target != NULL)
+			custos_json_remove(target, "deployed");
+	}
+	return CUSTOS_OK;
+}
+
+static custos_rc resolved(struct step *s)
+{
+	struct custos_json *release = find_release(s->state, custos_json_int(s->entry, "intent", -1));
+	if (release == NULL)
+		return contradicts(s, "there is no such intent");
+	custos_json_set_text(release, "state", "resolved");
+	copy_member(release, s->entry, "as");
+	copy_member(release, s->entry, "note");
+	return CUSTOS_OK;
+}
+
+static const struct {
+	const char *event;
+	custos_rc (*apply)(struct step *s);
+} events[] = {
+	{ "custody.genesis", genesis },
+	{ "key.generate", key_generate },
+	{ "key.allow", key_allow },
+	{ "csr.create", csr_create },
+	{ "cert.accept", cert_accept },
+	{ "target.add", target_add },
+	{ "target.remove", target_remove },
+	{ "release.intent", intent },
+	{ "rollback.intent", intent },
+	{ "release.done", outcome },
+	{ "release.rolled_back", outcome },
+	{ "release.not_rolled_back", outcome },
+	{ "release.untouched", outcome },
+	{ "release.unknown", outcome },
+	{ "rollback.done", outcome },
+	{ "rollback.failed", outcome },
+	{ "release.resolved", resolved },
+};
+
+custos_rc custos_state_apply(struct custos_state *state, uint64_t index, const struct custos_json *entry, struct custos_err *err)
+{
+	struct step step = { state, index, entry, err };
+	const char *event = custos_json_text(entry, "event");
+	CUSTOS_REQUIRE(event != NULL, err, CUSTOS_E_TAMPERED, "log entry %llu has no event", (unsigned long long)index);
+	if (index == 0 && strcmp(event, "custody.genesis") != 0)
+		return contradicts(&step, "a log begins with custody.genesis");
+	for (size_t i = 0; i < sizeof events / sizeof *events; i++)
+		if (strcmp(events[i].event, event) == 0)
+			return events[i].apply(&step);
+	return CUSTOS_OK;
+}

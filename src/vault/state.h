@@ -1,0 +1,36 @@
+/* What a custody knows: its log, replayed. A pure fold over the entries; nothing else ever changes it.
+ *
+ *   event               does
+ *   custody.genesis     token, KEK, log key, canary, trust anchors
+ *   key.generate        a key appears: type, class, SPKI, container hash
+ *   key.allow           targets the key may go to
+ *   csr.create          hash of the last request, its subject and SANs
+ *   cert.accept         leaf, chain and validity that belong to the key
+ *   target.add/.remove  a host with its pins and profile
+ *   release.intent      an open release; closed for a host by release.done, .rolled_back, .not_rolled_back, .untouched, .unknown,
+ *                       and an unknown one as a whole by release.resolved
+ *   rollback.intent     the same for putting a copy on the host back; closed by rollback.done, rollback.failed
+ *   others              (token.login_failed, token.repaired, …) are history only */
+#ifndef CUSTOS_VAULT_STATE_H
+#define CUSTOS_VAULT_STATE_H
+
+#include "data/json.h"
+
+struct custos_state {
+	struct custos_json *genesis;   /* NULL in an empty log */
+	struct custos_json *keys;      /* name → record */
+	struct custos_json *targets;   /* name → record; "deployed" holds what the last outcome said */
+	struct custos_json *releases;  /* array of {"index","event","key","time","hosts":[{"target","result"|null}…],"state":"open"|"closed"|"unknown"|"resolved"} */
+};
+
+CUSTOS_RC custos_state_start(struct custos_state *ret_state, struct custos_err *err);
+void custos_state_done(struct custos_state *state);
+CUSTOS_RC custos_state_apply(struct custos_state *state, uint64_t index, const struct custos_json *entry, struct custos_err *err);
+
+/* Records by name; NULL when there is none. Borrowed. */
+const struct custos_json *custos_state_key(const struct custos_state *state, const char *name);
+const struct custos_json *custos_state_target(const struct custos_state *state, const char *name);
+/* The key with this SPKI hash (lower-case hex), NULL. */
+const struct custos_json *custos_state_key_by_spki(const struct custos_state *state, const char *spki_sha256);
+
+#endif

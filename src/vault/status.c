@@ -1,0 +1,53 @@
+/* One look at everything that may need a person. */
+#include "base/clock.h"
+#include "vault/vault.h"
+
+enum { SOON_DAYS = 30, SECONDS_A_DAY = 86400 };
+
+/* A key with its certificate's days left. */
+static custos_rc key_line(struct custos_custody *c, const char *name, struct custos_json **ret, struct custos_err *err)
+{
+	struct custos_json *key = NULL;
+	int64_t end;
+	CUSTOS_TRY(custos_key_show(c, name, &key, err));
+	const char *not_after = custos_json_text(custos_json_get(key, "certificate"), "not_after");
+	if (not_after != NULL && custos_clock_parse(not_after, &end)) {
+		int64_t left = end - custos_clock_unix();
+		custos_json_set_int(key, "days_left", left < 0 ? -((-left + SECONDS_A_DAY - 1) / SECONDS_A_DAY) : left / SECONDS_A_DAY);
+	}
+	*ret = key;
+	return CUSTOS_OK;
+}
+
+custos_rc custos_custody_status(struct custos_custody *c, struct custos_json **ret_status, struct custos_err *err)
+{
+	CUSTOS_AUTO(custos_json) *status = custos_json_object();
+	struct custos_json *keys = custos_json_array(), *targets = NULL, *open = NULL, *kek = custos_json_object();
+	custos_json_set(status, "keys", keys);
+	for (void *it = custos_json_first(c->state.keys); it != NULL; it = custos_json_next(c->state.keys, it)) {
+		struct custos_json *key = NULL;
+		CUSTOS_TRY(key_line(c, custos_json_key(it), &key, err));
+		custos_json_push(keys, key);
+	}
+	CUSTOS_TRY(custos_target_list(c, &targets, err));
+	custos_json_set(status, "targets", targets);
+	CUSTOS_TRY(custos_release_list(c, &open, err));
+	custos_json_set(status, "open_releases", open);
+	custos_json_set(status, "log", custos_log_json(c->log));
+	custos_json_set_int(custos_json_child(status, "log"), "unsigned", (int64_t)(custos_log_size(c->log) - custos_log_signed_size(c->log)));
+	custos_json_set(status, "token", custos_json_ref(custos_json_get(c->state.genesis, "token")));
+	custos_json_set_text(kek, "variant", custos_json_text(custos_json_get(c->state.genesis, "kek"), "variant"));
+	custos_json_set_bool(kek, "backup", false);
+	custos_json_set(status, "kek", kek);
+	*ret_status = CUSTOS_TAKE(status);
+	return CUSTOS_OK;
+}
+
+size_t custos_status_count_urgent(const struct custos_json *status)
+{
+	size_t urgent = custos_json_count(custos_json_get(status, "open_releases"));
+	const struct custos_json *keys = custos_json_get(status, "keys");
+	for (size_t i = 0; i < custos_json_count(keys); i++)
+		urgent += custos_json_int(custos_json_at(keys, i), "days_left", SOON_DAYS) < SOON_DAYS;
+	return urgent;
+}

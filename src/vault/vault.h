@@ -1,0 +1,64 @@
+/* Inside the vault: an open custody, its token session, and the one way to change anything. */
+#ifndef CUSTOS_VAULT_VAULT_H
+#define CUSTOS_VAULT_VAULT_H
+
+#include "log/log.h"
+#include "store/store.h"
+#include "token/client.h"
+#include "vault/binding.h"
+#include "vault/state.h"
+#include <custos/custody.h>
+
+struct custos_custody {
+	char *dir;
+	struct custos_binding binding;
+	struct custos_pin pin;
+	bool has_pin;
+	struct custos_store *store;
+	struct custos_log *log;
+	struct custos_state state;
+	struct custos_token *token;        /* NULL until somebody needed it; logged in and KEK checked when set */
+	struct custos_signer signer;
+	struct custos_buf log_spki;        /* what the signer borrows */
+	int release_lock;                  /* held while a release is under way; -1 */
+};
+
+CUSTOS_DEFINE_FREEP(custos_custody);
+
+/* --- changing: begin, append…, then commit or abort. begin waits for the write lock and catches up with what other processes appended meanwhile. --- */
+CUSTOS_RC custos_vault_begin(struct custos_custody *c, struct custos_err *err);
+/* Appends and applies to the state. On any later failure call custos_vault_abort(). `fields` is borrowed. */
+CUSTOS_RC custos_vault_append(struct custos_custody *c, const char *event, const struct custos_json *fields, uint64_t *ret_index, struct custos_err *err);
+/* Signed by the token, verified, durable. */
+CUSTOS_RC custos_vault_commit(struct custos_custody *c, struct custos_err *err);
+void custos_vault_abort(struct custos_custody *c);
+/* begin, append one, commit; aborts on failure. */
+CUSTOS_RC custos_vault_record(struct custos_custody *c, const char *event, const struct custos_json *fields, uint64_t *ret_index, struct custos_err *err);
+/* The same without the token: only events that may stand unsigned. */
+CUSTOS_RC custos_vault_record_unsigned(struct custos_custody *c, const char *event, const struct custos_json *fields, struct custos_err *err);
+/* Signed when the token is there and answers, else unsigned: for outcomes, which must be written in any case. */
+CUSTOS_RC custos_vault_record_outcome(struct custos_custody *c, const char *event, const struct custos_json *fields, uint64_t *ret_index, struct custos_err *err);
+/* Throws the state away and replays the log. */
+CUSTOS_RC custos_vault_reload(struct custos_custody *c, struct custos_err *err);
+
+/* --- blobs: what the log names by hash --- */
+CUSTOS_RC custos_vault_put_blob(struct custos_custody *c, const char *kind, struct custos_bytes blob, uint8_t ret_sha256[static CUSTOS_HASH_SIZE], struct custos_err *err);
+/* Checks the hash: a missing or different blob is CUSTOS_E_TAMPERED. `what` names it. */
+CUSTOS_RC custos_vault_get_blob(struct custos_custody *c, const char *what, const char *sha256_hex, struct custos_buf *blob, struct custos_err *err);
+
+/* --- the token, opened and logged in on first use, KEK checked by its canary --- */
+CUSTOS_RC custos_vault_token(struct custos_custody *c, struct custos_token **ret_token, struct custos_err *err);
+
+/* --- keys --- */
+CUSTOS_RC custos_vault_find_key(const struct custos_custody *c, const char *name, const struct custos_json **ret_key, struct custos_err *err);
+CUSTOS_RC custos_vault_find_target(const struct custos_custody *c, const char *name, const struct custos_json **ret_target, struct custos_err *err);
+/* Everything the token layer wants to know of a key; `ref` borrows from the buffers. */
+struct custos_vault_key {
+	struct custos_buf spki, container;
+	uint8_t id[16];
+	struct custos_token_key_ref ref;
+};
+void custos_vault_key_done(struct custos_vault_key *key);
+CUSTOS_RC custos_vault_load_key(struct custos_custody *c, const struct custos_json *record, struct custos_vault_key *ret_key, struct custos_err *err);
+
+#endif

@@ -1,0 +1,82 @@
+/* Trust anchors in an X509_STORE. */
+#include "x509/anchors.h"
+#include "x509/bag.h"
+#include "x509/openssl.h"
+
+struct custos_anchors {
+	X509_STORE *store;
+};
+
+custos_rc custos_anchors_new(struct custos_anchors **ret_anchors, struct custos_err *err)
+{
+	CUSTOS_AUTO(custos_anchors) *anchors = calloc(1, sizeof *anchors);
+	CUSTOS_REQUIRE(anchors != NULL, err, CUSTOS_E_SYSTEM, "out of memory");
+	anchors->store = X509_STORE_new();
+	CUSTOS_REQUIRE(anchors->store != NULL, err, CUSTOS_E_SYSTEM, "out of memory");
+	*ret_anchors = CUSTOS_TAKE(anchors);
+	return CUSTOS_OK;
+}
+
+custos_rc custos_anchors_new_system(struct custos_anchors **ret_anchors, struct custos_err *err)
+{
+	CUSTOS_AUTO(custos_anchors) *anchors = NULL;
+	CUSTOS_TRY(custos_anchors_new(&anchors, err));
+	if (X509_STORE_set_default_paths(anchors->store) != 1)
+		CUSTOS_FAIL_NATIVE(err, CUSTOS_E_SYSTEM, custos_x509_drain(), "the trust anchors of this machine cannot be read");
+	custos_x509_drain(); /* a missing default file is left in the queue */
+	*ret_anchors = CUSTOS_TAKE(anchors);
+	return CUSTOS_OK;
+}
+
+void custos_anchors_free(struct custos_anchors *anchors)
+{
+	if (anchors == NULL)
+		return;
+	X509_STORE_free(anchors->store);
+	free(anchors);
+}
+
+custos_rc custos_anchors_add_pem(struct custos_anchors *anchors, struct custos_bytes bytes, const char *name, struct custos_err *err)
+{
+	CUSTOS_AUTO(custos_bag) *bag = NULL;
+	CUSTOS_TRY(custos_bag_new(&bag, err));
+	CUSTOS_TRY(custos_bag_add(bag, name, bytes, err));
+	if (custos_bag_count_kind(bag, CUSTOS_ITEM_CERTIFICATE) == 0)
+		CUSTOS_FAIL_HINT(err, CUSTOS_E_INPUT, "give the root certificate of the CA, in PEM", "%s: holds no certificate to trust (it is %s)", name, custos_bag_at(bag, 0)->what);
+	size_t at = 0;
+	for (const struct custos_bag_item *item; (item = custos_bag_next(bag, CUSTOS_ITEM_CERTIFICATE, &at)) != NULL;)
+		if (X509_STORE_add_cert(anchors->store, item->cert) != 1)
+			CUSTOS_FAIL_NATIVE(err, CUSTOS_E_INPUT, custos_x509_drain(), "%s:%u: cannot be trusted", name, item->line);
+	return CUSTOS_OK;
+}
+
+bool custos_anchors_issued(const struct custos_anchors *anchors, struct x509_st *cert)
+{
+	CUSTOS_AUTO_OSSL(store_ctx) X509_STORE_CTX *ctx = X509_STORE_CTX_new();
+	if (ctx == NULL || X509_STORE_CTX_init(ctx, anchors->store, cert, NULL) != 1) {
+		custos_x509_drain();
+		return false;
+	}
+	CUSTOS_AUTO_OSSL(cert) X509 *issuer = NULL;
+	bool issued = X509_STORE_CTX_get1_issuer(&issuer, ctx, cert) == 1;
+	EVP_PKEY *key = issued ? X509_get0_pubkey(issuer) : NULL;
+	issued = key != NULL && X509_verify(cert, key) == 1;
+	if (!issued) {
+		/* a root whose name another root of the store has, too, or an anchor that is no root */
+		CUSTOS_CLEANUP(custos_drop_certs) STACK_OF(X509) *same = X509_STORE_CTX_get1_certs(ctx, X509_get_subject_name(cert));
+		for (int i = 0; same != NULL && !issued && i < sk_X509_num(same); i++)
+			issued = X509_cmp(sk_X509_value(same, i), cert) == 0;
+		CUSTOS_CLEANUP(custos_drop_certs) STACK_OF(X509) *issuers = issued ? NULL : X509_STORE_CTX_get1_certs(ctx, X509_get_issuer_name(cert));
+		for (int i = 0; issuers != NULL && !issued && i < sk_X509_num(issuers); i++) {
+			EVP_PKEY *other = X509_get0_pubkey(sk_X509_value(issuers, i));
+			issued = other != NULL && X509_check_issued(sk_X509_value(issuers, i), cert) == X509_V_OK && X509_verify(cert, other) == 1;
+		}
+	}
+	custos_x509_drain();
+	return issued;
+}
+
+struct x509_store_st *custos_anchors_store(const struct custos_anchors *anchors)
+{
+	return anchors->store;
+}

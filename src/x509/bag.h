@@ -1,0 +1,69 @@
+/* A bag: everything found in a set of inputs, whatever the CA, the mail program or a person made of it.
+ *
+ * Understood: PEM with any armour label, text around it, CRLF, a UTF-8 BOM, a missing final newline, blocks glued
+ * together (-----END X----------BEGIN Y-----); DER, also several objects in a row; PKCS#7 in PEM, in DER and in
+ * CERTIFICATE armour (its certificates become items of their own); requests, public keys, private keys of every PEM
+ * and DER kind. A private key is an item with a description and nothing else: its bytes are never decoded where the
+ * armour names it, never kept, and the buffers of this module are wiped. What cannot be understood is an item too.
+ *
+ * At most 10 MiB an input and 20,000 items a bag; the time to read is linear in the size. */
+#ifndef CUSTOS_X509_BAG_H
+#define CUSTOS_X509_BAG_H
+
+#include "base/bytes.h"
+
+enum { CUSTOS_BAG_INPUT_MAX = 10 << 20, CUSTOS_BAG_ITEMS_MAX = 20000 };
+
+enum custos_item_kind {
+	CUSTOS_ITEM_UNKNOWN = 1,
+	CUSTOS_ITEM_CERTIFICATE,
+	CUSTOS_ITEM_REQUEST,       /* PKCS#10 */
+	CUSTOS_ITEM_PUBLIC_KEY,
+	CUSTOS_ITEM_PRIVATE_KEY,
+	CUSTOS_ITEM_PKCS7,         /* the container; its certificates follow as items */
+	CUSTOS_ITEM_PKCS12,        /* named, not opened */
+	CUSTOS_ITEM_CRL,
+};
+
+enum custos_item_form { CUSTOS_FORM_PEM = 1, CUSTOS_FORM_DER, CUSTOS_FORM_PKCS7, CUSTOS_FORM_OTHER };
+
+enum custos_item_quirk {
+	CUSTOS_QUIRK_GLUED = 1,    /* BEGIN does not start a line: servers refuse the file */
+	CUSTOS_QUIRK_LABEL = 2,    /* the armour says something else than what is inside */
+};
+
+struct custos_bag_item {
+	enum custos_item_kind kind;
+	enum custos_item_form form;
+	unsigned quirks;
+	const char *file;          /* as given, unprintable bytes escaped */
+	unsigned line;             /* 1-based line of BEGIN; 0 when the input has no lines */
+	char label[48];            /* PEM label, "" when there is none */
+	const char *what;          /* plain words with an article: "a certificate", "an encrypted private key", "text", "empty", "a zip archive" */
+	struct custos_buf der;     /* empty for private keys and for what is not understood */
+	/* Parsed once, for this layer; owned by the bag, NULL for other kinds. */
+	struct x509_st *cert;
+	struct X509_req_st *request;
+};
+
+struct custos_bag;
+
+CUSTOS_RC custos_bag_new(struct custos_bag **ret_bag, struct custos_err *err);
+void custos_bag_free(struct custos_bag *bag);
+CUSTOS_DEFINE_FREEP(custos_bag);
+
+/* Reads a regular file. The read buffer is wiped. */
+CUSTOS_RC custos_bag_add_file(struct custos_bag *bag, const char *path, struct custos_err *err);
+/* The same for bytes in memory; they stay the caller's, who wipes them if they may hold a key. `name` stands for the file. */
+CUSTOS_RC custos_bag_add(struct custos_bag *bag, const char *name, struct custos_bytes bytes, struct custos_err *err);
+
+size_t custos_bag_count(const struct custos_bag *bag);
+size_t custos_bag_count_kind(const struct custos_bag *bag, enum custos_item_kind kind);
+/* Items in the order found; the pointer holds until the next add. */
+const struct custos_bag_item *custos_bag_at(const struct custos_bag *bag, size_t index);
+/* The next item of `kind` at or after *at, which is moved behind it; NULL at the end. */
+const struct custos_bag_item *custos_bag_next(const struct custos_bag *bag, enum custos_item_kind kind, size_t *at);
+/* "certificate", "request", "public_key", "private_key", "pkcs7", "pkcs12", "crl", "unknown". Static. */
+const char *custos_item_kind_name(enum custos_item_kind kind);
+
+#endif

@@ -1,0 +1,107 @@
+/* The report: inputs, chain, rules, and the client's own verdict at the end, so that nothing the rules forgot passes as usable. */
+#include "x509/check.h"
+#include "data/json.h"
+#include "x509/judge.h"
+#include "x509/parsed.h"
+#include "x509/rules.h"
+
+static const char *const acceptable[] = {
+	"ec_for_esxi", "expired", "not_yet_valid", "sha1_signature", "pss_for_esxi", "large_rsa_for_esxi", "self_signed", "san_missing", "no_server_auth",
+	"untrusted_root", "missing_intermediate", "client_refuses",
+};
+
+bool custos_check_may_accept(const char *code)
+{
+	for (size_t i = 0; i < sizeof acceptable / sizeof *acceptable; i++)
+		if (strcmp(acceptable[i], code) == 0)
+			return true;
+	return false;
+}
+
+static custos_rc check_options(const struct custos_check_options *o, struct custos_err *err)
+{
+	if (o->for_profile != NULL && strcmp(o->for_profile, "server") != 0 && strcmp(o->for_profile, "esxi") != 0)
+		CUSTOS_FAIL_HINT(err, CUSTOS_E_USAGE, "use 'server' or 'esxi'", "'%s' is no kind of server", o->for_profile);
+	for (size_t i = 0; o->accept != NULL && o->accept[i] != NULL; i++)
+		CUSTOS_REQUIRE(custos_check_may_accept(o->accept[i]), err, CUSTOS_E_USAGE, "'%s' cannot be accepted", o->accept[i]);
+	return CUSTOS_OK;
+}
+
+static const char *form_name(enum custos_item_form form)
+{
+	return form == CUSTOS_FORM_PEM ? "pem" : form == CUSTOS_FORM_DER ? "der" : form == CUSTOS_FORM_PKCS7 ? "pkcs7" : "other";
+}
+
+static custos_rc describe(const struct custos_bag_item *item, struct custos_json **ret_json, struct custos_err *err)
+{
+	CUSTOS_AUTO(custos_json) *one = custos_json_object();
+	CUSTOS_AUTO(custos_json) *facts = NULL;
+	custos_json_set_text(one, "file", item->file);
+	custos_json_set_int(one, "line", item->line);
+	custos_json_set_text(one, "kind", custos_item_kind_name(item->kind));
+	custos_json_set_text(one, "what", item->what);
+	custos_json_set_text(one, "form", form_name(item->form));
+	if (item->cert != NULL)
+		CUSTOS_TRY(custos_parsed_cert_facts(item->cert, &facts, err));
+	else if (item->request != NULL)
+		CUSTOS_TRY(custos_parsed_request_facts(item->request, &facts, err));
+	if (facts != NULL)
+		for (void *it = custos_json_first(facts); it != NULL; it = custos_json_next(facts, it))
+			custos_json_set(one, custos_json_key(it), custos_json_ref(custos_json_value(it)));
+	*ret_json = CUSTOS_TAKE(one);
+	return CUSTOS_OK;
+}
+
+static custos_rc describe_all(const struct custos_bag *bag, const struct custos_chain *chain, struct custos_json *report, struct custos_err *err)
+{
+	struct custos_json *files = custos_json_array(), *list = custos_json_array(), *one = NULL;
+	custos_json_set(report, "files", files);
+	custos_json_set(report, "chain", list);
+	for (size_t i = 0; i < custos_bag_count(bag); i++) {
+		CUSTOS_TRY(describe(custos_bag_at(bag, i), &one, err));
+		custos_json_push(files, one);
+	}
+	for (size_t i = 0; i < chain->count; i++) {
+		CUSTOS_TRY(describe(custos_bag_at(bag, chain->item[i]), &one, err));
+		custos_json_push(list, one);
+	}
+	return CUSTOS_OK;
+}
+
+/* With anchors the last word is a client's. It only speaks when the rules found no error that explains its refusal better. */
+static void ask_client(const struct custos_check_options *o, struct custos_chain *chain)
+{
+	char why[512];
+	if (o->trust == NULL || custos_problems_count(&chain->problems, CUSTOS_SEVERITY_ERROR) > 0)
+		return;
+	if (custos_judge_served(chain->der, chain->count, CUSTOS_BYTES(NULL, 0), o->trust, NULL, o->now_unix, why, sizeof why) != CUSTOS_JUDGE_ACCEPTED)
+		custos_problems_add(&chain->problems, "client_refuses", CUSTOS_SEVERITY_ERROR, "ask the CA for a certificate that its own root verifies", "a client with these trust anchors refuses the chain: %s", why);
+}
+
+custos_rc custos_cert_check(const struct custos_bag *bag, const struct custos_check_options *options, struct custos_json **ret_report, struct custos_chain **ret_chain,
+                            struct custos_err *err)
+{
+	CUSTOS_AUTO(custos_chain) *chain = NULL;
+	CUSTOS_AUTO(custos_json) *report = custos_json_object();
+	CUSTOS_REQUIRE(report != NULL, err, CUSTOS_E_SYSTEM, "out of memory");
+	CUSTOS_TRY(check_options(options, err));
+	CUSTOS_TRY(custos_chain_build(bag, &(struct custos_chain_options){ .leaf_spki = options->spki, .now_unix = options->now_unix, .trust = options->trust }, &chain, err));
+	struct custos_rules rules = { .problems = &chain->problems, .options = options, .esxi = options->for_profile != NULL && strcmp(options->for_profile, "esxi") == 0 };
+	rules.anchored = chain->end == CUSTOS_CHAIN_ANCHORED;
+	custos_rules_inputs(&rules, bag);
+	if (chain->count > 0)
+		CUSTOS_TRY(custos_rules_leaf(&rules, custos_bag_at(bag, chain->item[0])->cert, err));
+	for (size_t i = 1; i < chain->count; i++)
+		custos_rules_issuer(&rules, custos_bag_at(bag, chain->item[i])->cert);
+	ask_client(options, chain);
+	for (size_t i = 0; options->accept != NULL && options->accept[i] != NULL; i++)
+		custos_problems_accept(&chain->problems, options->accept[i]);
+	CUSTOS_TRY(custos_problems_whole(&chain->problems, err));
+	custos_json_set_bool(report, "usable", chain->count > 0 && custos_problems_count(&chain->problems, CUSTOS_SEVERITY_ERROR) == 0);
+	CUSTOS_TRY(describe_all(bag, chain, report, err));
+	custos_json_set(report, "problems", custos_problems_json(&chain->problems));
+	*ret_report = CUSTOS_TAKE(report);
+	if (ret_chain != NULL)
+		*ret_chain = CUSTOS_TAKE(chain);
+	return CUSTOS_OK;
+}

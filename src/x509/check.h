@@ -1,0 +1,32 @@
+/* "Could a server use this?": everything of `cert check` and `cert accept` in one report.
+ *
+ * {"usable":bool,
+ *  "files":[{"file","line","kind","what","form", facts of cert.h for certificates and requests}],
+ *  "chain":[{"file","line", facts}],            leaf first, root dropped
+ *  "problems":[{"code","severity":"error"|"warning"|"fixed","text","remedy"}]}
+ *
+ * usable: there is a chain and no problem is an error. */
+#ifndef CUSTOS_X509_CHECK_H
+#define CUSTOS_X509_CHECK_H
+
+#include "x509/chain.h"
+#include <custos/json.h>
+
+struct custos_check_options {
+	const char *for_profile;              /* "server" or "esxi"; NULL means "server" */
+	struct custos_bytes spki;             /* the key the certificate must belong to; empty: not asked */
+	struct custos_bytes csr;              /* DER of the request: its names must be covered, its key must be the certificate's; empty: not asked */
+	const struct custos_anchors *trust;   /* NULL: trust is not judged */
+	int64_t now_unix;
+	const char *const *accept;            /* codes of problems to accept, NULL-terminated, each custos_check_may_accept(); NULL: none */
+};
+
+/* Which errors a person may accept: "ec_for_esxi", "expired", "not_yet_valid", "sha1_signature", "pss_for_esxi", "large_rsa_for_esxi", "self_signed", "san_missing", "no_server_auth", "untrusted_root",
+ * "missing_intermediate", "client_refuses". */
+CUSTOS_MUST bool custos_check_may_accept(const char *code);
+
+/* The report is made whatever the bag holds; the return code is about the call (memory, unknown profile or code), not about the certificate. ret_chain may be NULL. */
+CUSTOS_RC custos_cert_check(const struct custos_bag *bag, const struct custos_check_options *options, struct custos_json **ret_report, struct custos_chain **ret_chain,
+                            struct custos_err *err);
+
+#endif

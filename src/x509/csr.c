@@ -1,0 +1,182 @@
+/* Building a request around a signature made elsewhere: OpenSSL encodes, the signer signs, OpenSSL verifies what came back. */
+#include "x509/csr.h"
+#include "x509/cert.h"
+#include "x509/lint.h"
+#include "x509/parsed.h"
+
+static custos_rc out_of_memory(struct custos_err *err)
+{
+	CUSTOS_FAIL_NATIVE(err, CUSTOS_E_SYSTEM, custos_x509_drain(), "the certificate request cannot be built");
+}
+
+static bool push_extension(STACK_OF(X509_EXTENSION) *list, X509_EXTENSION *extension)
+{
+	if (extension != NULL && sk_X509_EXTENSION_push(list, extension) > 0)
+		return true;
+	X509_EXTENSION_free(extension);
+	return false;
+}
+
+static bool push_key_usage(STACK_OF(X509_EXTENSION) *list, const char *key_type)
+{
+	enum { DIGITAL_SIGNATURE = 0, KEY_ENCIPHERMENT = 2 }; /* RFC 5280 4.2.1.3 */
+	ASN1_BIT_STRING *usage = ASN1_BIT_STRING_new();
+	bool set = usage != NULL && ASN1_BIT_STRING_set_bit(usage, DIGITAL_SIGNATURE, 1) == 1 &&
+	           (strncmp(key_type, "rsa-", 4) != 0 || ASN1_BIT_STRING_set_bit(usage, KEY_ENCIPHERMENT, 1) == 1);
+	bool pushed = set && push_extension(list, X509V3_EXT_i2d(NID_key_usage, 1, usage));
+	ASN1_BIT_STRING_free(usage);
+	return pushed;
+}
+
+static bool push_purpose(STACK_OF(X509_EXTENSION) *list)
+{
+	EXTENDED_KEY_USAGE *purposes = EXTENDED_KEY_USAGE_new();
+	bool pushed = purposes != NULL && sk_ASN1_OBJECT_push(purposes, OBJ_nid2obj(NID_server_auth)) > 0 && push_extension(list, X509V3_EXT_i2d(NID_ext_key_usage, 0, purposes));
+	EXTENDED_KEY_USAGE_free(purposes);
+	return pushed;
+}
+
+static custos_rc set_key(X509_REQ *request, struct custos_bytes spki, struct custos_err *err)
+{
+	const unsigned char *p = spki.ptr;
+	CUSTOS_AUTO_OSSL(pkey) EVP_PKEY *key = d2i_PUBKEY(NULL, &p, (long)spki.len);
+	if (key == NULL || X509_REQ_set_pubkey(request, key) != 1)
+		CUSTOS_FAIL_NATIVE(err, CUSTOS_E_INPUT, custos_x509_drain(), "the public key of the signer cannot be read");
+	return CUSTOS_OK;
+}
+
+static custos_rc set_algorithm(X509_REQ *request, enum custos_signature algorithm, struct custos_err *err)
+{
+	static const struct {
+		enum custos_signature algorithm;
+		int nid, parameter;
+	} known[] = {
+		{ CUSTOS_SIGNATURE_ED25519, NID_ED25519, V_ASN1_UNDEF },
+		{ CUSTOS_SIGNATURE_ECDSA_SHA256, NID_ecdsa_with_SHA256, V_ASN1_UNDEF },
+		{ CUSTOS_SIGNATURE_ECDSA_SHA384, NID_ecdsa_with_SHA384, V_ASN1_UNDEF },
+		{ CUSTOS_SIGNATURE_RSA_PKCS1_SHA256, NID_sha256WithRSAEncryption, V_ASN1_NULL },
+	};
+	for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
+		if (known[i].algorithm != algorithm)
+			continue;
+		X509_ALGOR *value = X509_ALGOR_new();
+		bool set = value != NULL && X509_ALGOR_set0(value, OBJ_nid2obj(known[i].nid), known[i].parameter, NULL) == 1 && X509_REQ_set1_signature_algo(request, value) == 1;
+		X509_ALGOR_free(value);
+		return set ? CUSTOS_OK : out_of_memory(err);
+	}
+	CUSTOS_FAIL(err, CUSTOS_E_INTERNAL, "the signer's algorithm is not known");
+}
+
+static custos_rc fill(X509_REQ *request, const struct custos_signer *signer, const char *key_type, const X509_NAME *subject, GENERAL_NAMES *names, struct custos_err *err)
+{
+	CUSTOS_CLEANUP(custos_drop_extensions) STACK_OF(X509_EXTENSION) *extensions = sk_X509_EXTENSION_new_null();
+	int critical = X509_NAME_entry_count(subject) == 0; /* RFC 5280 4.2.1.6 */
+	if (extensions == NULL || X509_REQ_set_version(request, X509_REQ_VERSION_1) != 1 || X509_REQ_set_subject_name(request, subject) != 1)
+		return out_of_memory(err);
+	CUSTOS_TRY(set_key(request, signer->spki, err));
+	if (!push_extension(extensions, X509V3_EXT_i2d(NID_subject_alt_name, critical, names)) || !push_key_usage(extensions, key_type) || !push_purpose(extensions) ||
+	    X509_REQ_add_extensions(request, extensions) != 1)
+		return out_of_memory(err);
+	return set_algorithm(request, signer->algorithm, err);
+}
+
+static custos_rc to_be_signed(X509_REQ *request, struct custos_buf *tbs, struct custos_err *err)
+{
+	CUSTOS_CLEANUP(custos_drop_der) unsigned char *der = NULL;
+	int len = i2d_re_X509_REQ_tbs(request, &der);
+	if (len <= 0)
+		return out_of_memory(err);
+	return custos_buf_append(tbs, der, (size_t)len, err);
+}
+
+static custos_rc sign(X509_REQ *request, const struct custos_signer *signer, struct custos_bytes tbs, struct custos_err *err)
+{
+	CUSTOS_AUTO_BUF signature = { .max = 4096 };
+	CUSTOS_TRY(signer->sign(signer->ctx, tbs, &signature, err));
+	CUSTOS_REQUIRE(signature.len > 0, err, CUSTOS_E_TOKEN, "the signer returned an empty signature");
+	ASN1_BIT_STRING *bits = ASN1_BIT_STRING_new();
+	if (bits == NULL || ASN1_BIT_STRING_set(bits, signature.ptr, (int)signature.len) != 1) {
+		ASN1_BIT_STRING_free(bits);
+		return out_of_memory(err);
+	}
+	bits->flags &= ~(ASN1_STRING_FLAG_BITS_LEFT | 0x07);
+	bits->flags |= ASN1_STRING_FLAG_BITS_LEFT; /* a signature has no unused bits, whatever its last byte is */
+	X509_REQ_set0_signature(request, bits);
+	return CUSTOS_OK;
+}
+
+static bool same_names(X509_REQ *request, GENERAL_NAMES *wanted)
+{
+	bool broken = false;
+	CUSTOS_AUTO_OSSL(alt_names) GENERAL_NAMES *got = custos_parsed_request_names(request, &broken);
+	if (got == NULL || sk_GENERAL_NAME_num(got) != sk_GENERAL_NAME_num(wanted))
+		return false;
+	for (int i = 0; i < sk_GENERAL_NAME_num(got); i++)
+		if (GENERAL_NAME_cmp(sk_GENERAL_NAME_value(got, i), sk_GENERAL_NAME_value(wanted, i)) != 0)
+			return false;
+	return true;
+}
+
+/* What leaves this function is what a CA will read: parsed anew from its bytes, verified and compared. */
+static custos_rc verify(struct custos_bytes der, const struct custos_signer *signer, struct custos_bytes tbs, const X509_NAME *subject, GENERAL_NAMES *names, struct custos_err *err)
+{
+	CUSTOS_AUTO_OSSL(request) X509_REQ *request = NULL;
+	CUSTOS_AUTO_BUF spki = { 0 }, again = { 0 };
+	CUSTOS_TRY(custos_parsed_request(der, &request, err));
+	EVP_PKEY *key = X509_REQ_get0_pubkey(request);
+	if (key == NULL || X509_REQ_verify(request, key) != 1) {
+		custos_rc rc = custos_err_set(err, CUSTOS_E_TOKEN, custos_x509_drain(), "the signature on the certificate request does not verify under the key's public half");
+		custos_err_hint(err, "the token signed something else or with another key; nothing was kept");
+		return rc;
+	}
+	CUSTOS_TRY(custos_parsed_spki(X509_REQ_get_X509_PUBKEY(request), &spki, err));
+	CUSTOS_TRY(to_be_signed(request, &again, err));
+	bool same = X509_REQ_get_version(request) == X509_REQ_VERSION_1 && X509_NAME_cmp(X509_REQ_get_subject_name(request), subject) == 0 &&
+	            custos_bytes_equal(custos_buf_view(&spki), signer->spki) && X509_REQ_get_attr_count(request) == 1 && same_names(request, names) &&
+	            custos_bytes_equal(custos_buf_view(&again), tbs);
+	CUSTOS_REQUIRE(same, err, CUSTOS_E_INTERNAL, "the certificate request does not say what was asked for");
+	return CUSTOS_OK;
+}
+
+static custos_rc refuse_errors(const struct custos_problems *problems, struct custos_err *err)
+{
+	for (size_t i = 0; i < problems->count; i++)
+		if (problems->items[i].severity == CUSTOS_SEVERITY_ERROR)
+			CUSTOS_FAIL_HINT(err, CUSTOS_E_INPUT, problems->items[i].remedy, "certificate request: %s", problems->items[i].text);
+	return CUSTOS_OK;
+}
+
+custos_rc custos_csr_create(const struct custos_csr_spec *spec, const struct custos_signer *signer, struct custos_buf *der, struct custos_err *err)
+{
+	CUSTOS_AUTO_PROBLEMS problems = { 0 };
+	CUSTOS_AUTO_OSSL(name) X509_NAME *subject = NULL;
+	CUSTOS_AUTO_OSSL(alt_names) GENERAL_NAMES *names = NULL;
+	CUSTOS_AUTO_OSSL(request) X509_REQ *request = X509_REQ_new();
+	CUSTOS_AUTO_BUF key_type = { 0 }, tbs = { 0 };
+	CUSTOS_CLEANUP(custos_drop_der) unsigned char *encoded = NULL;
+	CUSTOS_REQUIRE(request != NULL, err, CUSTOS_E_SYSTEM, "out of memory");
+	CUSTOS_TRY(custos_spki_key_type(signer->spki, &key_type, err));
+	CUSTOS_TRY(custos_lint(spec, (const char *)key_type.ptr, &problems, &subject, &names, err));
+	CUSTOS_TRY(refuse_errors(&problems, err));
+	CUSTOS_TRY(fill(request, signer, (const char *)key_type.ptr, subject, names, err));
+	CUSTOS_TRY(to_be_signed(request, &tbs, err));
+	CUSTOS_TRY(sign(request, signer, custos_buf_view(&tbs), err));
+	int len = i2d_X509_REQ(request, &encoded);
+	if (len <= 0)
+		return out_of_memory(err);
+	CUSTOS_TRY(verify(CUSTOS_BYTES(encoded, (size_t)len), signer, custos_buf_view(&tbs), subject, names, err));
+	custos_x509_drain();
+	return custos_buf_append(der, encoded, (size_t)len, err);
+}
+
+custos_rc custos_csr_pem(struct custos_bytes der, struct custos_buf *pem, struct custos_err *err)
+{
+	CUSTOS_AUTO_OSSL(request) X509_REQ *request = NULL;
+	CUSTOS_TRY(custos_parsed_request(der, &request, err));
+	CUSTOS_AUTO_OSSL(bio) BIO *bio = BIO_new(BIO_s_mem());
+	if (bio == NULL || PEM_write_bio_X509_REQ(bio, request) != 1)
+		return out_of_memory(err);
+	char *text = NULL;
+	long len = BIO_get_mem_data(bio, &text);
+	return custos_buf_append(pem, text, (size_t)len, err);
+}

@@ -1,0 +1,26 @@
+/* Certificate requests (PKCS#10, RFC 2986): linted before anything is signed, signed by whoever holds the key, verified in software and compared field
+ * for field afterwards. */
+#ifndef CUSTOS_X509_CSR_H
+#define CUSTOS_X509_CSR_H
+
+#include "base/signer.h"
+#include <custos/json.h>
+
+struct custos_csr_spec {
+	const char *subject;         /* RFC 4514, e.g. "CN=esxi1.example.com,O=Example" */
+	const char *const *sans;     /* "dns:x" "ip:x" "email:x" "uri:x", NULL-terminated; at least one */
+	const char *profile;         /* "server" (also when NULL) or "esxi" */
+};
+
+/* *ret_problems: the array of check.h's problems, empty when all is well; what it calls an error, custos_csr_create() refuses. `key_type_name` ("rsa-2048", "ec-p256" …) may be NULL: then
+ * nothing is said about the key. Fails only for want of memory. */
+CUSTOS_RC custos_csr_lint(const struct custos_csr_spec *spec, const char *key_type_name, struct custos_json **ret_problems, struct custos_err *err);
+
+/* Appends the DER of a version 1 request with subjectAltName, keyUsage (digitalSignature, for RSA also keyEncipherment) and extendedKeyUsage serverAuth. CUSTOS_E_INPUT
+ * with the first problem when the lint finds an error, CUSTOS_E_TOKEN when the signature does not verify. */
+CUSTOS_RC custos_csr_create(const struct custos_csr_spec *spec, const struct custos_signer *signer, struct custos_buf *der, struct custos_err *err);
+
+/* Appends PEM text. */
+CUSTOS_RC custos_csr_pem(struct custos_bytes der, struct custos_buf *pem, struct custos_err *err);
+
+#endif

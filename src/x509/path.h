@@ -1,0 +1,50 @@
+/* The graph of a bag's certificates and the search for a path from a leaf upwards. An edge is a name, a key identifier and a signature that
+ * verifies. Certificates are found by the hash of their subject; the number of signatures checked is bounded, so that a bag of
+ * certificates that sign each other costs no more than an honest one. */
+#ifndef CUSTOS_X509_PATH_H
+#define CUSTOS_X509_PATH_H
+
+#include "x509/anchors.h"
+#include "x509/bag.h"
+
+enum { CUSTOS_PATH_MAX = 10 };
+
+struct custos_node {
+	struct x509_st *cert;
+	size_t item;               /* index in the bag */
+	uint8_t sha256[32];
+	unsigned long subject_hash, issuer_hash;
+	bool ca, valid_now;
+};
+
+struct custos_graph {
+	struct custos_node *nodes;
+	size_t count;
+	size_t *heads, *nexts;     /* buckets by subject hash; SIZE_MAX ends a chain */
+	size_t buckets;
+	size_t *duplicates;        /* items that are equal to an earlier one */
+	size_t duplicate_count;
+	size_t budget;             /* candidates that may still be looked at */
+	bool exhausted;
+};
+
+/* Ordered: the higher the better. */
+enum custos_path_end { CUSTOS_PATH_NONE, CUSTOS_PATH_LOOP, CUSTOS_PATH_OPEN, CUSTOS_PATH_ROOT, CUSTOS_PATH_ANCHORED };
+
+struct custos_path {
+	size_t node[CUSTOS_PATH_MAX], count; /* leaf first */
+	enum custos_path_end end;
+};
+
+/* now_unix 0: dates are not looked at. */
+CUSTOS_RC custos_graph_init(struct custos_graph *graph, const struct custos_bag *bag, int64_t now_unix, struct custos_err *err);
+void custos_graph_done(struct custos_graph *graph);
+#define CUSTOS_AUTO_GRAPH __attribute__((cleanup(custos_graph_done))) struct custos_graph
+
+/* The best end is wanted (anchored before root before open), then the shortest path; certificates that are not valid now only when
+ * there is no path without them. */
+CUSTOS_RC custos_path_find(struct custos_graph *graph, size_t leaf, const struct custos_anchors *trust, struct custos_path *ret_path, struct custos_err *err);
+/* A self-signed certificate of the bag that issued this node, or SIZE_MAX. */
+size_t custos_graph_root_of(struct custos_graph *graph, size_t node);
+
+#endif

@@ -1,0 +1,102 @@
+/* The list of problems: append only, in the order found. */
+#include "x509/problem.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+void custos_problems_add(struct custos_problems *list, const char *code, enum custos_severity severity, const char *remedy, const char *format, ...)
+{
+	if (list->count == list->capacity) {
+		size_t capacity = list->capacity * 2 + 8;
+		struct custos_problem *grown = reallocarray(list->items, capacity, sizeof *grown);
+		if (grown == NULL) {
+			list->lost = true;
+			return;
+		}
+		list->items = grown;
+		list->capacity = capacity;
+	}
+	char *text = NULL;
+	va_list ap;
+	va_start(ap, format);
+	int len = vasprintf(&text, format, ap);
+	va_end(ap);
+	char *copy = strdup(remedy);
+	if (len < 0 || copy == NULL) {
+		if (len >= 0)
+			free(text);
+		free(copy);
+		list->lost = true;
+		return;
+	}
+	list->items[list->count++] = (struct custos_problem){ .code = code, .severity = severity, .text = text, .remedy = copy };
+}
+
+void custos_problems_done(struct custos_problems *list)
+{
+	for (size_t i = 0; i < list->count; i++) {
+		free(list->items[i].text);
+		free(list->items[i].remedy);
+	}
+	free(list->items);
+	*list = (struct custos_problems){ 0 };
+}
+
+size_t custos_problems_count(const struct custos_problems *list, enum custos_severity at_least)
+{
+	size_t n = 0;
+	for (size_t i = 0; i < list->count; i++)
+		n += list->items[i].severity >= at_least;
+	return n;
+}
+
+const struct custos_problem *custos_problems_find(const struct custos_problems *list, const char *code)
+{
+	for (size_t i = 0; i < list->count; i++)
+		if (strcmp(list->items[i].code, code) == 0)
+			return &list->items[i];
+	return NULL;
+}
+
+void custos_problems_accept(struct custos_problems *list, const char *code)
+{
+	for (size_t i = 0; i < list->count; i++) {
+		struct custos_problem *p = &list->items[i];
+		if (strcmp(p->code, code) != 0 || p->severity != CUSTOS_SEVERITY_ERROR)
+			continue;
+		char *text = NULL;
+		if (asprintf(&text, "%s (accepted by request)", p->text) < 0) {
+			list->lost = true;
+			continue;
+		}
+		free(p->text);
+		p->text = text;
+		p->severity = CUSTOS_SEVERITY_WARNING;
+	}
+}
+
+custos_rc custos_problems_whole(const struct custos_problems *list, struct custos_err *err)
+{
+	CUSTOS_REQUIRE(!list->lost, err, CUSTOS_E_SYSTEM, "out of memory");
+	return CUSTOS_OK;
+}
+
+static const char *severity_name(enum custos_severity severity)
+{
+	return severity == CUSTOS_SEVERITY_ERROR ? "error" : severity == CUSTOS_SEVERITY_WARNING ? "warning" : "fixed";
+}
+
+struct custos_json *custos_problems_json(const struct custos_problems *list)
+{
+	struct custos_json *array = custos_json_array();
+	for (size_t i = 0; i < list->count; i++) {
+		struct custos_json *one = custos_json_object();
+		custos_json_set_text(one, "code", list->items[i].code);
+		custos_json_set_text(one, "severity", severity_name(list->items[i].severity));
+		custos_json_set_text(one, "text", list->items[i].text);
+		custos_json_set_text(one, "remedy", list->items[i].remedy);
+		custos_json_push(array, one);
+	}
+	return array;
+}

@@ -1,0 +1,21 @@
+/* The rules a certificate must keep, one function a group. They add problems and decide nothing else. */
+#ifndef CUSTOS_X509_RULES_H
+#define CUSTOS_X509_RULES_H
+
+#include "x509/check.h"
+
+struct custos_rules {
+	struct custos_problems *problems;
+	const struct custos_check_options *options;
+	bool esxi;
+	bool anchored;             /* the chain ends at a trust anchor */
+};
+
+/* About the inputs: containers, requests and keys taken for certificates, damaged blocks. */
+void custos_rules_inputs(const struct custos_rules *rules, const struct custos_bag *bag);
+/* About the leaf: key, names, purpose, dates, signature. */
+CUSTOS_RC custos_rules_leaf(const struct custos_rules *rules, struct x509_st *leaf, struct custos_err *err);
+/* About an intermediate: dates, signature, key. */
+void custos_rules_issuer(const struct custos_rules *rules, struct x509_st *issuer);
+
+#endif

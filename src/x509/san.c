@@ -1,0 +1,154 @@
+/* Syntax of the four kinds of names. Host names by RFC 5890 2.3.1 (letters, digits, hyphen), a wildcard only as the whole first label. */
+#include "x509/san.h"
+
+#include <ctype.h>
+#include <strings.h>
+
+#define IDN_REMEDY "write its A-label, the form that starts with xn--"
+
+static bool is_ascii(const char *text)
+{
+	for (; *text != '\0'; text++)
+		if ((unsigned char)*text >= 0x80)
+			return false;
+	return true;
+}
+
+static bool is_alnum(char c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+}
+
+static bool is_label(const char *label, size_t len)
+{
+	if (len == 0 || len > 63 || label[0] == '-' || label[len - 1] == '-')
+		return false;
+	for (size_t i = 0; i < len; i++)
+		if (!is_alnum(label[i]) && label[i] != '-')
+			return false;
+	return true;
+}
+
+static const char *bad_host(const char *host, const char **ret_remedy)
+{
+	const char *name = strncmp(host, "*.", 2) == 0 ? host + 2 : host;
+	size_t labels = 0, len = strlen(host);
+	bool digits_only = true;
+	*ret_remedy = "give a full host name such as host.example.com";
+	if (!is_ascii(host)) {
+		*ret_remedy = IDN_REMEDY;
+		return "is not ASCII";
+	}
+	if (len == 0 || len > 253)
+		return len == 0 ? "is empty" : "is longer than 253 characters";
+	for (const char *label = name;; labels++) {
+		size_t n = strcspn(label, ".");
+		if (!is_label(label, n))
+			return strchr(label, '*') != NULL ? "has a wildcard elsewhere than as its whole first label" : "is no host name";
+		digits_only = strspn(label, "0123456789") == n;
+		if (label[n] == '\0')
+			break;
+		label += n + 1;
+	}
+	if (digits_only) {
+		*ret_remedy = "write ip: for an address";
+		return "looks like an address, not a host name";
+	}
+	return name != host && labels == 0 ? "is a wildcard for a whole top-level domain" : NULL;
+}
+
+static const char *bad_email(const char *email, const char **ret_remedy)
+{
+	const char *at = strrchr(email, '@');
+	*ret_remedy = "give an address such as admin@example.com";
+	if (!is_ascii(email))
+		return "is not ASCII";
+	if (at == NULL || at == email || strchr(email, '@') != at)
+		return "is no mail address";
+	for (const char *p = email; p < at; p++)
+		if (!is_alnum(*p) && strchr("!#$%&'*+-/=?^_`{|}~.", *p) == NULL)
+			return "is no mail address";
+	const char *ignored;
+	return at[1] == '*' || bad_host(at + 1, &ignored) != NULL ? "has no valid host after the @" : NULL;
+}
+
+static const char *bad_uri(const char *uri, const char **ret_remedy)
+{
+	*ret_remedy = "give an absolute URI such as https://host.example.com/";
+	if (!is_ascii(uri))
+		return "is not ASCII";
+	size_t scheme = strcspn(uri, ":");
+	if (uri[scheme] == '\0' || scheme == 0 || !isalpha((unsigned char)uri[0]) || uri[scheme + 1] == '\0')
+		return "is no absolute URI";
+	for (size_t i = 0; i < scheme; i++)
+		if (!is_alnum(uri[i]) && strchr("+-.", uri[i]) == NULL)
+			return "is no absolute URI";
+	for (const char *p = uri; *p != '\0'; p++)
+		if (*p <= 0x20 || *p == 0x7f || strchr("<>\"\\^`{|}", *p) != NULL)
+			return "holds a character that no URI may hold";
+	return NULL;
+}
+
+static custos_rc make_text(int type, const char *value, GENERAL_NAME **ret_name, struct custos_err *err)
+{
+	CUSTOS_AUTO_OSSL(alt_name) GENERAL_NAME *name = GENERAL_NAME_new();
+	ASN1_IA5STRING *string = ASN1_IA5STRING_new();
+	if (name == NULL || string == NULL || ASN1_STRING_set(string, value, -1) != 1) {
+		ASN1_IA5STRING_free(string);
+		CUSTOS_FAIL_NATIVE(err, CUSTOS_E_SYSTEM, custos_x509_drain(), "out of memory");
+	}
+	GENERAL_NAME_set0_value(name, type, string);
+	*ret_name = CUSTOS_TAKE(name);
+	return CUSTOS_OK;
+}
+
+static custos_rc make_address(const char *value, GENERAL_NAME **ret_name, const char **ret_why, const char **ret_remedy, struct custos_err *err)
+{
+	CUSTOS_AUTO_OSSL(alt_name) GENERAL_NAME *name = GENERAL_NAME_new();
+	ASN1_OCTET_STRING *address = a2i_IPADDRESS(value);
+	custos_x509_drain();
+	*ret_why = "is no IPv4 or IPv6 address";
+	*ret_remedy = "write it like 192.0.2.1 or 2001:db8::1, without a prefix length";
+	if (address == NULL)
+		return CUSTOS_OK;
+	if (name == NULL) {
+		ASN1_OCTET_STRING_free(address);
+		CUSTOS_FAIL(err, CUSTOS_E_SYSTEM, "out of memory");
+	}
+	GENERAL_NAME_set0_value(name, GEN_IPADD, address);
+	*ret_name = CUSTOS_TAKE(name);
+	return CUSTOS_OK;
+}
+
+custos_rc custos_san_parse(const char *text, GENERAL_NAME **ret_name, const char **ret_why, const char **ret_remedy, struct custos_err *err)
+{
+	*ret_name = NULL;
+	if (strncmp(text, "ip:", 3) == 0)
+		return make_address(text + 3, ret_name, ret_why, ret_remedy, err);
+	if (strncmp(text, "dns:", 4) == 0) {
+		*ret_why = bad_host(text + 4, ret_remedy);
+		return *ret_why != NULL ? CUSTOS_OK : make_text(GEN_DNS, text + 4, ret_name, err);
+	}
+	if (strncmp(text, "email:", 6) == 0) {
+		*ret_why = bad_email(text + 6, ret_remedy);
+		return *ret_why != NULL ? CUSTOS_OK : make_text(GEN_EMAIL, text + 6, ret_name, err);
+	}
+	if (strncmp(text, "uri:", 4) == 0) {
+		*ret_why = bad_uri(text + 4, ret_remedy);
+		return *ret_why != NULL ? CUSTOS_OK : make_text(GEN_URI, text + 4, ret_name, err);
+	}
+	*ret_why = "is of no known kind";
+	*ret_remedy = "write dns:, ip:, email: or uri: before the name";
+	return CUSTOS_OK;
+}
+
+bool custos_san_equal(GENERAL_NAME *a, GENERAL_NAME *b)
+{
+	if (a->type != b->type)
+		return false;
+	if (a->type != GEN_DNS)
+		return GENERAL_NAME_cmp(a, b) == 0;
+	int len = ASN1_STRING_length(a->d.dNSName);
+	return len == ASN1_STRING_length(b->d.dNSName) &&
+	       strncasecmp((const char *)ASN1_STRING_get0_data(a->d.dNSName), (const char *)ASN1_STRING_get0_data(b->d.dNSName), (size_t)len) == 0;
+}

@@ -1,0 +1,16 @@
+# Integration tests: one ctest for each bats file. Each gets the build directory in CUSTOS_BUILD and skips nothing in silence.
+find_program(BATS bats)
+
+# custos_bats(NAME [LABELS label…]): tests/it/NAME.bats as the ctest it_NAME.
+function(custos_bats name)
+  cmake_parse_arguments(B "" "" "LABELS" ${ARGN})
+  if(NOT BATS)
+    message(STATUS "bats is missing: it_${name} is not declared")
+    return()
+  endif()
+  add_test(NAME it_${name} COMMAND ${BATS} --timing ${CMAKE_CURRENT_SOURCE_DIR}/it/${name}.bats)
+  set_tests_properties(it_${name} PROPERTIES TIMEOUT 900 LABELS "it;${B_LABELS}" SKIP_REGULAR_EXPRESSION "# skip"
+    ENVIRONMENT "CUSTOS_BUILD=${CMAKE_BINARY_DIR}")
+endfunction()
+
+custos_bats(esxi_standin LABELS esxi)

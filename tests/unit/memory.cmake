@@ -1,0 +1,5 @@
+custos_unit(arena memory test_arena.c USES base)
+custos_unit(pages memory test_pages.c USES base)
+custos_unit(secret memory test_secret.c USES base)
+custos_unit(harden memory test_harden.c USES base)
+custos_unit(scrub memory test_scrub.c USES base)
