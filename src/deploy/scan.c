@@ -14,6 +14,7 @@ static struct custos_json *stranger(const char *address)
 	custos_json_set_text(target, "address", address);
 	custos_json_set_text(target, "user", "root");
 	custos_json_set_text(target, "profile", "esxi");
+	custos_json_set_text(target, "auth", "agent");
 	custos_json_set(target, "hostkeys", pins);
 	custos_json_set(target, "verify", verify);
 	custos_json_set_bool(target, "ssh_legacy", true);

@@ -89,11 +89,12 @@ static custos_rc note_outcome(struct custos_audit *audit, uint64_t index, const 
 	int64_t of = custos_json_int(entry, "intent", -1);
 	CUSTOS_REQUIRE(of >= 0, err, CUSTOS_E_TAMPERED, "log entry %" PRIu64 " (%s) does not say which release it ends", index, event);
 	struct custos_audit_intent *intent = find_intent(audit, (uint64_t)of);
-	CUSTOS_REQUIRE(intent != NULL, err, CUSTOS_E_TAMPERED, "log entry %" PRIu64 " (%s) ends a release that entry %" PRId64 " did not begin", index, event, of);
+	CUSTOS_REQUIRE(intent != NULL, err, CUSTOS_E_TAMPERED,
+	               "log entry %" PRIu64 " (%s) ends a release that entry %" PRId64 " did not begin", index, event, of);
 	const char *target = custos_json_text(entry, "target");
 	bool named = target != NULL && intent->hosts != NULL;
-	CUSTOS_REQUIRE(!named || custos_json_get(intent->hosts, target) != NULL, err, CUSTOS_E_TAMPERED, "log entry %" PRIu64 " (%s) is about %.80s, to which entry %" PRId64 " released nothing", index, event,
-	               target, of);
+	CUSTOS_REQUIRE(!named || custos_json_get(intent->hosts, target) != NULL, err, CUSTOS_E_TAMPERED,
+	               "log entry %" PRIu64 " (%s) is about %.80s, to which entry %" PRId64 " released nothing", index, event, target, of);
 	if (strcmp(event, "release.unknown") == 0)
 		return CUSTOS_OK;
 	if (!intent->open || (named && custos_json_bool(intent->hosts, target, false)))
@@ -112,7 +113,8 @@ static custos_rc note_outcome(struct custos_audit *audit, uint64_t index, const 
 
 static bool is_outcome(const char *event)
 {
-	static const char *const outcomes[] = { "release.done", "release.rolled_back", "release.not_rolled_back", "release.untouched", "release.unknown", "release.resolved" };
+	static const char *const outcomes[] = { "release.done",      "release.rolled_back", "release.not_rolled_back",
+		                                "release.untouched", "release.unknown",     "release.resolved" };
 	for (size_t i = 0; i < sizeof outcomes / sizeof *outcomes; i++)
 		if (strcmp(event, outcomes[i]) == 0)
 			return true;
@@ -123,9 +125,12 @@ custos_rc custos_audit_entry(struct custos_audit *audit, uint64_t index, const s
 {
 	const char *event = custos_json_text(entry, "event"), *time = custos_json_text(entry, "time");
 	int64_t when = 0;
-	CUSTOS_REQUIRE(event != NULL && time != NULL && custos_clock_parse(time, &when), err, CUSTOS_E_TAMPERED, "log entry %" PRIu64 " has no event or time", index);
+	CUSTOS_REQUIRE(event != NULL && time != NULL && custos_clock_parse(time, &when), err, CUSTOS_E_TAMPERED,
+	               "log entry %" PRIu64 " has no event or time", index);
 	if (when < audit->newest_time)
-		custos_audit_warn(audit, "entry %" PRIu64 " (%s) is %" PRId64 " seconds older than an entry before it: the clock was set back", index, time, audit->newest_time - when);
+		custos_audit_warn(audit,
+		                  "entry %" PRIu64 " (%s) is %" PRId64 " seconds older than an entry before it: the clock was set back",
+		                  index, time, audit->newest_time - when);
 	else
 		audit->newest_time = when;
 	if (strcmp(event, "release.intent") == 0)

@@ -38,13 +38,15 @@ static bool is_printable_ascii(struct custos_bytes line)
 	return true;
 }
 
-custos_rc custos_entry_encode(const char *event, uint64_t index, int64_t unix_time, const struct custos_json *fields, struct custos_buf *leaf, struct custos_err *err)
+custos_rc custos_entry_encode(const char *event, uint64_t index, int64_t unix_time, const struct custos_json *fields,
+                              struct custos_buf *leaf, struct custos_err *err)
 {
 	CUSTOS_REQUIRE(is_event(event), err, CUSTOS_E_INTERNAL, "%s is not an event", event == NULL ? "nothing" : event);
 	CUSTOS_REQUIRE(index <= INT64_MAX, err, CUSTOS_E_INTERNAL, "log index out of range");
 	CUSTOS_REQUIRE(fields == NULL || custos_json_is_object(fields), err, CUSTOS_E_INTERNAL, "the fields of %s are not an object", event);
 	for (size_t i = 0; i < sizeof reserved / sizeof *reserved; i++)
-		CUSTOS_REQUIRE(custos_json_get(fields, reserved[i]) == NULL, err, CUSTOS_E_INTERNAL, "%s: the log itself writes \"%s\"", event, reserved[i]);
+		CUSTOS_REQUIRE(custos_json_get(fields, reserved[i]) == NULL, err, CUSTOS_E_INTERNAL, "%s: the log itself writes \"%s\"",
+		               event, reserved[i]);
 
 	CUSTOS_AUTO(custos_json) *entry = fields == NULL ? custos_json_object() : custos_json_copy(fields);
 	CUSTOS_REQUIRE(entry != NULL, err, CUSTOS_E_SYSTEM, "out of memory");
@@ -57,7 +59,8 @@ custos_rc custos_entry_encode(const char *event, uint64_t index, int64_t unix_ti
 
 	CUSTOS_AUTO_BUF line = { .max = 4 * CUSTOS_ENTRY_MAX };
 	CUSTOS_TRY(custos_json_line(entry, &line, err));
-	CUSTOS_REQUIRE(line.len <= CUSTOS_ENTRY_MAX, err, CUSTOS_E_INPUT, "the log entry %s would have %zu bytes, the limit is %d", event, line.len, CUSTOS_ENTRY_MAX);
+	CUSTOS_REQUIRE(line.len <= CUSTOS_ENTRY_MAX, err, CUSTOS_E_INPUT, "the log entry %s would have %zu bytes, the limit is %d", event,
+	               line.len, CUSTOS_ENTRY_MAX);
 	/* Nothing enters the log that would not be accepted when it is read. */
 	CUSTOS_AUTO(custos_json) *again = NULL;
 	if (custos_entry_decode(custos_buf_view(&line), index, &again, NULL) != CUSTOS_OK)
@@ -86,7 +89,8 @@ custos_rc custos_entry_decode(struct custos_bytes leaf, uint64_t index, struct c
 	CUSTOS_AUTO_BUF canonical = { .max = 4 * CUSTOS_ENTRY_MAX };
 	if (custos_json_line(entry, &canonical, NULL) != CUSTOS_OK || !custos_bytes_equal(custos_buf_view(&canonical), leaf))
 		CUSTOS_FAIL(err, CUSTOS_E_TAMPERED, "log entry %" PRIu64 " is not in canonical form", index);
-	CUSTOS_REQUIRE(custos_json_int(entry, "v", -1) == CUSTOS_ENTRY_VERSION, err, CUSTOS_E_TAMPERED, "log entry %" PRIu64 " is not of version %d", index, CUSTOS_ENTRY_VERSION);
+	CUSTOS_REQUIRE(custos_json_int(entry, "v", -1) == CUSTOS_ENTRY_VERSION, err, CUSTOS_E_TAMPERED,
+	               "log entry %" PRIu64 " is not of version %d", index, CUSTOS_ENTRY_VERSION);
 	int64_t said = custos_json_int(entry, "index", -1);
 	CUSTOS_REQUIRE(said >= 0 && (uint64_t)said == index, err, CUSTOS_E_TAMPERED, "log entry %" PRIu64 " says it is entry %" PRId64, index, said);
 	CUSTOS_REQUIRE(is_event(custos_json_text(entry, "event")), err, CUSTOS_E_TAMPERED, "log entry %" PRIu64 " names no event", index);

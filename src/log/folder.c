@@ -32,7 +32,8 @@ static custos_rc open_path(const char *path, struct custos_folder *ret_folder, s
 {
 	CUSTOS_AUTO_FD fd = open(path, DIRECTORY);
 	if (fd < 0)
-		CUSTOS_FAIL_NATIVE(err, CUSTOS_E_INPUT, errno, "cannot open the directory %s: %s", path, errno == ENOTDIR ? "not a directory, or a symbolic link" : strerror(errno));
+		CUSTOS_FAIL_NATIVE(err, CUSTOS_E_INPUT, errno, "cannot open the directory %s: %s", path,
+		                   errno == ENOTDIR ? "not a directory, or a symbolic link" : strerror(errno));
 	char *copy = custos_text_dup(path);
 	CUSTOS_REQUIRE(copy != NULL, err, CUSTOS_E_SYSTEM, "out of memory");
 	*ret_folder = (struct custos_folder){ custos_take_fd(&fd), copy };
@@ -89,7 +90,8 @@ static int open_parent(const struct custos_folder *folder, const char *name, boo
 	return custos_take_fd(&at);
 }
 
-static custos_rc read_all(const struct custos_folder *folder, const char *name, int fd, size_t size, struct custos_buf *content, struct custos_err *err)
+static custos_rc read_all(const struct custos_folder *folder, const char *name, int fd, size_t size, struct custos_buf *content,
+                          struct custos_err *err)
 {
 	uint8_t *at;
 	if (custos_buf_extend(content, size, &at, NULL) != CUSTOS_OK)
@@ -106,7 +108,8 @@ static custos_rc read_all(const struct custos_folder *folder, const char *name, 
 	return CUSTOS_OK;
 }
 
-custos_rc custos_folder_read(const struct custos_folder *folder, const char *name, struct custos_buf *content, bool *ret_found, struct custos_err *err)
+custos_rc custos_folder_read(const struct custos_folder *folder, const char *name, struct custos_buf *content, bool *ret_found,
+                             struct custos_err *err)
 {
 	const char *last;
 	CUSTOS_AUTO_FD parent = open_parent(folder, name, false, &last);

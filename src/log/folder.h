@@ -17,12 +17,14 @@ void custos_folder_close(struct custos_folder *folder);
 #define CUSTOS_AUTO_FOLDER __attribute__((cleanup(custos_folder_close))) struct custos_folder
 
 /* Appends the whole file to `content`, whose max is the limit. *ret_found is false when there is no such file. */
-CUSTOS_RC custos_folder_read(const struct custos_folder *folder, const char *name, struct custos_buf *content, bool *ret_found, struct custos_err *err);
+CUSTOS_RC custos_folder_read(const struct custos_folder *folder, const char *name, struct custos_buf *content, bool *ret_found,
+                             struct custos_err *err);
 /* Writes or replaces a file; directories on the way are made. */
 CUSTOS_RC custos_folder_put(const struct custos_folder *folder, const char *name, struct custos_bytes content, struct custos_err *err);
 /* Removes every file in the directory `name` but the one called `keep`; with keep NULL the directory too. No such directory: nothing to do. */
 CUSTOS_RC custos_folder_clear(const struct custos_folder *folder, const char *name, const char *keep, struct custos_err *err);
 /* True when nothing is in it but the names given. */
-CUSTOS_RC custos_folder_holds_only(const struct custos_folder *folder, const char *const *names, size_t count, bool *ret_only, struct custos_err *err);
+CUSTOS_RC custos_folder_holds_only(const struct custos_folder *folder, const char *const *names, size_t count, bool *ret_only,
+                                   struct custos_err *err);
 
 #endif

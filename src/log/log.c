@@ -24,7 +24,8 @@ static custos_rc hash_entry(void *ctx, uint64_t index, struct custos_bytes leaf,
 {
 	struct custos_tree *tree = ctx;
 	uint64_t expected = custos_tree_size(tree);
-	CUSTOS_REQUIRE(index == expected, err, CUSTOS_E_TAMPERED, "log entry %" PRIu64 " is missing: entry %" PRIu64 " stands in its place", expected, index);
+	CUSTOS_REQUIRE(index == expected, err, CUSTOS_E_TAMPERED, "log entry %" PRIu64 " is missing: entry %" PRIu64 " stands in its place",
+	               expected, index);
 	CUSTOS_REQUIRE(leaf.len > 0 && leaf.len <= CUSTOS_ENTRY_MAX, err, CUSTOS_E_TAMPERED, "log entry %" PRIu64 " has %zu bytes", index, leaf.len);
 	return custos_tree_add(tree, leaf, err);
 }
@@ -49,7 +50,8 @@ static custos_rc check_checkpoint(struct custos_log *log, struct custos_err *err
 {
 	size_t count = custos_tree_size(&log->tree);
 	if (log->vkey == NULL) {
-		CUSTOS_REQUIRE(count == 0 && log->checkpoint.len == 0, err, CUSTOS_E_TAMPERED, "the log of %s is not empty, but no key to verify it is known", log->origin);
+		CUSTOS_REQUIRE(count == 0 && log->checkpoint.len == 0, err, CUSTOS_E_TAMPERED,
+		               "the log of %s is not empty, but no key to verify it is known", log->origin);
 		return CUSTOS_OK;
 	}
 	if (log->checkpoint.len == 0)
@@ -57,7 +59,8 @@ static custos_rc check_checkpoint(struct custos_log *log, struct custos_err *err
 	struct custos_checkpoint checkpoint;
 	CUSTOS_TRY(custos_checkpoint_open_own(custos_buf_view(&log->checkpoint), &log->key, newest, &checkpoint, err));
 	if (checkpoint.size > count)
-		CUSTOS_FAIL_HINT(err, CUSTOS_E_TAMPERED, "restore the store from a backup", "the log has %zu entries, %" PRIu64 " were signed: its end is missing", count, checkpoint.size);
+		CUSTOS_FAIL_HINT(err, CUSTOS_E_TAMPERED, "restore the store from a backup",
+		                 "the log has %zu entries, %" PRIu64 " were signed: its end is missing", count, checkpoint.size);
 	uint8_t root[CUSTOS_HASH_SIZE];
 	CUSTOS_TRY(custos_tree_root(&log->tree, checkpoint.size, root, err));
 	if (memcmp(root, checkpoint.root, sizeof root) != 0)
@@ -86,9 +89,11 @@ static custos_rc load(struct custos_log *log, struct custos_err *err)
 	CUSTOS_FAIL_HINT(err, CUSTOS_E_STORE, "run the command again", "the log of %s is being written to all the time", log->origin);
 }
 
-custos_rc custos_log_open(const struct custos_log_storage *storage, const char *origin, const char *vkey, custos_log_visitor each, void *each_ctx, struct custos_log **ret_log, struct custos_err *err)
+custos_rc custos_log_open(const struct custos_log_storage *storage, const char *origin, const char *vkey, custos_log_visitor each,
+                          void *each_ctx, struct custos_log **ret_log, struct custos_err *err)
 {
-	CUSTOS_REQUIRE(custos_note_is_name(CUSTOS_BYTES_STR(origin)), err, CUSTOS_E_INPUT, "\"%.80s\" cannot name a log: it has spaces, a plus or control characters, or is too long", origin);
+	CUSTOS_REQUIRE(custos_note_is_name(CUSTOS_BYTES_STR(origin)), err, CUSTOS_E_INPUT,
+	               "\"%.80s\" cannot name a log: it has spaces, a plus or control characters, or is too long", origin);
 	CUSTOS_AUTO(custos_log) *log = calloc(1, sizeof *log);
 	CUSTOS_REQUIRE(log != NULL, err, CUSTOS_E_SYSTEM, "out of memory");
 	log->storage = *storage;
@@ -123,7 +128,8 @@ custos_rc custos_log_set_vkey(struct custos_log *log, const char *vkey, struct c
 	CUSTOS_REQUIRE(log->vkey == NULL, err, CUSTOS_E_INTERNAL, "the log of %s has its key already", log->origin);
 	CUSTOS_AUTO_NOTE_KEY key = { 0 };
 	CUSTOS_TRY(custos_note_key_parse(vkey, &key, err));
-	CUSTOS_REQUIRE(strcmp(key.name, log->origin) == 0, err, CUSTOS_E_INPUT, "the log verification key is that of %.80s, the log is that of %.80s", key.name, log->origin);
+	CUSTOS_REQUIRE(strcmp(key.name, log->origin) == 0, err, CUSTOS_E_INPUT,
+	               "the log verification key is that of %.80s, the log is that of %.80s", key.name, log->origin);
 	log->vkey = custos_text_dup(vkey);
 	CUSTOS_REQUIRE(log->vkey != NULL, err, CUSTOS_E_SYSTEM, "out of memory");
 	log->key = key;
@@ -191,8 +197,11 @@ custos_rc custos_log_each(const struct custos_log *log, custos_log_visitor each,
 static custos_rc require_sound(const struct custos_log *log, struct custos_err *err)
 {
 	if (log->health == CUSTOS_LOG_POISONED)
-		CUSTOS_FAIL_HINT(err, CUSTOS_E_STORE, "open it again", "the log of %s is not used any further: a commit failed and what is on the disk is not known", log->origin);
-	CUSTOS_REQUIRE(log->health == CUSTOS_LOG_SOUND, err, CUSTOS_E_STORE, "the log of %s: an entry could not be appended, its transaction must be given up", log->origin);
+		CUSTOS_FAIL_HINT(err, CUSTOS_E_STORE, "open it again",
+		                 "the log of %s is not used any further: a commit failed and what is on the disk is not known",
+		                 log->origin);
+	CUSTOS_REQUIRE(log->health == CUSTOS_LOG_SOUND, err, CUSTOS_E_STORE,
+	               "the log of %s: an entry could not be appended, its transaction must be given up", log->origin);
 	return CUSTOS_OK;
 }
 
@@ -206,7 +215,8 @@ custos_rc custos_log_append(struct custos_log *log, const char *event, const str
 	return CUSTOS_OK;
 }
 
-custos_rc custos_log_append_leaf(struct custos_log *log, const char *event, const struct custos_json *fields, struct custos_buf *leaf, struct custos_err *err)
+custos_rc custos_log_append_leaf(struct custos_log *log, const char *event, const struct custos_json *fields, struct custos_buf *leaf,
+                                 struct custos_err *err)
 {
 	CUSTOS_TRY(require_sound(log, err));
 	uint64_t index = custos_log_size(log);
@@ -243,13 +253,15 @@ static custos_rc commit_storage(struct custos_log *log, struct custos_err *err)
 	return CUSTOS_OK;
 }
 
-static custos_rc sign_checkpoint(struct custos_log *log, const struct custos_signer *signer, struct custos_log_signing *signing, struct custos_err *err)
+static custos_rc sign_checkpoint(struct custos_log *log, const struct custos_signer *signer, struct custos_log_signing *signing,
+                                 struct custos_err *err)
 {
 	CUSTOS_TRY(require_sound(log, err));
 	CUSTOS_REQUIRE(log->vkey != NULL, err, CUSTOS_E_INTERNAL, "the log of %s has no key yet", log->origin);
-	CUSTOS_REQUIRE(signer->algorithm == log->key.algorithm && custos_bytes_equal(signer->spki, custos_buf_view(&log->key.spki)), err, CUSTOS_E_TOKEN,
-	               "the token's log key is not the key of the log of %s", log->origin);
+	CUSTOS_REQUIRE(signer->algorithm == log->key.algorithm && custos_bytes_equal(signer->spki, custos_buf_view(&log->key.spki)), err,
+	               CUSTOS_E_TOKEN, "the token's log key is not the key of the log of %s", log->origin);
 	uint64_t size = custos_log_size(log);
+	CUSTOS_REQUIRE(size > 0, err, CUSTOS_E_INTERNAL, "the log of %s has no entry to sign", log->origin);
 	uint8_t root[CUSTOS_HASH_SIZE];
 	CUSTOS_TRY(custos_tree_root(&log->tree, size, root, err));
 	CUSTOS_TRY(custos_checkpoint_format(log->origin, size, root, &signing->body, err));
@@ -301,7 +313,8 @@ static custos_rc may_stay_unsigned(const struct custos_log *log, struct custos_e
 {
 	CUSTOS_TRY(require_sound(log, err));
 	CUSTOS_REQUIRE(log->signed_size > 0, err, CUSTOS_E_INTERNAL, "the first entry of the log of %s must be signed", log->origin);
-	CUSTOS_REQUIRE(log->pending == log->pending_unsigned, err, CUSTOS_E_POLICY, "an entry of the log of %s would be durable without a signature", log->origin);
+	CUSTOS_REQUIRE(log->pending == log->pending_unsigned, err, CUSTOS_E_POLICY,
+	               "an entry of the log of %s would be durable without a signature", log->origin);
 	return CUSTOS_OK;
 }
 

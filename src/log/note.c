@@ -45,7 +45,8 @@ static bool is_wide_space(const uint8_t *p, size_t len)
 	if (len != 3)
 		return false;
 	unsigned point = (unsigned)(p[0] & 0x0f) << 12 | (unsigned)(p[1] & 0x3f) << 6 | (unsigned)(p[2] & 0x3f);
-	return point == 0x1680 || (point >= 0x2000 && point <= 0x200a) || point == 0x2028 || point == 0x2029 || point == 0x202f || point == 0x205f || point == 0x3000;
+	return point == 0x1680 || (point >= 0x2000 && point <= 0x200a) || point == 0x2028 || point == 0x2029 || point == 0x202f ||
+	       point == 0x205f || point == 0x3000;
 }
 
 bool custos_note_is_name(struct custos_bytes name)
@@ -87,7 +88,8 @@ static bool starts_with(struct custos_bytes data, const void *prefix, size_t len
 custos_rc custos_note_key_from_spki(const char *name, struct custos_bytes spki, struct custos_note_key *ret_key, struct custos_err *err)
 {
 	CUSTOS_AUTO_NOTE_KEY key = { 0 };
-	CUSTOS_REQUIRE(custos_note_is_name(CUSTOS_BYTES_STR(name)), err, CUSTOS_E_INPUT, "\"%.80s\" cannot name a log: it has spaces, a plus or control characters, or is too long", name);
+	CUSTOS_REQUIRE(custos_note_is_name(CUSTOS_BYTES_STR(name)), err, CUSTOS_E_INPUT,
+	               "\"%.80s\" cannot name a log: it has spaces, a plus or control characters, or is too long", name);
 	struct custos_bytes raw = { 0 };
 	if (starts_with(spki, ed25519_prefix, sizeof ed25519_prefix) && spki.len == sizeof ed25519_prefix + ED25519_KEY_SIZE) {
 		key.algorithm = CUSTOS_SIGNATURE_ED25519;
@@ -125,7 +127,8 @@ custos_rc custos_note_key_parse(const char *vkey, struct custos_note_key *ret_ke
 	const char *first = strchr(vkey, '+');
 	const char *second = first == NULL ? NULL : strchr(first + 1, '+');
 	if (second == NULL || first == vkey || strlen(vkey) > CUSTOS_NOTE_NAME_MAX + 256)
-		CUSTOS_FAIL_HINT(err, CUSTOS_E_INPUT, "it looks like log.example.com+0123abcd+AbCd…, as `custos init` printed it", "not a log verification key");
+		CUSTOS_FAIL_HINT(err, CUSTOS_E_INPUT, "it looks like log.example.com+0123abcd+AbCd…, as `custos init` printed it",
+		                 "not a log verification key");
 	CUSTOS_AUTO_STR *name = strndup(vkey, (size_t)(first - vkey));
 	CUSTOS_REQUIRE(name != NULL, err, CUSTOS_E_SYSTEM, "out of memory");
 
@@ -150,14 +153,16 @@ custos_rc custos_note_key_parse(const char *vkey, struct custos_note_key *ret_ke
 	return CUSTOS_OK;
 }
 
-custos_rc custos_checkpoint_format(const char *origin, uint64_t size, const uint8_t root[static CUSTOS_HASH_SIZE], struct custos_buf *body, struct custos_err *err)
+custos_rc custos_checkpoint_format(const char *origin, uint64_t size, const uint8_t root[static CUSTOS_HASH_SIZE], struct custos_buf *body,
+                                   struct custos_err *err)
 {
 	CUSTOS_TRY(custos_buf_printf(body, err, "%s\n%" PRIu64 "\n", origin, size));
 	CUSTOS_TRY(custos_base64_encode(CUSTOS_BYTES(root, CUSTOS_HASH_SIZE), body, err));
 	return custos_buf_append_str(body, "\n", err);
 }
 
-custos_rc custos_note_format(const struct custos_note_key *key, struct custos_bytes body, struct custos_bytes signature, struct custos_buf *note, struct custos_err *err)
+custos_rc custos_note_format(const struct custos_note_key *key, struct custos_bytes body, struct custos_bytes signature,
+                             struct custos_buf *note, struct custos_err *err)
 {
 	CUSTOS_AUTO_BUF blob = { .max = 1024 };
 	CUSTOS_TRY(custos_buf_append(&blob, key->id, KEY_ID_SIZE, err));
@@ -189,7 +194,8 @@ static bool parse_size(struct custos_bytes line, uint64_t *ret_size)
 	return strlen(text) == line.len && custos_text_u64(text, 0, INT64_MAX, ret_size);
 }
 
-static custos_rc parse_body(struct custos_bytes *rest, const struct custos_note_key *key, const char *what, struct custos_checkpoint *ret_checkpoint, struct custos_err *err)
+static custos_rc parse_body(struct custos_bytes *rest, const struct custos_note_key *key, const char *what,
+                            struct custos_checkpoint *ret_checkpoint, struct custos_err *err)
 {
 	struct custos_bytes origin, size, root, blank;
 	const uint8_t *start = rest->ptr;
@@ -198,8 +204,8 @@ static custos_rc parse_body(struct custos_bytes *rest, const struct custos_note_
 	ret_checkpoint->body = CUSTOS_BYTES(start, (size_t)(rest->ptr - start));
 	CUSTOS_REQUIRE(next_line(rest, &blank) && blank.len == 0, err, CUSTOS_E_INPUT, "%s is not a checkpoint: no blank line after the root", what);
 	CUSTOS_REQUIRE(custos_note_is_name(origin), err, CUSTOS_E_INPUT, "%s is not a checkpoint: its origin is not a name", what);
-	CUSTOS_REQUIRE(custos_bytes_equal(origin, CUSTOS_BYTES_STR(key->name)), err, CUSTOS_E_INPUT, "%s is of another log: \"%.*s\" instead of \"%s\"", what,
-	               (int)origin.len, (const char *)origin.ptr, key->name);
+	CUSTOS_REQUIRE(custos_bytes_equal(origin, CUSTOS_BYTES_STR(key->name)), err, CUSTOS_E_INPUT,
+	               "%s is of another log: \"%.*s\" instead of \"%s\"", what, (int)origin.len, (const char *)origin.ptr, key->name);
 	CUSTOS_REQUIRE(parse_size(size, &ret_checkpoint->size), err, CUSTOS_E_INPUT, "%s: its size is not a number", what);
 	CUSTOS_AUTO_BUF hash = { .max = 64 };
 	if (custos_base64_decode((const char *)root.ptr, root.len, &hash, NULL) != CUSTOS_OK || hash.len != CUSTOS_HASH_SIZE)
@@ -209,7 +215,8 @@ static custos_rc parse_body(struct custos_bytes *rest, const struct custos_note_
 }
 
 /* One signature line. *known is set when it is this key's and verifies. */
-static custos_rc check_signature(struct custos_bytes line, struct custos_bytes body, const struct custos_note_key *key, const char *what, bool *known, struct custos_err *err)
+static custos_rc check_signature(struct custos_bytes line, struct custos_bytes body, const struct custos_note_key *key, const char *what,
+                                 bool *known, struct custos_err *err)
 {
 	CUSTOS_REQUIRE(starts_with(line, dash, sizeof dash - 1), err, CUSTOS_E_INPUT, "%s: a signature line does not begin with a dash", what);
 	line = CUSTOS_BYTES(line.ptr + sizeof dash - 1, line.len - (sizeof dash - 1));
@@ -223,7 +230,8 @@ static custos_rc check_signature(struct custos_bytes line, struct custos_bytes b
 	if (!custos_bytes_equal(name, CUSTOS_BYTES_STR(key->name)) || memcmp(blob.ptr, key->id, KEY_ID_SIZE) != 0)
 		return CUSTOS_OK;
 	struct custos_err why = { 0 };
-	custos_rc rc = custos_verify(key->name, custos_buf_view(&key->spki), key->algorithm, body, CUSTOS_BYTES(blob.ptr + KEY_ID_SIZE, blob.len - KEY_ID_SIZE), &why);
+	custos_rc rc = custos_verify(key->name, custos_buf_view(&key->spki), key->algorithm, body,
+	                             CUSTOS_BYTES(blob.ptr + KEY_ID_SIZE, blob.len - KEY_ID_SIZE), &why);
 	if (rc == CUSTOS_E_SYSTEM)
 		CUSTOS_FAIL(err, rc, "%s", why.msg);
 	CUSTOS_REQUIRE(rc == CUSTOS_OK, err, CUSTOS_E_TAMPERED, "%s: the signature of %s does not verify", what, key->name);
@@ -231,7 +239,8 @@ static custos_rc check_signature(struct custos_bytes line, struct custos_bytes b
 	return CUSTOS_OK;
 }
 
-custos_rc custos_checkpoint_open(struct custos_bytes note, const struct custos_note_key *key, const char *what, struct custos_checkpoint *ret_checkpoint, struct custos_err *err)
+custos_rc custos_checkpoint_open(struct custos_bytes note, const struct custos_note_key *key, const char *what,
+                                 struct custos_checkpoint *ret_checkpoint, struct custos_err *err)
 {
 	CUSTOS_REQUIRE(note.len > 0 && note.len <= CUSTOS_NOTE_MAX, err, CUSTOS_E_INPUT, "%s is not a checkpoint: it has %zu bytes", what, note.len);
 	struct custos_checkpoint checkpoint = { 0 };
@@ -240,16 +249,19 @@ custos_rc custos_checkpoint_open(struct custos_bytes note, const struct custos_n
 	bool known = false;
 	CUSTOS_REQUIRE(rest.len > 0, err, CUSTOS_E_INPUT, "%s carries no signature", what);
 	for (size_t count = 0; rest.len > 0; count++) {
-		CUSTOS_REQUIRE(count < CUSTOS_NOTE_SIGNATURES_MAX, err, CUSTOS_E_INPUT, "%s carries more than %d signatures", what, CUSTOS_NOTE_SIGNATURES_MAX);
+		CUSTOS_REQUIRE(count < CUSTOS_NOTE_SIGNATURES_MAX, err, CUSTOS_E_INPUT, "%s carries more than %d signatures", what,
+		               CUSTOS_NOTE_SIGNATURES_MAX);
 		CUSTOS_REQUIRE(next_line(&rest, &line), err, CUSTOS_E_INPUT, "%s: the last line is cut off", what);
 		CUSTOS_TRY(check_signature(line, checkpoint.body, key, what, &known, err));
 	}
-	CUSTOS_REQUIRE(known, err, CUSTOS_E_TAMPERED, "%s is not signed by %s (key %02x%02x%02x%02x)", what, key->name, key->id[0], key->id[1], key->id[2], key->id[3]);
+	CUSTOS_REQUIRE(known, err, CUSTOS_E_TAMPERED, "%s is not signed by %s (key %02x%02x%02x%02x)", what, key->name, key->id[0],
+	               key->id[1], key->id[2], key->id[3]);
 	*ret_checkpoint = checkpoint;
 	return CUSTOS_OK;
 }
 
-custos_rc custos_checkpoint_open_own(struct custos_bytes note, const struct custos_note_key *key, const char *what, struct custos_checkpoint *ret_checkpoint, struct custos_err *err)
+custos_rc custos_checkpoint_open_own(struct custos_bytes note, const struct custos_note_key *key, const char *what,
+                                     struct custos_checkpoint *ret_checkpoint, struct custos_err *err)
 {
 	struct custos_err why = { 0 };
 	custos_rc rc = custos_checkpoint_open(note, key, what, ret_checkpoint, &why);

@@ -33,13 +33,17 @@ struct custos_checkpoint {
 	struct custos_bytes body;     /* the three lines, borrowed from the note */
 };
 /* The three lines that are signed. */
-CUSTOS_RC custos_checkpoint_format(const char *origin, uint64_t size, const uint8_t root[static CUSTOS_HASH_SIZE], struct custos_buf *body, struct custos_err *err);
+CUSTOS_RC custos_checkpoint_format(const char *origin, uint64_t size, const uint8_t root[static CUSTOS_HASH_SIZE], struct custos_buf *body,
+                                   struct custos_err *err);
 /* Body, blank line, signature line. */
-CUSTOS_RC custos_note_format(const struct custos_note_key *key, struct custos_bytes body, struct custos_bytes signature, struct custos_buf *note, struct custos_err *err);
+CUSTOS_RC custos_note_format(const struct custos_note_key *key, struct custos_bytes body, struct custos_bytes signature,
+                             struct custos_buf *note, struct custos_err *err);
 /* Reads a checkpoint of the log whose origin is the key's name. Malformed, or of another log: CUSTOS_E_INPUT. Not signed by the key, or a signature of
  * that key that does not verify: CUSTOS_E_TAMPERED. Signatures of other keys are ignored. `what` names the note in errors. */
-CUSTOS_RC custos_checkpoint_open(struct custos_bytes note, const struct custos_note_key *key, const char *what, struct custos_checkpoint *ret_checkpoint, struct custos_err *err);
+CUSTOS_RC custos_checkpoint_open(struct custos_bytes note, const struct custos_note_key *key, const char *what,
+                                 struct custos_checkpoint *ret_checkpoint, struct custos_err *err);
 /* For notes that only the log itself can have written: being malformed is tampering too. */
-CUSTOS_RC custos_checkpoint_open_own(struct custos_bytes note, const struct custos_note_key *key, const char *what, struct custos_checkpoint *ret_checkpoint, struct custos_err *err);
+CUSTOS_RC custos_checkpoint_open_own(struct custos_bytes note, const struct custos_note_key *key, const char *what,
+                                     struct custos_checkpoint *ret_checkpoint, struct custos_err *err);
 
 #endif

@@ -59,7 +59,8 @@ static custos_rc put_tile(const struct custos_folder *folder, const struct custo
 	if (!found)
 		return custos_folder_put(folder, path, content, err);
 	if (!custos_bytes_equal(custos_buf_view(&there), content))
-		CUSTOS_FAIL_HINT(err, CUSTOS_E_TAMPERED, "keep the directory as evidence and publish to a new one", "%s/%s is not what this log says", folder->path, path);
+		CUSTOS_FAIL_HINT(err, CUSTOS_E_TAMPERED, "keep the directory as evidence and publish to a new one",
+		                 "%s/%s is not what this log says", folder->path, path);
 	return CUSTOS_OK;
 }
 
@@ -122,7 +123,8 @@ static custos_rc drop_superseded(const struct custos_folder *folder, int level, 
 
 custos_rc custos_log_publish(const struct custos_log *log, const char *dir, struct custos_err *err)
 {
-	CUSTOS_REQUIRE(log->health != CUSTOS_LOG_POISONED && log->vkey != NULL && log->signed_size > 0, err, CUSTOS_E_STORE, "the log of %s has nothing signed to publish", log->origin);
+	CUSTOS_REQUIRE(log->health != CUSTOS_LOG_POISONED && log->vkey != NULL && log->signed_size > 0, err, CUSTOS_E_STORE,
+	               "the log of %s has nothing signed to publish", log->origin);
 	CUSTOS_AUTO_FOLDER folder = { .fd = -1 };
 	CUSTOS_TRY(custos_folder_open_for_writing(dir, &folder, err));
 	CUSTOS_TRY(check_directory(log, &folder, err));

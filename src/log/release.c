@@ -24,8 +24,10 @@ static bool says_hex(const struct custos_json *fields, const char *member, const
 
 static custos_rc check_terms(const struct custos_json *fields, const struct custos_release_terms *terms, struct custos_err *err)
 {
-	CUSTOS_REQUIRE(says_hex(fields, "container_sha256", terms->container_sha256, CUSTOS_HASH_SIZE), err, CUSTOS_E_POLICY, "the release would be logged for another container");
-	CUSTOS_REQUIRE(says_hex(fields, "courier_point", terms->courier_point, CUSTOS_POINT_SIZE), err, CUSTOS_E_POLICY, "the release would be logged for another courier");
+	CUSTOS_REQUIRE(says_hex(fields, "container_sha256", terms->container_sha256, CUSTOS_HASH_SIZE), err, CUSTOS_E_POLICY,
+	               "the release would be logged for another container");
+	CUSTOS_REQUIRE(says_hex(fields, "courier_point", terms->courier_point, CUSTOS_POINT_SIZE), err, CUSTOS_E_POLICY,
+	               "the release would be logged for another courier");
 	const struct custos_json *hosts = custos_json_get(fields, "hosts");
 	CUSTOS_REQUIRE(custos_json_is_array(hosts) && custos_json_count(hosts) > 0, err, CUSTOS_E_POLICY, "the release would be logged for no host");
 	CUSTOS_AUTO_BUF line = { .max = CUSTOS_ENTRY_MAX };
@@ -37,15 +39,18 @@ static custos_rc check_terms(const struct custos_json *fields, const struct cust
 }
 
 /* The terms are compared with the very bytes that will be signed, and the proof made, before anything is durable. */
-static custos_rc prepare_intent(struct custos_log *log, const struct custos_release_terms *terms, struct custos_log_intent *intent, struct custos_err *err)
+static custos_rc prepare_intent(struct custos_log *log, const struct custos_release_terms *terms, struct custos_log_intent *intent,
+                                struct custos_err *err)
 {
 	CUSTOS_AUTO(custos_json) *entry = NULL;
 	CUSTOS_TRY(custos_entry_decode(custos_buf_view(&intent->leaf), intent->index, &entry, err));
 	CUSTOS_TRY(check_terms(entry, terms, err));
-	return custos_merkle_prove(log->tree.merkle, custos_tree_leaves(&log->tree), custos_tree_size(&log->tree), (size_t)intent->index, &intent->proof, &intent->proof_count, err);
+	return custos_merkle_prove(log->tree.merkle, custos_tree_leaves(&log->tree), custos_tree_size(&log->tree), (size_t)intent->index,
+	                           &intent->proof, &intent->proof_count, err);
 }
 
-static custos_rc append_intent(struct custos_log *log, const struct custos_json *fields, const struct custos_release_terms *terms, struct custos_log_intent *intent, struct custos_err *err)
+static custos_rc append_intent(struct custos_log *log, const struct custos_json *fields, const struct custos_release_terms *terms,
+                               struct custos_log_intent *intent, struct custos_err *err)
 {
 	CUSTOS_TRY(check_terms(fields, terms, err));
 	intent->index = custos_log_size(log);
@@ -53,8 +58,8 @@ static custos_rc append_intent(struct custos_log *log, const struct custos_json 
 	return prepare_intent(log, terms, intent, err);
 }
 
-custos_rc custos_log_commit_release(struct custos_log *log, const struct custos_signer *signer, const struct custos_json *fields, const struct custos_release_terms *terms,
-                                    struct custos_log_intent *ret_intent, struct custos_err *err)
+custos_rc custos_log_commit_release(struct custos_log *log, const struct custos_signer *signer, const struct custos_json *fields,
+                                    const struct custos_release_terms *terms, struct custos_log_intent *ret_intent, struct custos_err *err)
 {
 	AUTO_INTENT intent = { .leaf = { .max = CUSTOS_ENTRY_MAX } };
 	custos_rc rc = append_intent(log, fields, terms, &intent, err);

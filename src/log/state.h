@@ -15,7 +15,11 @@ struct custos_log {
 	struct custos_buf checkpoint;      /* newest durable note */
 	uint64_t signed_size;
 	int pending_unsigned, pending;     /* entries since the last commit: those that may stand unsigned, and all */
-	enum { CUSTOS_LOG_SOUND, CUSTOS_LOG_SPOILT, CUSTOS_LOG_POISONED } health; /* spoilt: an append failed, the transaction must end; poisoned: see custos_log_commit() */
+	enum {
+		CUSTOS_LOG_SOUND,
+		CUSTOS_LOG_SPOILT,
+		CUSTOS_LOG_POISONED
+	} health; /* spoilt: an append failed, the transaction must end; poisoned: see custos_log_commit() */
 };
 
 /* A checkpoint over all entries, signed, verified in software and put into the storage, but not durable yet. On failure the transaction was aborted. */
@@ -27,7 +31,8 @@ CUSTOS_RC custos_log_sign(struct custos_log *log, const struct custos_signer *si
 CUSTOS_RC custos_log_finish(struct custos_log *log, struct custos_log_signing *signing, struct custos_err *err);
 
 /* custos_log_append() that also appends the entry's bytes to `leaf`. */
-CUSTOS_RC custos_log_append_leaf(struct custos_log *log, const char *event, const struct custos_json *fields, struct custos_buf *leaf, struct custos_err *err);
+CUSTOS_RC custos_log_append_leaf(struct custos_log *log, const char *event, const struct custos_json *fields, struct custos_buf *leaf,
+                                 struct custos_err *err);
 
 static inline void custos_log_signing_done(struct custos_log_signing *signing)
 {

@@ -14,7 +14,8 @@ static void full_path(const struct custos_tile *tile, char out[static CUSTOS_TIL
 		group[groups++] = (unsigned)(n % 1000);
 		n /= 1000;
 	} while (n > 0);
-	int at = tile->level == CUSTOS_TILE_ENTRIES ? snprintf(out, CUSTOS_TILE_PATH_MAX, "tile/entries") : snprintf(out, CUSTOS_TILE_PATH_MAX, "tile/%d", tile->level);
+	int at = tile->level == CUSTOS_TILE_ENTRIES ? snprintf(out, CUSTOS_TILE_PATH_MAX, "tile/entries")
+	                                            : snprintf(out, CUSTOS_TILE_PATH_MAX, "tile/%d", tile->level);
 	while (groups-- > 0)
 		at += snprintf(out + at, (size_t)(CUSTOS_TILE_PATH_MAX - at), groups > 0 ? "/x%03u" : "/%03u", group[groups]);
 }

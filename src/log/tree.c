@@ -83,7 +83,8 @@ custos_rc custos_tree_check_leaf(const struct custos_tree *tree, uint64_t index,
 	custos_hash hash;
 	CUSTOS_REQUIRE(index < tree->edge.count, err, CUSTOS_E_TAMPERED, "log entry %" PRIu64 " was not there before", index);
 	CUSTOS_TRY(custos_merkle_leaf(tree->merkle, entry, hash, err));
-	CUSTOS_REQUIRE(memcmp(hash, tree->leaves[index], sizeof hash) == 0, err, CUSTOS_E_TAMPERED, "log entry %" PRIu64 " is not what it was", index);
+	CUSTOS_REQUIRE(memcmp(hash, tree->leaves[index], sizeof hash) == 0, err, CUSTOS_E_TAMPERED,
+	               "log entry %" PRIu64 " is not what it was", index);
 	return CUSTOS_OK;
 }
 
@@ -98,7 +99,8 @@ static custos_rc level_up(const struct custos_tree *tree, const custos_hash *has
 }
 
 custos_rc custos_tree_levels(const struct custos_tree *tree, size_t size,
-                             custos_rc (*each)(void *ctx, int level, const custos_hash *hashes, size_t count, struct custos_err *err), void *ctx, struct custos_err *err)
+                             custos_rc (*each)(void *ctx, int level, const custos_hash *hashes, size_t count, struct custos_err *err),
+                             void *ctx, struct custos_err *err)
 {
 	CUSTOS_REQUIRE(size <= tree->edge.count, err, CUSTOS_E_INTERNAL, "the log has %zu entries, not %zu", tree->edge.count, size);
 	AUTO_HASHES *own = NULL;

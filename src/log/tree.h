@@ -40,6 +40,7 @@ CUSTOS_RC custos_tree_root(const struct custos_tree *tree, uint64_t size, uint8_
 CUSTOS_RC custos_tree_check_leaf(const struct custos_tree *tree, uint64_t index, struct custos_bytes entry, struct custos_err *err);
 /* Shows the tile levels of the first `size` leaves: the leaf hashes, then the roots of every full 256 of the level below, until there are none. */
 CUSTOS_RC custos_tree_levels(const struct custos_tree *tree, size_t size,
-                             custos_rc (*each)(void *ctx, int level, const custos_hash *hashes, size_t count, struct custos_err *err), void *ctx, struct custos_err *err);
+                             custos_rc (*each)(void *ctx, int level, const custos_hash *hashes, size_t count, struct custos_err *err),
+                             void *ctx, struct custos_err *err);
 
 #endif

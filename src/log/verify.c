@@ -13,7 +13,8 @@
 #include <stdio.h>
 
 /* The tree must contain an older checkpoint that somebody kept. */
-static custos_rc check_since(const struct custos_tree *tree, uint64_t signed_size, const struct custos_note_key *key, struct custos_bytes since, struct custos_err *err)
+static custos_rc check_since(const struct custos_tree *tree, uint64_t signed_size, const struct custos_note_key *key,
+                             struct custos_bytes since, struct custos_err *err)
 {
 	static const char what[] = "the remembered checkpoint";
 	struct custos_checkpoint older;
@@ -21,8 +22,10 @@ static custos_rc check_since(const struct custos_tree *tree, uint64_t signed_siz
 		return CUSTOS_OK;
 	CUSTOS_TRY(custos_checkpoint_open(since, key, what, &older, err));
 	if (older.size > signed_size)
-		CUSTOS_FAIL_HINT(err, CUSTOS_E_TAMPERED, "the log was put back to an older state: look for the newer one, and for what was done with the entries that are gone",
-		                 "%s is of size %" PRIu64 ", the log has only %" PRIu64 " signed entries", what, older.size, signed_size);
+		CUSTOS_FAIL_HINT(
+			err, CUSTOS_E_TAMPERED,
+			"the log was put back to an older state: look for the newer one, and for what was done with the entries that are gone",
+			"%s is of size %" PRIu64 ", the log has only %" PRIu64 " signed entries", what, older.size, signed_size);
 	uint8_t root[CUSTOS_HASH_SIZE];
 	CUSTOS_TRY(custos_tree_root(tree, older.size, root, err));
 	if (memcmp(root, older.root, sizeof root) != 0)
@@ -31,7 +34,8 @@ static custos_rc check_since(const struct custos_tree *tree, uint64_t signed_siz
 	return CUSTOS_OK;
 }
 
-static custos_rc make_report(const struct custos_tree *tree, const struct custos_note_key *key, uint64_t signed_size, struct custos_audit *audit, struct custos_json **ret_report, struct custos_err *err)
+static custos_rc make_report(const struct custos_tree *tree, const struct custos_note_key *key, uint64_t signed_size,
+                             struct custos_audit *audit, struct custos_json **ret_report, struct custos_err *err)
 {
 	uint8_t root[CUSTOS_HASH_SIZE];
 	CUSTOS_TRY(custos_tree_root(tree, signed_size, root, err));
@@ -84,7 +88,8 @@ static void reading_done(struct reading *reading)
 
 /* Reads a tile of at least the width asked for: exactly that one, else the full one, else a wider partial one (the checkpoint may be older than the tiles).
  * tile->width says which it was, `path` what it is called. */
-static custos_rc read_tile(const struct reading *reading, struct custos_tile *tile, char path[static CUSTOS_TILE_PATH_MAX], struct custos_buf *content, struct custos_err *err)
+static custos_rc read_tile(const struct reading *reading, struct custos_tile *tile, char path[static CUSTOS_TILE_PATH_MAX],
+                           struct custos_buf *content, struct custos_err *err)
 {
 	unsigned wanted = tile->width;
 	bool found;
@@ -113,11 +118,13 @@ static custos_rc take_entry(struct reading *reading, struct custos_bytes leaf, s
 }
 
 /* A bundle holds exactly its width of entries; the first `wanted` of them are ours. */
-static custos_rc take_bundle(struct reading *reading, const char *path, struct custos_bytes bundle, unsigned width, unsigned wanted, struct custos_err *err)
+static custos_rc take_bundle(struct reading *reading, const char *path, struct custos_bytes bundle, unsigned width, unsigned wanted,
+                             struct custos_err *err)
 {
 	for (unsigned i = 0; i < width; i++) {
 		size_t len = bundle.len < 2 ? 0 : (size_t)bundle.ptr[0] << 8 | bundle.ptr[1];
-		CUSTOS_REQUIRE(bundle.len >= 2 && bundle.len - 2 >= len, err, CUSTOS_E_TAMPERED, "%s/%s is cut off after %u of %u entries", reading->folder.path, path, i, width);
+		CUSTOS_REQUIRE(bundle.len >= 2 && bundle.len - 2 >= len, err, CUSTOS_E_TAMPERED, "%s/%s is cut off after %u of %u entries",
+		               reading->folder.path, path, i, width);
 		if (i < wanted)
 			CUSTOS_TRY(take_entry(reading, CUSTOS_BYTES(bundle.ptr + 2, len), err));
 		bundle = CUSTOS_BYTES(bundle.ptr + 2 + len, bundle.len - 2 - len);
@@ -149,12 +156,14 @@ static custos_rc compare_level(void *ctx, int level, const custos_hash *hashes, 
 		char path[CUSTOS_TILE_PATH_MAX];
 		CUSTOS_AUTO_BUF content = { .max = CUSTOS_TILE_WIDTH * CUSTOS_HASH_SIZE };
 		CUSTOS_TRY(read_tile(reading, &tile, path, &content, err));
-		CUSTOS_REQUIRE(content.len == (size_t)tile.width * CUSTOS_HASH_SIZE, err, CUSTOS_E_TAMPERED, "%s/%s has %zu bytes, not %u hashes", reading->folder.path, path,
-		               content.len, tile.width);
+		CUSTOS_REQUIRE(content.len == (size_t)tile.width * CUSTOS_HASH_SIZE, err, CUSTOS_E_TAMPERED,
+		               "%s/%s has %zu bytes, not %u hashes", reading->folder.path, path, content.len, tile.width);
 		for (unsigned i = 0; i < wanted; i++)
 			if (memcmp(content.ptr + (size_t)i * CUSTOS_HASH_SIZE, hashes[at + i], CUSTOS_HASH_SIZE) != 0)
-				CUSTOS_FAIL(err, CUSTOS_E_TAMPERED, level == 0 ? "%s/%s and log entry %zu do not agree" : "%s/%s and its hash %zu do not agree with the entries", reading->folder.path,
-				            path, at + i);
+				CUSTOS_FAIL(err, CUSTOS_E_TAMPERED,
+				            level == 0 ? "%s/%s and log entry %zu do not agree"
+				                       : "%s/%s and its hash %zu do not agree with the entries",
+				            reading->folder.path, path, at + i);
 	}
 	return CUSTOS_OK;
 }
@@ -181,8 +190,8 @@ custos_rc custos_log_verify_dir(const char *dir, const char *vkey, struct custos
 	CUSTOS_TRY(custos_tree_levels(&reading.tree, custos_tree_size(&reading.tree), compare_level, &reading, err));
 	uint8_t root[CUSTOS_HASH_SIZE];
 	CUSTOS_TRY(custos_tree_root(&reading.tree, reading.checkpoint.size, root, err));
-	CUSTOS_REQUIRE(memcmp(root, reading.checkpoint.root, sizeof root) == 0, err, CUSTOS_E_TAMPERED, "the %" PRIu64 " entries in %s are not those that were signed",
-	               reading.checkpoint.size, dir);
+	CUSTOS_REQUIRE(memcmp(root, reading.checkpoint.root, sizeof root) == 0, err, CUSTOS_E_TAMPERED,
+	               "the %" PRIu64 " entries in %s are not those that were signed", reading.checkpoint.size, dir);
 	CUSTOS_TRY(check_since(&reading.tree, reading.checkpoint.size, &reading.key, since, err));
 	return make_report(&reading.tree, &reading.key, reading.checkpoint.size, &reading.audit, ret_report, err);
 }

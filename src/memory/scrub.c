@@ -17,8 +17,8 @@ static void clear_vectors(void)
 	__asm__ volatile(CLEAR_MM(0) CLEAR_MM(1) CLEAR_MM(2) CLEAR_MM(3) CLEAR_MM(4) CLEAR_MM(5) CLEAR_MM(6) CLEAR_MM(7) "emms" ::: "memory");
 	__asm__ volatile(CLEAR_XMM(0) CLEAR_XMM(1) CLEAR_XMM(2) CLEAR_XMM(3) CLEAR_XMM(4) CLEAR_XMM(5) CLEAR_XMM(6) CLEAR_XMM(7) CLEAR_XMM(8) CLEAR_XMM(9)
 	                     CLEAR_XMM(10) CLEAR_XMM(11) CLEAR_XMM(12) CLEAR_XMM(13) CLEAR_XMM(14) CLEAR_XMM(15)::
-	                         : "memory", "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11", "xmm12", "xmm13", "xmm14",
-	                           "xmm15");
+	                         : "memory", "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11", "xmm12",
+	                           "xmm13", "xmm14", "xmm15");
 	/* __builtin_cpu_supports asks the processor and whether the kernel saves these registers. */
 	if (__builtin_cpu_supports("avx"))
 		__asm__ volatile("vzeroall" ::: "memory");
@@ -50,14 +50,16 @@ static void clear_vectors(void)
 	                         : "memory", "v0", "v1", "v2", "v3", "v4", "v5", "v6", "v7");
 	__asm__ volatile(CLEAR_V(16) CLEAR_V(17) CLEAR_V(18) CLEAR_V(19) CLEAR_V(20) CLEAR_V(21) CLEAR_V(22) CLEAR_V(23) CLEAR_V(24) CLEAR_V(25) CLEAR_V(26)
 	                     CLEAR_V(27) CLEAR_V(28) CLEAR_V(29) CLEAR_V(30) CLEAR_V(31)::
-	                         : "memory", "v16", "v17", "v18", "v19", "v20", "v21", "v22", "v23", "v24", "v25", "v26", "v27", "v28", "v29", "v30", "v31");
+	                         : "memory", "v16", "v17", "v18", "v19", "v20", "v21", "v22", "v23", "v24", "v25", "v26", "v27", "v28", "v29",
+	                           "v30", "v31");
 }
 
 static inline __attribute__((always_inline)) void clear_general(void)
 {
 	__asm__ volatile(CLEAR_X(0) CLEAR_X(1) CLEAR_X(2) CLEAR_X(3) CLEAR_X(4) CLEAR_X(5) CLEAR_X(6) CLEAR_X(7) CLEAR_X(8) CLEAR_X(9) CLEAR_X(10) CLEAR_X(11)
 	                     CLEAR_X(12) CLEAR_X(13) CLEAR_X(14) CLEAR_X(15) CLEAR_X(16) CLEAR_X(17)::
-	                         : "memory", "cc", "x0", "x1", "x2", "x3", "x4", "x5", "x6", "x7", "x8", "x9", "x10", "x11", "x12", "x13", "x14", "x15", "x16", "x17");
+	                         : "memory", "cc", "x0", "x1", "x2", "x3", "x4", "x5", "x6", "x7", "x8", "x9", "x10", "x11", "x12", "x13",
+	                           "x14", "x15", "x16", "x17");
 }
 
 #else

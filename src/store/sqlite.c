@@ -47,7 +47,9 @@ static custos_rc fail(const struct engine *engine, const char *what, struct cust
 		break;
 	case SQLITE_CORRUPT:
 	case SQLITE_NOTADB:
-		custos_err_hint(err, "restore it from a backup, then run custos log verify --since with the newest checkpoint you have elsewhere: the log proves what is missing");
+		custos_err_hint(
+			err,
+			"restore it from a backup, then run custos log verify --since with the newest checkpoint you have elsewhere: the log proves what is missing");
 		break;
 	case SQLITE_BUSY:
 	case SQLITE_LOCKED:
@@ -103,7 +105,10 @@ static custos_rc configure(const struct engine *engine, unsigned flags, struct c
 	sqlite3_db_config(engine->db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
 	sqlite3_db_config(engine->db, SQLITE_DBCONFIG_ENABLE_TRIGGER, 0, NULL);
 	sqlite3_db_config(engine->db, SQLITE_DBCONFIG_ENABLE_VIEW, 0, NULL);
-	CUSTOS_TRY(run(engine, "PRAGMA trusted_schema=OFF; PRAGMA foreign_keys=ON; PRAGMA cell_size_check=ON; PRAGMA temp_store=MEMORY; PRAGMA synchronous=FULL", "open", err));
+	CUSTOS_TRY(run(
+		engine,
+		"PRAGMA trusted_schema=OFF; PRAGMA foreign_keys=ON; PRAGMA cell_size_check=ON; PRAGMA temp_store=MEMORY; PRAGMA synchronous=FULL",
+		"open", err));
 	if ((flags & CUSTOS_STORE_READ_ONLY) != 0)
 		return CUSTOS_OK;
 	AUTO_STMT *stmt = NULL;
@@ -112,7 +117,8 @@ static custos_rc configure(const struct engine *engine, unsigned flags, struct c
 		return fail(engine, "open", err);
 	const char *mode = (const char *)sqlite3_column_text(stmt, 0);
 	if (mode == NULL || strcmp(mode, "wal") != 0)
-		CUSTOS_FAIL_HINT(err, CUSTOS_E_STORE, "keep it on a local file system", "%s cannot have a write-ahead log where it lies", engine->path);
+		CUSTOS_FAIL_HINT(err, CUSTOS_E_STORE, "keep it on a local file system", "%s cannot have a write-ahead log where it lies",
+		                 engine->path);
 	return CUSTOS_OK;
 }
 
@@ -134,7 +140,9 @@ static custos_rc check_schema(const struct engine *engine, struct custos_err *er
 	CUSTOS_REQUIRE(application == APPLICATION_ID, err, CUSTOS_E_STORE, "%s is a database, but not one of custos", engine->path);
 	CUSTOS_TRY(read_number(engine, "PRAGMA user_version", &version, err));
 	if (version > SCHEMA_VERSION)
-		CUSTOS_FAIL_HINT(err, CUSTOS_E_STORE, "use that custos", "%s was made by a newer custos (version %" PRId64 ", this one knows %d)", engine->path, version, SCHEMA_VERSION);
+		CUSTOS_FAIL_HINT(err, CUSTOS_E_STORE, "use that custos",
+		                 "%s was made by a newer custos (version %" PRId64 ", this one knows %d)", engine->path, version,
+		                 SCHEMA_VERSION);
 	AUTO_STMT *stmt = NULL;
 	CUSTOS_TRY(prepare(engine, "SELECT sql FROM sqlite_schema WHERE name NOT LIKE 'sqlite\\_autoindex\\_%' ESCAPE '\\'", "read", &stmt, err));
 	size_t known = 0, all = 0;
@@ -147,7 +155,8 @@ static custos_rc check_schema(const struct engine *engine, struct custos_err *er
 	}
 	if (step != SQLITE_DONE)
 		return fail(engine, "read", err);
-	CUSTOS_REQUIRE(version == SCHEMA_VERSION && known == TABLES && all == TABLES, err, CUSTOS_E_TAMPERED, "%s does not have the tables that custos made in it", engine->path);
+	CUSTOS_REQUIRE(version == SCHEMA_VERSION && known == TABLES && all == TABLES, err, CUSTOS_E_TAMPERED,
+	               "%s does not have the tables that custos made in it", engine->path);
 	return CUSTOS_OK;
 }
 
@@ -233,7 +242,8 @@ static custos_rc insert(const struct engine *engine, sqlite3_stmt *stmt, bool *r
 
 static custos_rc fail_overtaken(const struct engine *engine, const char *what, uint64_t number, struct custos_err *err)
 {
-	CUSTOS_FAIL_HINT(err, CUSTOS_E_STORE, "another custos process has written meanwhile: run the command again", "%s: %s %" PRIu64 " does not follow the newest one", engine->path, what, number);
+	CUSTOS_FAIL_HINT(err, CUSTOS_E_STORE, "another custos process has written meanwhile: run the command again",
+	                 "%s: %s %" PRIu64 " does not follow the newest one", engine->path, what, number);
 }
 
 static custos_rc sqlite_entry_count(void *ctx, uint64_t *ret_count, struct custos_err *err)
@@ -252,7 +262,8 @@ static custos_rc sqlite_append_entry(void *ctx, uint64_t index, struct custos_by
 	const struct engine *engine = ctx;
 	AUTO_STMT *stmt = NULL;
 	bool inserted;
-	CUSTOS_TRY(prepare(engine, "INSERT INTO entry (idx, leaf) SELECT ?1, ?2 WHERE ?1 = ifnull((SELECT max(idx) + 1 FROM entry), 0)", "write", &stmt, err));
+	CUSTOS_TRY(prepare(engine, "INSERT INTO entry (idx, leaf) SELECT ?1, ?2 WHERE ?1 = ifnull((SELECT max(idx) + 1 FROM entry), 0)",
+	                   "write", &stmt, err));
 	if (sqlite3_bind_int64(stmt, 1, (sqlite3_int64)index) != SQLITE_OK || !bind_bytes(stmt, 2, leaf.ptr, leaf.len))
 		return fail(engine, "write", err);
 	CUSTOS_TRY(insert(engine, stmt, &inserted, err));
@@ -264,14 +275,18 @@ static custos_rc sqlite_put_checkpoint(void *ctx, uint64_t size, struct custos_b
 	const struct engine *engine = ctx;
 	AUTO_STMT *stmt = NULL;
 	bool inserted;
-	CUSTOS_TRY(prepare(engine, "INSERT INTO checkpoint (size, note) SELECT ?1, ?2 WHERE ?1 > ifnull((SELECT max(size) FROM checkpoint), 0)", "write", &stmt, err));
+	CUSTOS_TRY(prepare(engine,
+	                   "INSERT INTO checkpoint (size, note) SELECT ?1, ?2 WHERE ?1 > ifnull((SELECT max(size) FROM checkpoint), 0)",
+	                   "write", &stmt, err));
 	if (sqlite3_bind_int64(stmt, 1, (sqlite3_int64)size) != SQLITE_OK || !bind_bytes(stmt, 2, note.ptr, note.len))
 		return fail(engine, "write", err);
 	CUSTOS_TRY(insert(engine, stmt, &inserted, err));
 	return inserted ? CUSTOS_OK : fail_overtaken(engine, "checkpoint", size, err);
 }
 
-static custos_rc sqlite_entries(void *ctx, custos_rc (*each)(void *each_ctx, uint64_t index, struct custos_bytes leaf, struct custos_err *err), void *each_ctx, struct custos_err *err)
+static custos_rc sqlite_entries(void *ctx,
+                                custos_rc (*each)(void *each_ctx, uint64_t index, struct custos_bytes leaf, struct custos_err *err),
+                                void *each_ctx, struct custos_err *err)
 {
 	const struct engine *engine = ctx;
 	AUTO_STMT *stmt = NULL;
@@ -302,8 +317,11 @@ static custos_rc sqlite_put_blob(void *ctx, const uint8_t *sha256, const char *k
 	AUTO_STMT *stmt = NULL;
 	bool inserted;
 	/* A row that is there may be damaged: the bytes just hashed by the caller are better. */
-	CUSTOS_TRY(prepare(engine, "INSERT INTO blob (sha256, kind, data) VALUES (?1, ?2, ?3) ON CONFLICT (sha256) DO UPDATE SET data = excluded.data", "write", &stmt, err));
-	if (!bind_bytes(stmt, 1, sha256, CUSTOS_HASH_SIZE) || sqlite3_bind_text(stmt, 2, kind, -1, SQLITE_STATIC) != SQLITE_OK || !bind_bytes(stmt, 3, blob.ptr, blob.len))
+	CUSTOS_TRY(prepare(
+		engine, "INSERT INTO blob (sha256, kind, data) VALUES (?1, ?2, ?3) ON CONFLICT (sha256) DO UPDATE SET data = excluded.data",
+		"write", &stmt, err));
+	if (!bind_bytes(stmt, 1, sha256, CUSTOS_HASH_SIZE) || sqlite3_bind_text(stmt, 2, kind, -1, SQLITE_STATIC) != SQLITE_OK ||
+	    !bind_bytes(stmt, 3, blob.ptr, blob.len))
 		return fail(engine, "write", err);
 	return insert(engine, stmt, &inserted, err);
 }

@@ -18,7 +18,8 @@ custos_rc custos_sqlite_file_path(const char *dir, const char *place, char **ret
 	if (file[0] == '\0' || file[0] == '.')
 		CUSTOS_FAIL_HINT(err, CUSTOS_E_INPUT, "write sqlite:FILE", "sqlite:%.200s does not name a file", place);
 	char folder[PATH_MAX];
-	int len = place[0] == '/' ? snprintf(folder, sizeof folder, "%.*s", (int)(file - place), place) : snprintf(folder, sizeof folder, "%s/%.*s", dir, (int)(file - place), place);
+	int len = place[0] == '/' ? snprintf(folder, sizeof folder, "%.*s", (int)(file - place), place)
+	                          : snprintf(folder, sizeof folder, "%s/%.*s", dir, (int)(file - place), place);
 	CUSTOS_REQUIRE(len > 0 && (size_t)len < sizeof folder, err, CUSTOS_E_INPUT, "sqlite:%.200s is too long", place);
 	CUSTOS_AUTO_STR *real = realpath(folder, NULL);
 	if (real == NULL)
@@ -77,9 +78,11 @@ static custos_rc check_one(const char *path, const struct stat *st, struct custo
 	CUSTOS_REQUIRE(!S_ISLNK(st->st_mode), err, CUSTOS_E_STORE, "%s is a symbolic link", path);
 	CUSTOS_REQUIRE(S_ISREG(st->st_mode), err, CUSTOS_E_STORE, "%s is not a file", path);
 	if (st->st_uid != geteuid() && st->st_uid != 0)
-		CUSTOS_FAIL_HINT(err, CUSTOS_E_STORE, "run custos as the owner of the custody", "%s belongs to another user (uid %u)", path, (unsigned)st->st_uid);
+		CUSTOS_FAIL_HINT(err, CUSTOS_E_STORE, "run custos as the owner of the custody", "%s belongs to another user (uid %u)", path,
+		                 (unsigned)st->st_uid);
 	if ((st->st_mode & (S_IWGRP | S_IWOTH)) != 0)
-		CUSTOS_FAIL_HINT(err, CUSTOS_E_STORE, "find out who wrote it, verify the log, then chmod go-w", "%s can be written by other users (mode %04o)", path, (unsigned)st->st_mode & 07777);
+		CUSTOS_FAIL_HINT(err, CUSTOS_E_STORE, "find out who wrote it, verify the log, then chmod go-w",
+		                 "%s can be written by other users (mode %04o)", path, (unsigned)st->st_mode & 07777);
 	return CUSTOS_OK;
 }
 

@@ -23,8 +23,9 @@ static const struct {
 
 custos_rc custos_store_open(const char *dir, const char *url, unsigned flags, struct custos_store **ret_store, struct custos_err *err)
 {
-	CUSTOS_REQUIRE((flags & ~(unsigned)(CUSTOS_STORE_CREATE | CUSTOS_STORE_READ_ONLY)) == 0 && flags != (CUSTOS_STORE_CREATE | CUSTOS_STORE_READ_ONLY), err, CUSTOS_E_INTERNAL,
-	               "store flags %#x", flags);
+	CUSTOS_REQUIRE((flags & ~(unsigned)(CUSTOS_STORE_CREATE | CUSTOS_STORE_READ_ONLY)) == 0 &&
+	                       flags != (CUSTOS_STORE_CREATE | CUSTOS_STORE_READ_ONLY),
+	               err, CUSTOS_E_INTERNAL, "store flags %#x", flags);
 	CUSTOS_AUTO(custos_store) *store = calloc(1, sizeof *store);
 	CUSTOS_REQUIRE(store != NULL, err, CUSTOS_E_SYSTEM, "out of memory");
 	const char *place = NULL;
@@ -139,7 +140,9 @@ custos_rc custos_store_append_entry(struct custos_store *store, uint64_t index, 
 	return wrote(store, store->driver->append_entry(store->engine, index, leaf, err));
 }
 
-custos_rc custos_store_entries(struct custos_store *store, custos_rc (*each)(void *ctx, uint64_t index, struct custos_bytes leaf, struct custos_err *err), void *ctx, struct custos_err *err)
+custos_rc custos_store_entries(struct custos_store *store,
+                               custos_rc (*each)(void *ctx, uint64_t index, struct custos_bytes leaf, struct custos_err *err), void *ctx,
+                               struct custos_err *err)
 {
 	CUSTOS_TRY(require_alive(store, err));
 	return store->driver->entries(store->engine, each, ctx, err);
@@ -157,14 +160,17 @@ custos_rc custos_store_newest_checkpoint(struct custos_store *store, struct cust
 	return store->driver->newest_checkpoint(store->engine, note, err);
 }
 
-custos_rc custos_store_put_blob(struct custos_store *store, const uint8_t sha256[static CUSTOS_HASH_SIZE], const char *kind, struct custos_bytes blob, struct custos_err *err)
+custos_rc custos_store_put_blob(struct custos_store *store, const uint8_t sha256[static CUSTOS_HASH_SIZE], const char *kind,
+                                struct custos_bytes blob, struct custos_err *err)
 {
 	CUSTOS_TRY(require_writing(store, err));
-	CUSTOS_REQUIRE(blob.len <= CUSTOS_STORE_VALUE_MAX, err, CUSTOS_E_INPUT, "%s: a %s of %zu bytes is too large to store", store->name, kind, blob.len);
+	CUSTOS_REQUIRE(blob.len <= CUSTOS_STORE_VALUE_MAX, err, CUSTOS_E_INPUT, "%s: a %s of %zu bytes is too large to store", store->name,
+	               kind, blob.len);
 	return wrote(store, store->driver->put_blob(store->engine, sha256, kind, blob, err));
 }
 
-custos_rc custos_store_get_blob(struct custos_store *store, const uint8_t sha256[static CUSTOS_HASH_SIZE], struct custos_buf *blob, bool *ret_found, struct custos_err *err)
+custos_rc custos_store_get_blob(struct custos_store *store, const uint8_t sha256[static CUSTOS_HASH_SIZE], struct custos_buf *blob,
+                                bool *ret_found, struct custos_err *err)
 {
 	CUSTOS_TRY(require_alive(store, err));
 	return store->driver->get_blob(store->engine, sha256, blob, ret_found, err);

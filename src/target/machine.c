@@ -327,8 +327,10 @@ static void on_go(struct custos_machine *m, const struct custos_deploy_event *ev
 	m->state = m->job == CUSTOS_DEPLOY_JOB_ROLLBACK ? CUSTOS_DEPLOY_SWITCH : CUSTOS_DEPLOY_STAGE_KEY;
 }
 
-static void on_abort(struct custos_machine *m)
+static void on_abort(struct custos_machine *m, const struct custos_deploy_event *event)
 {
+	if (event->why != NULL && m->report.prepared == CUSTOS_DEPLOY_PREPARED_READY)
+		custos_machine_blame(m, event->category, event->why, event->hint);
 	if (m->report.prepared == CUSTOS_DEPLOY_PREPARED_READY)
 		clean_up(m);
 	else
@@ -506,7 +508,7 @@ custos_rc custos_machine_step(struct custos_machine *m, const struct custos_depl
 	case CUSTOS_EVENT_VERDICT: on_verdict(m, event); break;
 	case CUSTOS_EVENT_TICK: m->waiting = false; break;
 	case CUSTOS_EVENT_GO: on_go(m, event); break;
-	case CUSTOS_EVENT_ABORT: on_abort(m); break;
+	case CUSTOS_EVENT_ABORT: on_abort(m, event); break;
 	case CUSTOS_EVENT_RECONNECTED: on_reconnected(m); break;
 	case CUSTOS_EVENT_RECONNECT_FAILED: without_reconnect(m, event->why == NULL ? "the host could not be reached again" : event->why); break;
 	case CUSTOS_EVENT_START:

@@ -67,8 +67,8 @@ struct custos_deploy_event {
 	bool keeper_gone;
 	struct custos_bytes out, complaints; /* COMMAND: standard output and error */
 	bool timed_out;                      /* COMMAND */
-	custos_rc category;                  /* LOST before READY: why, e.g. a refused login; CUSTOS_OK stands for CUSTOS_E_NETWORK */
-	const char *why, *hint;              /* LOST, RECONNECT_FAILED, VERDICT; may be NULL */
+	custos_rc category;                  /* LOST before READY, e.g. a refused login (CUSTOS_OK stands for CUSTOS_E_NETWORK); ABORT with `why` */
+	const char *why, *hint;              /* LOST, RECONNECT_FAILED, VERDICT, ABORT; may be NULL */
 	enum custos_deploy_seen seen;        /* VERDICT */
 	const uint8_t *leaf_sha256;          /* VERDICT: 32 bytes, NULL when nothing was served */
 	size_t key_length;                   /* GO: bytes that STAGE_KEY will send */

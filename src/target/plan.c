@@ -11,13 +11,13 @@
 
 enum { NONCE_DIGITS = 16, HOSTKEYS_MAX = 16 };
 
-/* "host:port" or "[v6]:port". */
+/* "host" or "[v6]", then ":port" unless the usual one is meant. */
 static bool is_endpoint(const char *text)
 {
-	const char *colon = strrchr(text, ':');
+	const char *end = text[0] == '[' ? strchr(text, ']') : NULL, *colon = strchr(end == NULL ? text : end, ':');
 	uint64_t port;
-	size_t host = colon == NULL ? 0 : (size_t)(colon - text);
-	if (host == 0 || host > 255 || !custos_text_u64(colon + 1, 1, 65535, &port))
+	size_t host = colon == NULL ? strlen(text) : (size_t)(colon - text);
+	if (host == 0 || host > 255 || (colon != NULL && !custos_text_u64(colon + 1, 1, 65535, &port)))
 		return false;
 	bool v6 = text[0] == '[' && text[host - 1] == ']' && host > 2;
 	const char *others = v6 ? ":.%" : ".-_";
@@ -59,15 +59,13 @@ static const char *auth_kind(const char *auth)
 {
 	static const struct {
 		const char *start, *kind;
-	} kinds[] = { { "password", "password" }, { "agent", "agent" }, { "key:", "key" }, { "token:", "token" } };
+	} kinds[] = { { "password:", "password" }, { "agent:", "agent" }, { "key:", "key" }, { "token:", "token" } };
 	for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
 		size_t n = strlen(kinds[i].start);
-		if (strncmp(auth, kinds[i].start, n) != 0)
-			continue;
-		if (kinds[i].start[n - 1] == ':' ? auth[n] != '\0' : auth[n] == '\0' || (i == 0 && auth[n] == ':'))
+		if (strncmp(auth, kinds[i].start, n) == 0 && auth[n] != '\0')
 			return kinds[i].kind;
 	}
-	return NULL;
+	return strcmp(auth, "agent") == 0 ? "agent" : strcmp(auth, "password") == 0 ? "password" : NULL;
 }
 
 static custos_rc check_list(const struct custos_json *target, const char *name, const char *key, const char *what, bool (*good)(const char *), size_t max,
@@ -97,7 +95,7 @@ custos_rc custos_target_check(const struct custos_json *target, struct custos_er
 	CUSTOS_REQUIRE(user != NULL && is_user(user), err, CUSTOS_E_INPUT, "target %s: the user to log in as is missing or not usable", name);
 	CUSTOS_REQUIRE(profile != NULL && profile[0] != '\0', err, CUSTOS_E_INPUT, "target %s names no profile", name);
 	if (auth == NULL || auth_kind(auth) == NULL)
-		CUSTOS_FAIL_HINT(err, CUSTOS_E_INPUT, "use password:SRC, agent, key:FILE or token:URI", "target %s: unknown way to log in", name);
+		CUSTOS_FAIL_HINT(err, CUSTOS_E_INPUT, "use key:FILE, agent, token:URI or password:SRC", "target %s: unknown way to log in", name);
 	CUSTOS_REQUIRE(sni == NULL || is_sni(sni), err, CUSTOS_E_INPUT, "target %s: the server name (sni) is not usable", name);
 	CUSTOS_REQUIRE(group == NULL || group[0] == '\0' || custos_text_is_name(group), err, CUSTOS_E_INPUT, "target %s: \"%.80s\" cannot be a group's name", name, group);
 	CUSTOS_TRY(check_list(target, name, "hostkeys", "host key fingerprint", is_fingerprint, HOSTKEYS_MAX,

@@ -136,7 +136,7 @@ struct search {
 static enum custos_path_end expand(struct search *s, size_t node)
 {
 	struct custos_graph *g = s->graph;
-	bool issuer_seen = false;
+	bool issuer_seen = false, pushed = false;
 	for (size_t i = g->heads[g->nodes[node].issuer_hash & (g->buckets - 1)]; i != SIZE_MAX; i = g->nexts[i]) {
 		if (i == node)
 			continue;
@@ -151,8 +151,10 @@ static enum custos_path_end expand(struct search *s, size_t node)
 		s->depths[i] = (unsigned char)(s->depths[node] + 1);
 		s->parents[i] = node;
 		s->queue[s->tail++] = i;
+		pushed = true;
 	}
-	return issuer_seen ? CUSTOS_PATH_LOOP : CUSTOS_PATH_OPEN;
+	/* no end at all, a dead end, or an end that somebody outside the bag may go on from */
+	return pushed ? CUSTOS_PATH_NONE : issuer_seen ? CUSTOS_PATH_LOOP : CUSTOS_PATH_OPEN;
 }
 
 static void visit(struct search *s, size_t node)

@@ -113,7 +113,9 @@ static void entry_form(void **state)
 	custos_json_set_text(fields, "zebra", "g\xc3\xbc" "n \"x\"\n");
 	custos_json_set_bool(fields, "able", true);
 	assert_int_equal(custos_entry_encode("key.generate", 7, 1795417200, fields, &leaf, NULL), CUSTOS_OK);
-	assert_string_equal((char *)leaf.ptr, "{\"able\":true,\"event\":\"key.generate\",\"index\":7,\"time\":\"2026-11-23T07:00:00Z\",\"v\":1,\"zebra\":\"g\\u00FCn \\\"x\\\"\\n\"}");
+	assert_string_equal(
+		(char *)leaf.ptr,
+		"{\"able\":true,\"event\":\"key.generate\",\"index\":7,\"time\":\"2026-11-23T07:00:00Z\",\"v\":1,\"zebra\":\"g\\u00FCn \\\"x\\\"\\n\"}");
 	static const char *const reserved[] = { "event", "index", "time", "v" };
 	for (size_t i = 0; i < sizeof reserved / sizeof *reserved; i++) {
 		CUSTOS_AUTO(custos_json) *bad = custos_json_object();
@@ -158,7 +160,9 @@ static void entries_refused(void **state)
 			fail_msg("accepted: %s", lines[i]);
 	}
 	CUSTOS_AUTO(custos_json) *entry = NULL;
-	assert_int_equal(custos_entry_decode(CUSTOS_BYTES_STR("{\"event\":\"a\",\"index\":2,\"time\":\"2026-11-23T07:00:00Z\",\"v\":1}"), 2, &entry, NULL), CUSTOS_OK);
+	assert_int_equal(custos_entry_decode(CUSTOS_BYTES_STR("{\"event\":\"a\",\"index\":2,\"time\":\"2026-11-23T07:00:00Z\",\"v\":1}"), 2,
+	                                     &entry, NULL),
+	                 CUSTOS_OK);
 }
 
 static void roots(void **state)
@@ -229,10 +233,10 @@ static void commit_and_open(void **state)
 static void lying_signers(void **state)
 {
 	struct fixture *f = *state;
-	for (int mood = SOFT_FLIP_A_BIT; mood <= SOFT_FAIL; mood++) {
+	for (enum soft_mood mood = SOFT_FLIP_A_BIT; mood <= SOFT_FAIL; mood++) {
 		f->signer.mood = mood;
 		f->err = (struct custos_err){ 0 };
-		add(f, "key.generate", "n", mood);
+		add(f, "key.generate", "n", (int64_t)mood);
 		assert_int_equal(custos_log_commit(f->log, &f->signer.signer, &f->err), CUSTOS_E_TOKEN);
 		assert_int_equal(f->storage->count, 1);
 		assert_int_equal(f->storage->notes, 1);
@@ -303,7 +307,9 @@ static void failing_storage(void **state)
 static void unsigned_tail(void **state)
 {
 	struct fixture *f = *state;
-	static const char *const allowed[] = { "token.login_failed", "token.failed", "token.repaired", "release.done", "release.rolled_back", "release.not_rolled_back", "release.untouched", "release.unknown" };
+	static const char *const allowed[] = { "token.login_failed", "token.failed",        "token.repaired",
+		                               "release.done",       "release.rolled_back", "release.not_rolled_back",
+		                               "release.untouched",  "release.unknown" };
 	static const char *const forbidden[] = { "release.intent", "release.resolved", "release.done2", "key.generate", "custody.genesis", "" };
 	for (size_t i = 0; i < sizeof allowed / sizeof *allowed; i++)
 		assert_true(custos_log_may_stand_unsigned(allowed[i]));

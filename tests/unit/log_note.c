@@ -61,7 +61,20 @@ static void names(void **state)
 {
 	(void)state;
 	static const char *const good[] = { "a", "log.example.com/x", "log\xc3\xa9.example" };
-	static const char *const bad[] = { "", "a b", "a+b", "a\nb", "a\tb", "a\x7f", "a\xc2\xa0" "b", "a\xe2\x80\x83" "b", "\xff", "\xc0\x80", "\xed\xa0\x80", "a\xe2\x80" };
+	static const char *const bad[] = { "",
+		                           "a b",
+		                           "a+b",
+		                           "a\nb",
+		                           "a\tb",
+		                           "a\x7f",
+		                           "a\xc2\xa0"
+		                           "b",
+		                           "a\xe2\x80\x83"
+		                           "b",
+		                           "\xff",
+		                           "\xc0\x80",
+		                           "\xed\xa0\x80",
+		                           "a\xe2\x80" };
 	for (size_t i = 0; i < sizeof good / sizeof *good; i++)
 		assert_true(custos_note_is_name(CUSTOS_BYTES_STR(good[i])));
 	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)

@@ -317,7 +317,14 @@ int main(void)
 {
 #define WITH(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(paths), WITH(layout), WITH(growth), WITH(interrupted), WITH(refused_directories), WITH(other_logs_refused), WITH(damaged_store), WITH(nothing_to_publish),
+		cmocka_unit_test(paths),
+		WITH(layout),
+		WITH(growth),
+		WITH(interrupted),
+		WITH(refused_directories),
+		WITH(other_logs_refused),
+		WITH(damaged_store),
+		WITH(nothing_to_publish),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

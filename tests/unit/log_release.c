@@ -94,7 +94,9 @@ static void permitted_once(void **state)
 	custos_hash leaf;
 	assert_int_equal(custos_merkle_new(&m, &f->err), CUSTOS_OK);
 	assert_int_equal(custos_merkle_leaf(m, custos_buf_view(&intent.leaf), leaf, &f->err), CUSTOS_OK);
-	assert_int_equal(custos_merkle_check(m, leaf, intent.index, checkpoint.size, (const custos_hash *)intent.proof, intent.proof_count, checkpoint.root, &f->err), CUSTOS_OK);
+	assert_int_equal(custos_merkle_check(m, leaf, intent.index, checkpoint.size, (const custos_hash *)intent.proof, intent.proof_count,
+	                                     checkpoint.root, &f->err),
+	                 CUSTOS_OK);
 
 	assert_int_equal(custos_permit_consume(intent.permit, &f->terms, &f->err), CUSTOS_OK);
 	assert_int_equal(custos_permit_consume(intent.permit, &f->terms, &f->err), CUSTOS_E_POLICY);
@@ -155,7 +157,7 @@ static void entry_and_terms_differ(void **state)
 static void no_signature_no_permit(void **state)
 {
 	struct fixture *f = *state;
-	for (int mood = SOFT_FLIP_A_BIT; mood <= SOFT_FAIL; mood++) {
+	for (enum soft_mood mood = SOFT_FLIP_A_BIT; mood <= SOFT_FAIL; mood++) {
 		f->signer.mood = mood;
 		assert_refused(f, CUSTOS_E_TOKEN);
 	}

@@ -13,7 +13,7 @@ enum { NEEDLE_MASK = 0x5a, MAPPINGS_MAX = 512 };
 
 struct mapping {
 	uintptr_t low, high;
-	bool writable, locked, undumped, wiped_on_fork, not_forked;
+	bool readable, writable, locked, undumped, wiped_on_fork, not_forked;
 };
 
 /* Reads /proc/self/smaps into `to`; a stack array, so that reading does not change the heap it reports. */
@@ -26,7 +26,7 @@ static inline size_t read_mappings(struct mapping *to, size_t room)
 		unsigned long low, high;
 		char mode[8];
 		if (sscanf(line, "%lx-%lx %7s ", &low, &high, mode) == 3 && count < room)
-			to[count++] = (struct mapping){ .low = low, .high = high, .writable = mode[0] == 'r' && mode[1] == 'w' };
+			to[count++] = (struct mapping){ .low = low, .high = high, .readable = mode[0] == 'r', .writable = mode[0] == 'r' && mode[1] == 'w' };
 		if (strncmp(line, "VmFlags:", 8) == 0 && count > 0) {
 			to[count - 1].locked = strstr(line, " lo") != NULL;
 			to[count - 1].undumped = strstr(line, " dd") != NULL;

@@ -22,7 +22,9 @@ struct soft_storage {
 	void (*meanwhile)(struct soft_storage *storage);
 };
 
-static inline custos_rc soft_entries(void *ctx, custos_rc (*each)(void *each_ctx, uint64_t index, struct custos_bytes leaf, struct custos_err *err), void *each_ctx, struct custos_err *err)
+static inline custos_rc soft_entries(void *ctx,
+                                     custos_rc (*each)(void *each_ctx, uint64_t index, struct custos_bytes leaf, struct custos_err *err),
+                                     void *each_ctx, struct custos_err *err)
 {
 	struct soft_storage *s = ctx;
 	if (s->meanwhile != NULL) {
@@ -107,12 +109,14 @@ static inline struct soft_storage *soft_storage_copy(const struct soft_storage *
 	return to;
 }
 
+enum soft_mood { SOFT_HONEST, SOFT_FLIP_A_BIT, SOFT_SIGN_SOMETHING_ELSE, SOFT_SAY_NOTHING, SOFT_FAIL };
+
 struct soft_signer {
 	EVP_PKEY *key;
 	uint8_t *spki;
 	struct custos_signer signer;
 	unsigned signed_count;
-	enum { SOFT_HONEST, SOFT_FLIP_A_BIT, SOFT_SIGN_SOMETHING_ELSE, SOFT_SAY_NOTHING, SOFT_FAIL } mood;
+	enum soft_mood mood;
 };
 
 static inline custos_rc soft_sign(void *ctx, struct custos_bytes message, struct custos_buf *signature, struct custos_err *err)
@@ -156,7 +160,8 @@ static inline void soft_signer_adopt(struct soft_signer *s, EVP_PKEY *key)
 
 static inline void soft_signer_init(struct soft_signer *s, enum custos_signature algorithm)
 {
-	soft_signer_adopt(s, algorithm == CUSTOS_SIGNATURE_ED25519 ? EVP_PKEY_Q_keygen(NULL, NULL, "ED25519") : EVP_PKEY_Q_keygen(NULL, NULL, "EC", "P-256"));
+	soft_signer_adopt(s, algorithm == CUSTOS_SIGNATURE_ED25519 ? EVP_PKEY_Q_keygen(NULL, NULL, "ED25519")
+	                                                           : EVP_PKEY_Q_keygen(NULL, NULL, "EC", "P-256"));
 }
 
 static inline void soft_signer_done(struct soft_signer *s)

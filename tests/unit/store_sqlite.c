@@ -423,7 +423,15 @@ static void files_refused(void **state)
 static void urls_refused(void **state)
 {
 	struct fixture *f = *state;
-	static const char *const urls[] = { "", "custody.db", "sqlite:", "sqlite:/", "sqlite:..", "sqlite:sub/", "sqlite:.hidden", "mysql://db.example/x", "sqlite:no/such/dir/x.db" };
+	static const char *const urls[] = { "",
+		                            "custody.db",
+		                            "sqlite:",
+		                            "sqlite:/",
+		                            "sqlite:..",
+		                            "sqlite:sub/",
+		                            "sqlite:.hidden",
+		                            "mysql://db.example/x",
+		                            "sqlite:no/such/dir/x.db" };
 	for (size_t i = 0; i < sizeof urls / sizeof *urls; i++) {
 		CUSTOS_AUTO(custos_store) *store = NULL;
 		struct custos_err err = { 0 };

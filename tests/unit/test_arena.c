@@ -171,7 +171,7 @@ static void random_traffic_keeps_every_byte(void **state)
 	assert_true(all_bytes(all - 16, SIZE, 0));
 }
 
-enum misuse { RELEASE_TWICE, FOREIGN, INSIDE_BLOCK, BEFORE_ARENA, AFTER_ARENA, OVERFLOW_BY_ONE, UNDERFLOW_BY_ONE, OVERFLOW_THEN_REALLOC, COPY_OVER_NEIGHBOUR };
+enum misuse { RELEASE_TWICE, FOREIGN, INSIDE_BLOCK, INSIDE_UNIT, BEFORE_ARENA, AFTER_ARENA, OVERFLOW_BY_ONE, UNDERFLOW_BY_ONE, OVERFLOW_THEN_REALLOC, COPY_OVER_NEIGHBOUR };
 
 static int misuse(void *ctx)
 {
@@ -192,6 +192,9 @@ static int misuse(void *ctx)
 		break;
 	case INSIDE_BLOCK:
 		custos_arena_release(a, p + 32);
+		break;
+	case INSIDE_UNIT:
+		custos_arena_release(a, p + 1);
 		break;
 	case BEFORE_ARENA:
 		custos_arena_release(a, p - 32);

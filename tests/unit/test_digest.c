@@ -125,6 +125,7 @@ static void refuse_other_proofs(struct tree *t, size_t index, custos_hash *proof
 		if (other != index)
 			assert_int_equal(custos_merkle_check(t->m, leaf, other, t->size, (const custos_hash *)proof, count, t->root, NULL), CUSTOS_E_TAMPERED);
 	assert_int_equal(custos_merkle_check(t->m, leaf, index, t->size, (const custos_hash *)proof, count + 1, t->root, &err), CUSTOS_E_TAMPERED);
+	assert_non_null(strstr(err.msg, "too long"));
 	if (count > 0)
 		assert_int_equal(custos_merkle_check(t->m, leaf, index, t->size, (const custos_hash *)proof, count - 1, t->root, NULL), CUSTOS_E_TAMPERED);
 	for (size_t byte = 0; byte < count * 32; byte++)

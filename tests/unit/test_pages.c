@@ -104,7 +104,9 @@ static int flags_of_pages(void *ctx)
 	bool forks_well = strcmp(pages.backend, "mlock") == 0 ? m.wiped_on_fork : m.not_forked;
 	bool sized = m.low == (uintptr_t)pages.base && m.high == (uintptr_t)pages.base + SIZE;
 	struct mapping below = mapping_of(pages.base - 1), above = mapping_of(pages.base + SIZE);
-	return m.locked && m.undumped && forks_well && sized && !below.writable && !above.writable ? 0 : 5;
+	/* reserved, not just free by chance */
+	bool guarded = below.low != 0 && above.low != 0 && !below.readable && !above.readable;
+	return m.locked && m.undumped && forks_well && sized && guarded ? 0 : 5;
 }
 
 static void the_kernel_calls_them_locked(void **state)

@@ -230,6 +230,14 @@ static void other_structures_are_refused(void **state)
 	der[2] = (uint8_t)(der[2] + 2);
 	memcpy(der + keys[EC_P256].len, "\xa0\x00", 2);
 	assert_not_accepted(der, keys[EC_P256].len + 2);
+	/* a length with a leading zero */
+	memcpy(der, "\x30\x82\x00", 3);
+	memcpy(der + 3, keys[EC_P256].der + 2, keys[EC_P256].len - 2);
+	assert_not_accepted(der, keys[EC_P256].len + 1);
+	/* a negative modulus */
+	memcpy(der, keys[RSA_2048].der, keys[RSA_2048].len);
+	der[structure[RSA_2048] - 1] = 0x80;
+	assert_not_accepted(der, keys[RSA_2048].len);
 	/* indefinite length, and the length with one byte too many */
 	memcpy(der, keys[EC_P256_BARE].der, 67);
 	der[1] = 0x80;

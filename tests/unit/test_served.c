@@ -28,6 +28,7 @@ struct server {
 	const struct identity *identities[2];
 	int min_version, max_version;
 	bool asks_for_client;
+	char *signatures; /* NULL: libssl's choice */
 };
 
 static X509 *certificate(EVP_PKEY *key, const char *name, const EVP_MD *md)
@@ -98,6 +99,8 @@ static void serve_tls(int fd, void *ctx)
 	SSL_CTX_set_min_proto_version(tls, server->min_version);
 	SSL_CTX_set_max_proto_version(tls, server->max_version);
 	SSL_CTX_set_cert_cb(tls, choose, server);
+	if (server->signatures != NULL)
+		SSL_CTX_set1_sigalgs_list(tls, server->signatures);
 	if (server->asks_for_client)
 		SSL_CTX_set_verify(tls, SSL_VERIFY_PEER, accept_any);
 	SSL *ssl = SSL_new(tls);
@@ -215,7 +218,7 @@ static void chains_are_read_in_order(void **state)
 	};
 	for (size_t i = 0; i < 4; i++) {
 		for (size_t v = 0; v < 2; v++) {
-			struct server server = { { &ids[i] }, versions[v], versions[v], v == 1 };
+			struct server server = { { &ids[i] }, versions[v], versions[v], v == 1, NULL };
 			struct visit visitor = { .serve = serve_tls, .ctx = &server };
 			if (visit(&visitor) != CUSTOS_OK)
 				fail_msg("%s: %s", ids[i].name, visitor.err.msg);
@@ -227,22 +230,44 @@ static void chains_are_read_in_order(void **state)
 	}
 }
 
+/* TLS 1.2 with nothing better than SHA-1, as appliances of a certain age speak it. */
+static void weak_servers_are_read_too(void **state)
+{
+	(void)state;
+	struct identity id = new_identity(EVP_RSA_gen(1024), "appliance.example", 1, EVP_sha1());
+	static char sha1[] = "RSA+SHA1";
+	struct server server = { { &id }, TLS1_2_VERSION, TLS1_2_VERSION, false, sha1 };
+	struct visit v = { .serve = serve_tls, .ctx = &server };
+	if (visit(&v) != CUSTOS_OK)
+		fail_msg("%s", v.err.msg);
+	assert_served(&v.served, &id);
+	custos_served_done(&v.served);
+	free_identity(&id);
+}
+
 static void the_name_is_asked_for(void **state)
 {
 	(void)state;
 	struct identity by_default = new_identity(EVP_EC_gen("P-256"), "default.example", 1, EVP_sha256());
 	struct identity named = new_identity(EVP_EC_gen("P-256"), "named.example", 2, EVP_sha256());
-	struct server server = { { &by_default, &named }, TLS1_2_VERSION, TLS1_3_VERSION, false };
+	struct identity address = named;
+	address.name = "192.0.2.7"; /* chosen if an address were sent as a name */
+	struct server server = { { &by_default, &named }, TLS1_2_VERSION, TLS1_3_VERSION, false, NULL };
+	struct server by_address = { { &by_default, &address }, TLS1_2_VERSION, TLS1_3_VERSION, false, NULL };
 	static const struct {
 		const char *sni;
 		bool named;
-	} cases[] = { { "named.example", true }, { "other.example", false }, { NULL, false }, { "", false }, { "192.0.2.7", false }, { "2001:db8::7", false } };
+	} cases[] = { { "named.example", true }, { "other.example", false }, { NULL, false }, { "", false }, { "2001:db8::7", false } };
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		struct visit v = { .serve = serve_tls, .ctx = &server, .sni = cases[i].sni };
 		assert_int_equal(visit(&v), CUSTOS_OK);
 		assert_served(&v.served, cases[i].named ? &named : &by_default);
 		custos_served_done(&v.served);
 	}
+	struct visit v = { .serve = serve_tls, .ctx = &by_address, .sni = address.name };
+	assert_int_equal(visit(&v), CUSTOS_OK);
+	assert_served(&v.served, &by_default);
+	custos_served_done(&v.served);
 	free_identity(&by_default);
 	free_identity(&named);
 }
@@ -259,7 +284,7 @@ static void failures_are_told_in_plain_words(void **state)
 {
 	(void)state;
 	struct identity id = new_identity(EVP_RSA_gen(2048), "old.example", 1, EVP_sha256());
-	struct server old = { { &id }, TLS1_VERSION, TLS1_1_VERSION, false };
+	struct server old = { { &id }, TLS1_VERSION, TLS1_1_VERSION, false, NULL };
 	assert_plain_reason((struct visit){ .serve = serve_http }, "does not speak TLS");
 	assert_plain_reason((struct visit){ .serve = serve_garbage }, "does not speak TLS");
 	assert_plain_reason((struct visit){ .serve = serve_tls, .ctx = &old }, "the TLS handshake failed: ");
@@ -292,6 +317,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(chains_are_read_in_order),
+		cmocka_unit_test(weak_servers_are_read_too),
 		cmocka_unit_test(the_name_is_asked_for),
 		cmocka_unit_test(failures_are_told_in_plain_words),
 		cmocka_unit_test(a_server_that_goes_away_is_an_error_not_a_signal),

@@ -1,0 +1,86 @@
+/* One courier: one key, one group of hosts. What its files share; nothing outside this layer includes it. */
+#ifndef CUSTOS_COURIER_COURIER_H
+#define CUSTOS_COURIER_COURIER_H
+
+#include "courier/ssh.h"
+#include "crypto/seal.h"
+#include "link/courier.h"
+#include "target/machine.h"
+
+enum { CUSTOS_COURIER_HOSTS_MAX = 32 };
+
+struct custos_courier;
+
+struct custos_courier_host {
+	struct custos_courier *courier;
+	uint32_t index;
+	struct custos_plan plan;
+	struct custos_machine machine;
+	struct custos_deploy_action action;    /* what the machine wants next */
+	struct custos_arena *arena;            /* of its SSH session */
+	struct custos_ssh *ssh;                /* NULL while there is no connection */
+	int socket;                            /* handed over and not used yet; -1 */
+	char *no_socket;                       /* why there is none */
+	uint8_t credential;                    /* enum custos_courier_credential; 0: none came */
+	struct custos_buf a, b;                /* of the credential: public or sealed */
+	int key_fd;
+	bool reported, finished;
+	enum custos_deploy_state told;         /* last PROGRESS */
+	uint32_t exposure_ms;
+};
+
+struct custos_courier {
+	struct custos_channel channel;
+	struct custos_ephemeral *ephemeral;
+	size_t locked_bytes;
+	enum custos_courier_job job;
+	uint8_t key_format, padding;
+	struct custos_buf leaf, chain;
+	char chain_sha256[65];
+	struct custos_courier_host *hosts;
+	uint32_t count;
+	bool keeper_gone;
+};
+
+/* The whole errand, from SETUP to BYE. `locked_bytes` is what the process has locked so far. Everything of the courier is wiped and released when it returns. */
+CUSTOS_RC custos_courier_serve(size_t locked_bytes, struct custos_err *err);
+
+/* keeper.c: every message but KEY. */
+CUSTOS_RC custos_courier_receive_setup(struct custos_courier *c, struct custos_err *err);
+CUSTOS_RC custos_courier_send_hello(struct custos_courier *c, const uint8_t point[static CUSTOS_POINT_SIZE], const char *backend, struct custos_err *err);
+CUSTOS_RC custos_courier_receive_supplies(struct custos_courier *c, struct custos_err *err);
+void custos_courier_tell_progress(struct custos_courier_host *host);
+CUSTOS_RC custos_courier_send_prepared(struct custos_courier_host *host, struct custos_err *err);
+CUSTOS_RC custos_courier_send_outcome(struct custos_courier_host *host, struct custos_err *err);
+CUSTOS_RC custos_courier_send_bye(struct custos_courier *c, size_t wiped, struct custos_err *err);
+/* A socket for this host. *ret_fd is -1 when the keeper could not connect; *ret_why (the caller's to free) says why then. */
+CUSTOS_RC custos_courier_ask_socket(struct custos_courier_host *host, enum custos_courier_socket purpose, int *ret_fd, char **ret_why, struct custos_err *err);
+CUSTOS_RC custos_courier_ask_signature(void *host, struct custos_bytes data, struct custos_buf *signature, struct custos_err *err);
+/* Sends the body of a SERVED message, returns the verdict. */
+CUSTOS_RC custos_courier_ask_verdict(struct custos_courier_host *host, struct custos_bytes served, enum custos_deploy_seen *ret_seen, char **ret_why, struct custos_err *err);
+/* True when the keeper has ended; remembered. */
+bool custos_courier_is_alone(struct custos_courier *c);
+
+/* host.c: one host. */
+void custos_courier_host_done(struct custos_courier_host *host);
+/* Connects and logs in. What fails is told to the machine, not to the caller. */
+void custos_courier_host_begin(struct custos_courier_host *host);
+/* Does what the machine wants, if it can be done now: at most one action. *ret_done false: nothing to do before `*ret_until_ms` (INT64_MAX: before the keeper
+ * speaks). `key` is the PEM for STAGE_KEY, NULL when it is not there: the action waits. */
+void custos_courier_host_act(struct custos_courier_host *host, struct custos_secret *key, bool *ret_done, int64_t *ret_until_ms);
+/* Gives one event to the machine. */
+void custos_courier_host_tell(struct custos_courier_host *host, const struct custos_deploy_event *event);
+
+/* login.c: a session for a host, with the credential it was given. Takes the socket. */
+CUSTOS_RC custos_courier_login(struct custos_courier_host *host, int socket, struct custos_ssh **ret_ssh, struct custos_err *err);
+
+/* deliver.c: the one place where the key is in the clear. */
+CUSTOS_RC custos_courier_deliver(struct custos_courier *c, const struct custos_frame *key_message, struct custos_err *err);
+
+/* stack.c: runs `work` on a locked stack, wipes it, scrubs the registers. */
+CUSTOS_RC custos_courier_on_locked_stack(custos_rc (*work)(void *ctx, size_t locked_bytes, struct custos_err *err), void *ctx, size_t locked_bytes, struct custos_err *err);
+
+/* sandbox.c: after start-up, before anything from outside is read. */
+CUSTOS_RC custos_courier_enter_sandbox(struct custos_err *err);
+
+#endif

@@ -1,0 +1,120 @@
+/* The errand from SETUP to BYE: which message is waited for, whose turn it is, and the epilogue. Hosts take turns, one action each, so that
+ * waiting for one does not hold up the others. If the keeper ends at any time, what was switched is put back before this process ends. */
+#include "courier/courier.h"
+
+#include "base/clock.h"
+#include "link/spawn.h"
+
+#include <errno.h>
+#include <poll.h>
+
+enum { SESSION_ARENA = 256 * 1024, SMALL_SESSION_ARENA = 128 * 1024, FEW_HOSTS = 8, PATIENCE_MS = 20000 };
+
+static void courier_done(struct custos_courier *c)
+{
+	for (uint32_t i = 0; i < c->count; i++)
+		custos_courier_host_done(&c->hosts[i]);
+	free(c->hosts);
+	custos_ephemeral_free(c->ephemeral);
+	custos_buf_done(&c->leaf);
+	custos_buf_done(&c->chain);
+	custos_channel_close(&c->channel);
+}
+
+static custos_rc lock_sessions(struct custos_courier *c, struct custos_err *err)
+{
+	for (uint32_t i = 0; i < c->count; i++) {
+		CUSTOS_TRY(custos_arena_new(c->count <= FEW_HOSTS ? SESSION_ARENA : SMALL_SESSION_ARENA, &c->hosts[i].arena, err));
+		c->locked_bytes += custos_arena_size(c->hosts[i].arena);
+	}
+	return CUSTOS_OK;
+}
+
+static void keep_sessions_alive(struct custos_courier *c)
+{
+	for (uint32_t i = 0; i < c->count; i++)
+		if (c->hosts[i].ssh != NULL)
+			custos_ssh_keep_alive(c->hosts[i].ssh);
+}
+
+/* Nothing can be done before `until_ms`, or before the keeper ends. */
+static void rest(struct custos_courier *c, int64_t until_ms)
+{
+	int64_t left = until_ms - custos_clock_monotonic_ms();
+	struct pollfd p = { .fd = c->keeper_gone ? -1 : c->channel.fd, .events = POLLRDHUP };
+	(void)poll(&p, 1, left < 0 ? 0 : left > PATIENCE_MS ? PATIENCE_MS : (int)left);
+	keep_sessions_alive(c);
+}
+
+/* Turns until no host has anything left to do without the keeper's next message. */
+static void work(struct custos_courier *c)
+{
+	for (;;) {
+		bool any = false;
+		int64_t earliest = INT64_MAX;
+		for (uint32_t i = 0; i < c->count; i++) {
+			bool done;
+			int64_t until;
+			custos_courier_host_act(&c->hosts[i], NULL, &done, &until);
+			any = any || done;
+			earliest = until < earliest ? until : earliest;
+		}
+		if (!any && earliest == INT64_MAX)
+			return;
+		if (!any)
+			rest(c, earliest);
+	}
+}
+
+static custos_rc receive_patiently(struct custos_courier *c, struct custos_frame *frame, struct custos_err *err)
+{
+	for (;;) {
+		struct custos_err why = { 0 };
+		custos_rc rc = custos_channel_receive(&c->channel, PATIENCE_MS, frame, &why);
+		if (rc == CUSTOS_OK)
+			return CUSTOS_OK;
+		CUSTOS_REQUIRE(why.native == ETIMEDOUT, err, why.rc, "%s", why.msg);
+		keep_sessions_alive(c);
+	}
+}
+
+static custos_rc decide(struct custos_courier *c, struct custos_err *err)
+{
+	CUSTOS_AUTO_FRAME frame = { .fd = -1 };
+	CUSTOS_TRY(receive_patiently(c, &frame, err));
+	if (frame.type == CUSTOS_COURIER_KEY)
+		return custos_courier_deliver(c, &frame, err);
+	CUSTOS_REQUIRE(frame.type == CUSTOS_COURIER_ABORT, err, CUSTOS_E_INTERNAL, "message %u does not belong here", frame.type);
+	for (uint32_t i = 0; i < c->count; i++)
+		if (c->hosts[i].action.what == CUSTOS_DO_REPORT)
+			custos_courier_host_tell(&c->hosts[i], &(struct custos_deploy_event){ .kind = CUSTOS_EVENT_ABORT });
+	return CUSTOS_OK;
+}
+
+static custos_rc start(struct custos_courier *c, struct custos_err *err)
+{
+	uint8_t point[CUSTOS_POINT_SIZE];
+	CUSTOS_TRY(custos_helper_attach(&custos_courier_protocol, &c->channel, err));
+	CUSTOS_TRY(custos_ssh_start(err));
+	CUSTOS_TRY(custos_courier_enter_sandbox(err));
+	CUSTOS_TRY(custos_courier_receive_setup(c, err));
+	CUSTOS_TRY(lock_sessions(c, err));
+	CUSTOS_TRY(custos_ephemeral_new(&c->ephemeral, point, err));
+	CUSTOS_TRY(custos_courier_send_hello(c, point, custos_arena_backend(c->hosts[0].arena), err));
+	return custos_courier_receive_supplies(c, err);
+}
+
+custos_rc custos_courier_serve(size_t locked_bytes, struct custos_err *err)
+{
+	__attribute__((cleanup(courier_done))) struct custos_courier c = { .channel = { .fd = -1 }, .locked_bytes = locked_bytes };
+	CUSTOS_TRY(start(&c, err));
+	for (uint32_t i = 0; i < c.count; i++)
+		custos_courier_host_begin(&c.hosts[i]);
+	work(&c);
+	custos_rc rc = decide(&c, err);
+	if (rc != CUSTOS_OK)
+		c.keeper_gone = true; /* ended, or not to be understood: the hosts are put in order all the same */
+	work(&c);
+	CUSTOS_TRY(rc);
+	return c.keeper_gone ? CUSTOS_OK : custos_courier_send_bye(&c, c.locked_bytes, err);
+}

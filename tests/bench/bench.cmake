@@ -1,0 +1,10 @@
+# Benchmarks are built with the tests and run by hand (tests/bench/release): absolute times mean nothing on a shared machine.
+set(view ${CMAKE_BINARY_DIR}/layers/bench)
+file(REMOVE_RECURSE ${view})
+file(MAKE_DIRECTORY ${view})
+foreach(seen base memory crypto data token x509 log store target vault)
+  file(CREATE_LINK ${CMAKE_SOURCE_DIR}/src/${seen} ${view}/${seen} SYMBOLIC)
+endforeach()
+add_executable(bench_release_path ${CMAKE_SOURCE_DIR}/tests/bench/release_path.c)
+target_include_directories(bench_release_path PRIVATE ${view} ${CMAKE_SOURCE_DIR}/include)
+target_link_libraries(bench_release_path PRIVATE custos_vault)

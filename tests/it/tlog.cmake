@@ -1,0 +1,18 @@
+# A published log, its two verifiers (ours and Debian's Go packages) and somebody who damages it. Needs custos_bats() of it.cmake.
+function(tlog_program name)
+  set(view ${CMAKE_BINARY_DIR}/layers/it_${name})
+  file(REMOVE_RECURSE ${view})
+  file(MAKE_DIRECTORY ${view})
+  foreach(seen log base crypto data)
+    file(CREATE_LINK ${CMAKE_SOURCE_DIR}/src/${seen} ${view}/${seen} SYMBOLIC)
+  endforeach()
+  add_executable(${name} ${CMAKE_SOURCE_DIR}/tests/it/tlog/${name}.c)
+  target_include_directories(${name} PRIVATE ${view} ${CMAKE_SOURCE_DIR}/include ${CMAKE_SOURCE_DIR}/tests/unit)
+  target_link_libraries(${name} PRIVATE custos_log OpenSSL::Crypto)
+  set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/it-tlog)
+endfunction()
+tlog_program(make_log)
+tlog_program(check_log)
+tlog_program(damage_log)
+
+custos_bats(tlog LABELS log)

@@ -1,0 +1,2 @@
+custos_unit(target_plan target target_plan.c USES base data)
+target_compile_definitions(unit_target_plan PRIVATE EXAMPLE_PROFILE="${CMAKE_SOURCE_DIR}/docs/profiles/nginx.yaml")

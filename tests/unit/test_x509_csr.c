@@ -1,0 +1,268 @@
+/* Requests: names and subjects read strictly, signatures believed only when they verify. */
+#include "x509_pki.h"
+
+#include "data/json.h"
+#include "x509/cert.h"
+#include "x509/csr.h"
+#include "x509/dn.h"
+#include "x509/name.h"
+
+enum lie { HONEST, OTHER_KEY, OTHER_MESSAGE, FLIPPED, EMPTY, HUGE_ANSWER };
+
+struct soft {
+	EVP_PKEY *key, *other;
+	const EVP_MD *digest;
+	enum lie lie;
+	struct custos_buf spki;
+	struct custos_signer signer;
+	int calls;
+};
+
+static custos_rc soft_sign(void *ctx, struct custos_bytes message, struct custos_buf *signature, struct custos_err *err)
+{
+	struct soft *s = ctx;
+	EVP_MD_CTX *md = EVP_MD_CTX_new();
+	unsigned char out[1024];
+	size_t len = sizeof out;
+	s->calls++;
+	if (s->lie == EMPTY) {
+		EVP_MD_CTX_free(md);
+		return CUSTOS_OK;
+	}
+	assert_int_equal(EVP_DigestSignInit(md, NULL, s->digest, NULL, s->lie == OTHER_KEY ? s->other : s->key), 1);
+	if (s->lie == OTHER_MESSAGE)
+		message.len--;
+	assert_int_equal(EVP_DigestSign(md, out, &len, message.ptr, message.len), 1);
+	EVP_MD_CTX_free(md);
+	if (s->lie == FLIPPED)
+		out[len - 1] ^= 1;
+	if (s->lie == HUGE_ANSWER)
+		for (int i = 0; i < 3; i++)
+			CUSTOS_TRY(custos_buf_append(signature, out, sizeof out, err));
+	return custos_buf_append(signature, out, len, err);
+}
+
+static struct soft *soft_new(EVP_PKEY *key, EVP_PKEY *other, enum custos_signature algorithm)
+{
+	struct soft *s = calloc(1, sizeof *s);
+	s->key = key;
+	s->other = other;
+	s->digest = algorithm == CUSTOS_SIGNATURE_ED25519 ? NULL : algorithm == CUSTOS_SIGNATURE_ECDSA_SHA384 ? EVP_sha384() : EVP_sha256();
+	lab_spki(&s->spki, key);
+	s->signer = (struct custos_signer){ .ctx = s, .algorithm = algorithm, .spki = custos_buf_view(&s->spki), .sign = soft_sign };
+	return s;
+}
+
+static void soft_free(struct soft *s)
+{
+	EVP_PKEY_free(s->key);
+	EVP_PKEY_free(s->other);
+	custos_buf_done(&s->spki);
+	free(s);
+}
+
+static const char *const SANS[] = { "dns:a.example.com", "dns:www.example.com", "ip:192.0.2.1", "ip:2001:db8::1", "email:root@example.com", "uri:https://a.example.com/x", NULL };
+
+static void expect_request(struct soft *s, const char *key_type, bool encipherment)
+{
+	struct custos_csr_spec spec = { .subject = "CN=a.example.com,OU=Servers,O=Example\\, Inc,C=DE", .sans = SANS, .profile = "server" };
+	CUSTOS_AUTO_BUF der = { 0 }, pem = { 0 };
+	struct custos_err err = { 0 };
+	struct custos_json *facts = NULL;
+	assert_int_equal(custos_csr_create(&spec, &s->signer, &der, &err), CUSTOS_OK);
+	assert_int_equal(s->calls, 1);
+	assert_int_equal(custos_csr_facts(custos_buf_view(&der), &facts, &err), CUSTOS_OK);
+	assert_string_equal(custos_json_text(facts, "subject"), "CN=a.example.com,OU=Servers,O=Example\\, Inc,C=DE");
+	assert_string_equal(custos_json_text(facts, "key_type"), key_type);
+	for (size_t i = 0; SANS[i] != NULL; i++)
+		assert_string_equal(custos_json_string_value(custos_json_at(custos_json_get(facts, "sans"), i)), SANS[i]);
+	custos_json_free(facts);
+	/* a second opinion, by hand */
+	const unsigned char *p = der.ptr;
+	X509_REQ *request = d2i_X509_REQ(NULL, &p, (long)der.len);
+	assert_non_null(request);
+	assert_int_equal(X509_REQ_verify(request, s->key), 1);
+	assert_int_equal(X509_REQ_get_version(request), X509_REQ_VERSION_1);
+	assert_int_equal(OBJ_obj2nid(X509_NAME_ENTRY_get_object(X509_NAME_get_entry(X509_REQ_get_subject_name(request), 0))), NID_countryName);
+	STACK_OF(X509_EXTENSION) *extensions = X509_REQ_get_extensions(request);
+	ASN1_BIT_STRING *usage = X509V3_get_d2i(extensions, NID_key_usage, NULL, NULL);
+	EXTENDED_KEY_USAGE *purposes = X509V3_get_d2i(extensions, NID_ext_key_usage, NULL, NULL);
+	assert_int_equal(ASN1_BIT_STRING_get_bit(usage, 0), 1);
+	assert_int_equal(ASN1_BIT_STRING_get_bit(usage, 2), encipherment);
+	assert_int_equal(sk_ASN1_OBJECT_num(purposes), 1);
+	assert_int_equal(OBJ_obj2nid(sk_ASN1_OBJECT_value(purposes, 0)), NID_server_auth);
+	ASN1_BIT_STRING_free(usage);
+	EXTENDED_KEY_USAGE_free(purposes);
+	sk_X509_EXTENSION_pop_free(extensions, X509_EXTENSION_free);
+	X509_REQ_free(request);
+	assert_int_equal(custos_csr_pem(custos_buf_view(&der), &pem, &err), CUSTOS_OK);
+	assert_int_equal(strncmp((char *)pem.ptr, "-----BEGIN CERTIFICATE REQUEST-----\n", 36), 0);
+	soft_free(s);
+}
+
+static void every_key_type(void **state)
+{
+	(void)state;
+	expect_request(soft_new(lab_rsa(2048), NULL, CUSTOS_SIGNATURE_RSA_PKCS1_SHA256), "rsa-2048", true);
+	expect_request(soft_new(lab_ec(), NULL, CUSTOS_SIGNATURE_ECDSA_SHA256), "ec-p256", false);
+	expect_request(soft_new(EVP_EC_gen("P-384"), NULL, CUSTOS_SIGNATURE_ECDSA_SHA384), "ec-p384", false);
+	expect_request(soft_new(EVP_PKEY_Q_keygen(NULL, NULL, "ED25519"), NULL, CUSTOS_SIGNATURE_ED25519), "ed25519", false);
+}
+
+static void a_signer_that_lies(void **state)
+{
+	(void)state;
+	struct custos_csr_spec spec = { .subject = "CN=a.example.com", .sans = SANS };
+	for (int rsa = 0; rsa < 2; rsa++) {
+		struct soft *s = rsa ? soft_new(lab_rsa(2048), lab_rsa(2048), CUSTOS_SIGNATURE_RSA_PKCS1_SHA256) : soft_new(lab_ec(), lab_ec(), CUSTOS_SIGNATURE_ECDSA_SHA256);
+		for (enum lie lie = OTHER_KEY; lie <= HUGE_ANSWER; lie++) {
+			CUSTOS_AUTO_BUF der = { 0 };
+			struct custos_err err = { 0 };
+			s->lie = lie;
+			assert_int_equal(custos_csr_create(&spec, &s->signer, &der, &err), CUSTOS_E_TOKEN);
+			assert_int_equal(der.len, 0); /* nothing comes out */
+		}
+		/* says it signs with one algorithm and uses another */
+		CUSTOS_AUTO_BUF der = { 0 };
+		struct custos_err err = { 0 };
+		s->lie = HONEST;
+		s->digest = EVP_sha384();
+		assert_int_equal(custos_csr_create(&spec, &s->signer, &der, &err), CUSTOS_E_TOKEN);
+		soft_free(s);
+	}
+	struct soft *s = soft_new(lab_ec(), NULL, CUSTOS_SIGNATURE_ECDSA_SHA256);
+	CUSTOS_AUTO_BUF der = { 0 };
+	struct custos_err err = { 0 };
+	s->signer.spki.len--;
+	assert_int_equal(custos_csr_create(&spec, &s->signer, &der, &err), CUSTOS_E_INPUT);
+	soft_free(s);
+}
+
+static void expect_lint(const char *subject, const char *const *sans, const char *profile, const char *key_type, const char *code)
+{
+	struct custos_csr_spec spec = { .subject = subject, .sans = sans, .profile = profile };
+	struct custos_json *problems = NULL;
+	assert_int_equal(custos_csr_lint(&spec, key_type, &problems, NULL), CUSTOS_OK);
+	bool found = code == NULL && custos_json_count(problems) == 0;
+	for (size_t i = 0; code != NULL && i < custos_json_count(problems); i++)
+		found = found || strcmp(custos_json_text(custos_json_at(problems, i), "code"), code) == 0;
+	if (!found) {
+		char *text = custos_json_pretty(problems);
+		print_error("wanted %s for %s: %s\n", code == NULL ? "nothing" : code, subject, text);
+		free(text);
+		fail();
+	}
+	custos_json_free(problems);
+}
+
+#define LIST(...) ((const char *const[]){ __VA_ARGS__, NULL })
+
+static void bad_names(void **state)
+{
+	(void)state;
+	static const char *const bad[] = {
+		"a.example.com", "dns:", "dns:a..example.com", "dns:.example.com", "dns:example.com.", "dns:-a.example.com", "dns:a-.example.com", "dns:a_b.example.com", "dns:a b.example.com",
+		"dns:*", "dns:*.com", "dns:a.*.example.com", "dns:*a.example.com", "dns:**.example.com", "dns:b\xc3\xbc""cher.example", "dns:192.0.2.1", "dns:a.example.com\n",
+		"dns:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa.example.com", "dns:https://a.example.com", "dns:a.example.com:443",
+		"ip:", "ip:192.0.2", "ip:192.0.2.256", "ip:192.0.2.1/24", "ip:2001:db8::g", "ip:a.example.com", "email:", "email:a", "email:@example.com", "email:a@b@example.com", "email:a b@example.com",
+		"email:a@*.example.com", "uri:", "uri:example.com", "uri:https:", "uri:https://a b", "uri:1x://a", "DNS:a.example.com", "rid:1.2.3", "",
+	};
+	static const char *const good[] = { "dns:localhost", "dns:A.Example.COM", "dns:xn--bcher-kva.example", "dns:*.example.com", "dns:3com.example", "ip:192.0.2.1", "ip:::1", "ip:2001:db8::1", "email:a+b@example.com", "uri:spiffe://example.com/x" };
+	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+		expect_lint("O=Example", LIST(bad[i]), "server", "rsa-2048", "bad_name");
+	for (size_t i = 0; i < sizeof good / sizeof *good; i++)
+		expect_lint("O=Example", LIST(good[i]), "server", "rsa-2048", NULL);
+	struct custos_csr_spec idn = { .subject = "O=Example", .sans = LIST("dns:b\xc3\xbc""cher.example") };
+	struct custos_json *problems = NULL;
+	assert_int_equal(custos_csr_lint(&idn, NULL, &problems, NULL), CUSTOS_OK);
+	assert_non_null(strstr(custos_json_text(custos_json_at(problems, 0), "remedy"), "xn--"));
+	custos_json_free(problems);
+}
+
+static void lint(void **state)
+{
+	(void)state;
+	const char *const *a = LIST("dns:a.example.com");
+	expect_lint("CN=a.example.com,O=Example", a, "esxi", "rsa-2048", NULL);
+	expect_lint("CN=A.EXAMPLE.com", a, NULL, "ec-p256", NULL);
+	expect_lint("", a, "server", NULL, NULL);
+	expect_lint("CN=a.example.com", NULL, "server", "rsa-2048", "no_san");
+	expect_lint("CN=a.example.com", (const char *const[]){ NULL }, "server", "rsa-2048", "no_san");
+	expect_lint("CN=a.example.com", LIST("dns:a.example.com", "dns:A.example.com"), "server", "rsa-2048", "duplicate_name");
+	expect_lint("O=x", LIST("ip:2001:db8::1", "ip:2001:DB8:0::1"), "server", "rsa-2048", "duplicate_name");
+	expect_lint("CN=b.example.com", a, "server", "rsa-2048", "common_name_not_named");
+	expect_lint("CN=a.example.com+CN=b.example.com", a, "server", "rsa-2048", "several_common_names");
+	expect_lint("O=Example", a, "esxi", "rsa-2048", "no_common_name");
+	expect_lint("CN=a.example.com", a, "esxi", "ec-p256", "ec_for_esxi");
+	expect_lint("CN=a.example.com", a, "toaster", "rsa-2048", "unknown_profile");
+	expect_lint("CN=*.example.com", LIST("dns:*.example.com"), "esxi", "rsa-2048", "wildcard_for_esxi");
+	expect_lint("CN=a.example.com,", a, "server", "rsa-2048", "bad_subject");
+	expect_lint("emailAddress=ssl-certificates@vmware.com,CN=a.example.com,OU=VMware ESX Server Default Certificate,O=VMware\\, Inc,L=Palo Alto,ST=California,C=US", a, "esxi", "rsa-2048",
+	            "vmware_default_subject");
+	/* what the lint calls an error is not signed */
+	struct soft *s = soft_new(lab_ec(), NULL, CUSTOS_SIGNATURE_ECDSA_SHA256);
+	CUSTOS_AUTO_BUF der = { 0 };
+	struct custos_err err = { 0 };
+	struct custos_csr_spec spec = { .subject = "CN=a.example.com", .sans = a, .profile = "esxi" };
+	assert_int_equal(custos_csr_create(&spec, &s->signer, &der, &err), CUSTOS_E_INPUT);
+	assert_true(err.hint[0] != '\0');
+	assert_int_equal(s->calls, 0);
+	soft_free(s);
+}
+
+static void expect_dn(const char *text, const char *back)
+{
+	X509_NAME *name = NULL;
+	struct custos_err err = { 0 };
+	custos_rc rc = custos_dn_parse(text, &name, &err);
+	if (back == NULL) {
+		if (rc != CUSTOS_E_INPUT)
+			print_error("accepted: %s\n", text);
+		assert_int_equal(rc, CUSTOS_E_INPUT);
+		assert_true(err.msg[0] != '\0' && err.hint[0] != '\0');
+		return;
+	}
+	assert_int_equal(rc, CUSTOS_OK);
+	char *shown = custos_name_text(name);
+	assert_string_equal(shown, back);
+	free(shown);
+	X509_NAME_free(name);
+}
+
+static void subjects(void **state)
+{
+	(void)state;
+	expect_dn("CN=a,O=b", "CN=a,O=b");
+	expect_dn(" cn = a , o = b ", "CN=a,O=b");
+	expect_dn("CN=a+OU=x,O=b", "OU=x+CN=a,O=b"); /* an RDN is a set, it has no order */
+	expect_dn("O=Sue\\, Grabbit and Runn,C=GB", "O=Sue\\, Grabbit and Runn,C=GB");
+	expect_dn("O=\\\"q\\\"\\+\\;\\<\\>\\\\", "O=\\\"q\\\"\\+\\;\\<\\>\\\\");
+	expect_dn("O=\\ two ends\\ ", "O=\\ two ends\\ ");
+	expect_dn("O=\\#1", "O=\\#1");
+	expect_dn("O=a#b=c", "O=a#b=c");
+	expect_dn("O=M\\C3\\BCller", "O=M\xc3\xbcller");
+	expect_dn("O=M\xc3\xbcller", "O=M\xc3\xbcller");
+	expect_dn("O=#0c0141", "O=A");
+	expect_dn("2.5.4.10=x", "O=x");
+	expect_dn("DC=example,DC=com", "DC=example,DC=com");
+	expect_dn("", "(no name)");
+	static const char *const bad[] = {
+		"a", "=a", "CN", "CN=", "CN=a,", ",CN=a", "CN=a,,O=b", "CN=a+", "XX=a", "CN=\"a\"", "CN=a;O=b", "CN=a\\", "CN=a\\x", "CN=a\\0", "CN=a\\00b", "CN=<a>", "C=DEU", "C=1\xc3", "O=#", "O=#0c",
+		"O=#0c02", "O=#020101", "O=#0c0100", "O=#0c0141 x", "O=\xff", "CN=a\nb", "1.2.3.=x", "CN=  ",
+		"CN=aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+	};
+	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+		expect_dn(bad[i], NULL);
+	char many[400] = "OU=a";
+	for (int i = 0; i < 40; i++)
+		strcat(many, ",OU=a");
+	expect_dn(many, NULL);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(every_key_type), cmocka_unit_test(a_signer_that_lies), cmocka_unit_test(bad_names), cmocka_unit_test(lint), cmocka_unit_test(subjects),
+	};
+	return cmocka_run_group_tests_name("x509 csr", tests, NULL, NULL);
+}
