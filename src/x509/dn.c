@@ -60,7 +60,8 @@ static ASN1_OBJECT *attribute_type(const char *name, size_t len)
 	for (size_t i = 0; i < sizeof known / sizeof *known; i++)
 		if (strcasecmp(known[i].name, text) == 0)
 			return OBJ_nid2obj(known[i].nid);
-	return strspn(text, "0123456789.") == len ? OBJ_txt2obj(text, 1) : NULL;
+	bool dotted = strspn(text, "0123456789.") == len && strchr(text, '.') != NULL && text[0] != '.' && text[len - 1] != '.' && strstr(text, "..") == NULL;
+	return dotted ? OBJ_txt2obj(text, 1) : NULL;
 }
 
 static int hex_digit(char c)

@@ -54,7 +54,7 @@ lab_key() {
 	done
 	[ ${#sans[@]} -gt 0 ] || sans=(--san "dns:$name.example.com")
 	custos_in key generate "$name" --type "$type" > /dev/null
-	custos_in csr create "$name" --subject "CN=$name.example.com" "${sans[@]}" -o "$LAB/$name.csr" > /dev/null
+	custos_in csr create "$name" --subject "CN=${sans[1]#dns:}" "${sans[@]}" -o "$LAB/$name.csr" > /dev/null
 	lab_ca_sign "$LAB/ca" "$LAB/$name.csr" "$LAB/$name"
 	custos_in cert accept "$name" "$LAB/$name.p7b" > /dev/null
 }

@@ -1,0 +1,35 @@
+#!/bin/bash
+# shell.sh ROOT: shellcheck has nothing to say about any shell file.
+set -eu
+# shellcheck source=tests/lint/tree.bash
+. "$(dirname -- "$0")/tree.bash"
+root=$(cd "$1" && pwd)
+command -v shellcheck > /dev/null || { echo "lint: skipped: shellcheck is not installed"; exit 77; }
+
+# Pieces of scripts that run on a target host: they have no first line because they are composed (src/target/script.c), and they rely on word
+# splitting where they take apart what ls prints.
+pieces=(src/target/host.sh src/target/arm.sh)
+# Sourced by the scripts of the ESXi stand-in's busybox.
+sourced=(tests/it/esxi/root/usr/lib/vmware/alive.sh)
+
+is_in() {
+	local word=$1 other
+	shift
+	for other; do [ "$word" != "$other" ] || return 0; done
+	return 1
+}
+
+count=0
+cd "$root"
+while IFS= read -r file; do
+	count=$((count + 1))
+	options=(--external-sources --source-path=SCRIPTDIR --source-path="$root")
+	if is_in "$file" "${pieces[@]}"; then options+=(--shell=sh --exclude=SC2046,SC2086,SC2034,SC2154); fi
+	if is_in "$file" "${sourced[@]}"; then options+=(--shell=sh); fi
+	shellcheck --format=gcc "${options[@]}" "$file" > "${TMPDIR:-/tmp}/shellcheck.$$" 2>&1 || {
+		while IFS= read -r line; do violation "$line"; done < "${TMPDIR:-/tmp}/shellcheck.$$"
+	}
+done < <(tree_shell_files "$root")
+rm -f "${TMPDIR:-/tmp}/shellcheck.$$"
+[ "$count" -gt 0 ] || violation "no shell file was found"
+verdict "shellcheck over $count files"
