@@ -25,12 +25,7 @@
 			CUSTOS_FAIL(err, rc, __VA_ARGS__); \
 	} while (0)
 /* The same with a remedy: CUSTOS_FAIL_HINT(err, rc, "what to do", "what happened to %s", name). */
-#define CUSTOS_FAIL_HINT(err, rc, remedy, ...) \
-	do { \
-		custos_rc custos_fail_rc_ = custos_err_set((err), (rc), 0, __VA_ARGS__); \
-		custos_err_hint((err), "%s", (remedy)); \
-		return custos_fail_rc_; \
-	} while (0)
+#define CUSTOS_FAIL_HINT(err, rc, remedy, ...) return custos_err_set_hinted((err), (rc), (remedy), __VA_ARGS__)
 
 /* Scope cleanup. CUSTOS_AUTO(custos_buf) … for structs with a `free` (heap), CUSTOS_DEFINE_FREEP makes the glue. */
 #define CUSTOS_DEFINE_FREEP(type) \
@@ -67,6 +62,8 @@ static inline int custos_take_fd(int *fd)
 
 /* First error wins: when `err` already holds one, only its category is returned. `err` may be NULL. Returns `rc`. */
 custos_rc custos_err_set(struct custos_err *err, custos_rc rc, long native, const char *format, ...) CUSTOS_PRINTF(4, 5);
+/* The same with its remedy; a remedy never goes to an earlier error. */
+custos_rc custos_err_set_hinted(struct custos_err *err, custos_rc rc, const char *remedy, const char *format, ...) CUSTOS_PRINTF(4, 5);
 /* Adds the remedy unless there is one. */
 void custos_err_hint(struct custos_err *err, const char *format, ...) CUSTOS_PRINTF(2, 3);
 /* Forgets an error that was dealt with. */

@@ -5,18 +5,33 @@
 #include <stdio.h>
 #include <string.h>
 
-custos_rc custos_err_set(struct custos_err *err, custos_rc rc, long native, const char *format, ...)
+static custos_rc set(struct custos_err *err, custos_rc rc, long native, const char *remedy, const char *format, va_list ap)
 {
 	if (err == NULL || err->rc != CUSTOS_OK)
 		return err == NULL ? rc : err->rc;
-	va_list ap;
-	va_start(ap, format);
 	vsnprintf(err->msg, sizeof err->msg, format, ap);
-	va_end(ap);
+	snprintf(err->hint, sizeof err->hint, "%s", remedy);
 	err->rc = rc;
 	err->native = native;
-	err->hint[0] = '\0';
 	return rc;
+}
+
+custos_rc custos_err_set(struct custos_err *err, custos_rc rc, long native, const char *format, ...)
+{
+	va_list ap;
+	va_start(ap, format);
+	custos_rc result = set(err, rc, native, "", format, ap);
+	va_end(ap);
+	return result;
+}
+
+custos_rc custos_err_set_hinted(struct custos_err *err, custos_rc rc, const char *remedy, const char *format, ...)
+{
+	va_list ap;
+	va_start(ap, format);
+	custos_rc result = set(err, rc, 0, remedy, format, ap);
+	va_end(ap);
+	return result;
 }
 
 void custos_err_hint(struct custos_err *err, const char *format, ...)

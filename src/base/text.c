@@ -71,8 +71,7 @@ char *custos_text_dup(const char *text)
 	return text == NULL ? NULL : strdup(text);
 }
 
-/* Length of the UTF-8 sequence at `p`, 0 when it is not one. Overlong forms and surrogates do not count as one. */
-static size_t utf8_length(const uint8_t *p, size_t left)
+size_t custos_text_utf8_length(const uint8_t *p, size_t left)
 {
 	if (p[0] < 0x80)
 		return 1;
@@ -120,12 +119,12 @@ char *custos_text_safe(struct custos_bytes said, size_t max)
 	enum { LONG_RUN = 40 };
 	CUSTOS_AUTO_BUF out = { .max = 8 * (max + 16) };
 	bool cut = said.len > max;
-	if (cut)
-		said.len = max;
+	size_t shown = cut ? max : said.len;
 	custos_rc rc = CUSTOS_OK;
-	for (size_t i = 0; i < said.len && rc == CUSTOS_OK;) {
+	/* what is masked is looked for in all that was said: a cut must not make a piece of it look harmless */
+	for (size_t i = 0; i < shown && rc == CUSTOS_OK;) {
 		const uint8_t *p = said.ptr + i;
-		size_t left = said.len - i, run = base64_run(p, left), utf8 = utf8_length(p, left);
+		size_t left = said.len - i, run = base64_run(p, left), utf8 = custos_text_utf8_length(p, left);
 		if (starts_pem(p, left)) {
 			rc = custos_buf_append_str(&out, "[PEM block]", NULL);
 			i += pem_length(p, left);
@@ -133,13 +132,14 @@ char *custos_text_safe(struct custos_bytes said, size_t max)
 			rc = custos_buf_append_str(&out, "[base64]", NULL);
 			i += run;
 		} else if (run > 0) {
-			rc = custos_buf_append(&out, p, run, NULL);
+			rc = custos_buf_append(&out, p, run < shown - i ? run : shown - i, NULL);
 			i += run;
 		} else if (utf8 == 0 || *p < 0x20 || *p == 0x7f) {
 			rc = custos_buf_printf(&out, NULL, "\\x%02x", *p);
 			i++;
 		} else {
-			rc = custos_buf_append(&out, p, utf8, NULL);
+			if (utf8 <= shown - i)
+				rc = custos_buf_append(&out, p, utf8, NULL);
 			i += utf8;
 		}
 	}

@@ -14,6 +14,8 @@ CUSTOS_MUST bool custos_text_is_name(const char *text);
 /* Copies at most `max` bytes for display: control characters and invalid UTF-8 escaped as \xHH, PEM blocks and runs of
  * base64 over 40 characters masked. For whatever a host, a token or a CA says. Result is the caller's to free. */
 char *custos_text_safe(struct custos_bytes said, size_t max);
+/* Length of the UTF-8 sequence at `p`, 0 when it is not one, is cut off, or is a control character of U+0080 to U+009F. Overlong forms and surrogates are none. */
+CUSTOS_MUST size_t custos_text_utf8_length(const uint8_t *p, size_t left);
 char *custos_text_dup(const char *text);
 
 #endif

@@ -22,6 +22,14 @@ static const struct custos_option *find_option(const struct custos_command *comm
 	return NULL;
 }
 
+/* The option a word names, with or without a value joined by =; *ret_value is that value or NULL. */
+static const struct custos_option *read_option(const struct custos_command *command, const char *word, const char **ret_value)
+{
+	const char *equals = strncmp(word, "--", 2) == 0 ? strchr(word, '=') : NULL;
+	*ret_value = equals == NULL ? NULL : equals + 1;
+	return find_option(command, word, equals == NULL ? strlen(word) : (size_t)(equals - word));
+}
+
 static const struct custos_command *find_command(const char *noun, const char *verb)
 {
 	for (size_t i = 0; custos_commands[i] != NULL; i++) {
@@ -40,9 +48,10 @@ static custos_rc find_row(int argc, char **argv, struct custos_call *call, int u
 	used[0] = used[1] = -1;
 	for (int i = 1; i < argc && found < 2; i++) {
 		if (argv[i][0] == '-' && argv[i][1] != '\0') {
-			const struct custos_option *o = find_option(NULL, argv[i], strlen(argv[i]));
+			const char *value;
+			const struct custos_option *o = read_option(NULL, argv[i], &value);
 			if (o != NULL && o->kind != CUSTOS_OPTION_FLAG)
-				i++;
+				i += value == NULL;
 			else if (o == NULL && found > 0)
 				break;
 			continue;
@@ -74,16 +83,17 @@ static custos_rc give(struct custos_call *call, const struct custos_option *opti
 /* One option and its value, joined by = or in the next word. */
 static custos_rc take_option(struct custos_call *call, int argc, char **argv, int *i, struct custos_err *err)
 {
-	const char *word = argv[*i], *equals = strncmp(word, "--", 2) == 0 ? strchr(word, '=') : NULL;
-	const struct custos_option *o = find_option(call->command, word, equals == NULL ? strlen(word) : (size_t)(equals - word));
+	const char *word = argv[*i], *value;
+	const struct custos_option *o = read_option(call->command, word, &value);
+	/* not what stands behind the =: it may be what somebody took for the place of a PIN */
 	if (o == NULL)
-		CUSTOS_FAIL_HINT(err, CUSTOS_E_USAGE, "add --help to see what it takes", "this command has no option %s", word);
+		CUSTOS_FAIL_HINT(err, CUSTOS_E_USAGE, "add --help to see what it takes", "this command has no option %.*s", (int)strcspn(word, "="), word);
 	if (o->kind == CUSTOS_OPTION_FLAG) {
-		CUSTOS_REQUIRE(equals == NULL, err, CUSTOS_E_USAGE, "%s takes no value", o->name);
+		CUSTOS_REQUIRE(value == NULL, err, CUSTOS_E_USAGE, "%s takes no value", o->name);
 		return give(call, o, "", err);
 	}
-	if (equals != NULL)
-		return give(call, o, equals + 1, err);
+	if (value != NULL)
+		return give(call, o, value, err);
 	CUSTOS_REQUIRE(*i + 1 < argc, err, CUSTOS_E_USAGE, "%s needs a value: %s", o->name, o->value);
 	return give(call, o, argv[++*i], err);
 }

@@ -1,19 +1,24 @@
 /* Tables, lines, JSON and errors. */
 #include "cli/output.h"
+#include "base/text.h"
 
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
-/* Shown text never moves the cursor: C0, DEL and C1 are escaped, UTF-8 passes. */
+/* Shown text never moves the cursor: C0, DEL, C1 and whatever is not UTF-8 (a lone C1 byte moves it on some terminals) are escaped. */
 static void put_safe(FILE *to, const char *text)
 {
-	for (const unsigned char *c = (const unsigned char *)text; *c != 0; c++) {
-		if (*c < 0x20 || *c == 0x7f || (*c == 0xc2 && c[1] >= 0x80 && c[1] < 0xa0))
+	const uint8_t *c = (const uint8_t *)text;
+	for (size_t left = strlen(text); left > 0;) {
+		size_t len = *c < 0x20 || *c == 0x7f ? 0 : custos_text_utf8_length(c, left);
+		if (len == 0)
 			fprintf(to, "\\x%02x", *c);
 		else
-			fputc(*c, to);
+			fwrite(c, 1, len, to);
+		c += len == 0 ? 1 : len;
+		left -= len == 0 ? 1 : len;
 	}
 }
 
@@ -24,12 +29,15 @@ void custos_out_text(const char *text)
 
 void custos_out_line(const char *format, ...)
 {
-	char line[4096];
+	CUSTOS_AUTO_STR *line = NULL;
 	va_list ap;
 	va_start(ap, format);
-	vsnprintf(line, sizeof line, format, ap);
+	int len = vasprintf(&line, format, ap);
 	va_end(ap);
-	put_safe(stdout, line);
+	/* after a failure the pointer is undefined */
+	if (len < 0)
+		line = NULL;
+	put_safe(stdout, line == NULL ? "out of memory" : line);
 	fputc('\n', stdout);
 }
 

@@ -1,11 +1,15 @@
 /* Where PINs and passwords come from. Bytes go straight from a descriptor into locked memory; prompts go to /dev/tty only,
  * and the echo is off before the prompt is shown. */
 #include "cli/command.h"
+#include "base/text.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <termios.h>
@@ -15,6 +19,19 @@ enum { PIN_MAX = 1024 };
 static void free_secret(struct custos_secret **secret)
 {
 	custos_secret_free(*secret);
+}
+
+/* With the signals of the keyboard blocked: one that comes stays pending until the echo is back, and does its work then. */
+static custos_rc wait_for_line(int tty, const sigset_t *blocked, const char *what, struct custos_err *err)
+{
+	CUSTOS_AUTO_FD signals = signalfd(-1, blocked, SFD_CLOEXEC);
+	struct pollfd p[2] = { { .fd = tty, .events = POLLIN }, { .fd = signals, .events = POLLIN } };
+	int n;
+	do
+		n = poll(p, 2, -1);
+	while (n < 0 && errno == EINTR);
+	CUSTOS_REQUIRE(n > 0 && p[1].revents == 0, err, CUSTOS_E_AUTH, "asking for the %s was interrupted", what);
+	return CUSTOS_OK;
 }
 
 static custos_rc from_terminal(const char *what, struct custos_secret **ret_secret, struct custos_err *err)
@@ -27,17 +44,29 @@ static custos_rc from_terminal(const char *what, struct custos_secret **ret_secr
 	silent = before;
 	silent.c_lflag &= ~(tcflag_t)(ECHO | ECHONL);
 	silent.c_lflag |= ICANON;
-	CUSTOS_REQUIRE(tcsetattr(tty, TCSAFLUSH, &silent) == 0, err, CUSTOS_E_SYSTEM, "cannot use the terminal: %s", strerror(errno));
-	dprintf(tty, "%s: ", what);
-	custos_rc rc = custos_secret_read_line(tty, PIN_MAX, what, ret_secret, err);
-	tcsetattr(tty, TCSAFLUSH, &before);
-	dprintf(tty, "\n");
+	static const int keyboard[] = { SIGINT, SIGQUIT, SIGTSTP, SIGTERM, SIGHUP };
+	sigset_t blocked, mask;
+	sigemptyset(&blocked);
+	for (size_t i = 0; i < sizeof keyboard / sizeof *keyboard; i++)
+		sigaddset(&blocked, keyboard[i]);
+	sigprocmask(SIG_BLOCK, &blocked, &mask);
+	custos_rc rc = tcsetattr(tty, TCSAFLUSH, &silent) == 0 ? CUSTOS_OK : custos_err_set(err, CUSTOS_E_SYSTEM, errno, "cannot use the terminal: %s", strerror(errno));
+	if (rc == CUSTOS_OK) {
+		dprintf(tty, "%s: ", what);
+		rc = wait_for_line(tty, &blocked, what, err);
+		if (rc == CUSTOS_OK)
+			rc = custos_secret_read_line(tty, PIN_MAX, what, ret_secret, err);
+		tcsetattr(tty, TCSAFLUSH, &before);
+		dprintf(tty, "\n");
+	}
+	sigprocmask(SIG_SETMASK, &mask, NULL);
 	return rc;
 }
 
 static custos_rc from_file(const char *path, const char *what, struct custos_secret **ret_secret, struct custos_err *err)
 {
-	CUSTOS_AUTO_FD fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	/* not to wait for ever at a FIFO */
+	CUSTOS_AUTO_FD fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	struct stat st;
 	CUSTOS_REQUIRE(fd >= 0 && fstat(fd, &st) == 0, err, CUSTOS_E_AUTH, "cannot open the PIN file %s: %s", path, strerror(errno));
 	if (!S_ISREG(st.st_mode) || (st.st_mode & 077) != 0 || (st.st_uid != geteuid() && st.st_uid != 0))
@@ -80,12 +109,12 @@ custos_rc custos_pin_read(const char *source, const char *what, struct custos_se
 	if (strncmp(source, "exec:", 5) == 0)
 		return from_program(source + 5, what, ret_secret, err);
 	if (strncmp(source, "fd:", 3) == 0) {
-		char *end;
-		long fd = strtol(source + 3, &end, 10);
-		CUSTOS_REQUIRE(end != source + 3 && *end == '\0' && fd >= 0 && fd < 1024, err, CUSTOS_E_USAGE, "\"%s\" is not a descriptor", source);
+		uint64_t fd;
+		CUSTOS_REQUIRE(custos_text_u64(source + 3, 0, 1023, &fd), err, CUSTOS_E_USAGE, "fd: is followed by the number of a descriptor");
 		return custos_secret_read_line((int)fd, PIN_MAX, what, ret_secret, err);
 	}
-	CUSTOS_FAIL_HINT(err, CUSTOS_E_USAGE, "tty, fd:N, file:PATH or exec:COMMAND", "\"%s\" is not a PIN source", source);
+	/* it is not shown: it may be a PIN */
+	CUSTOS_FAIL_HINT(err, CUSTOS_E_USAGE, "tty, fd:N, file:PATH or exec:COMMAND", "what was given is not a PIN source");
 }
 
 static custos_rc get(void *ctx, const char *what, struct custos_secret **ret_secret, struct custos_err *err)

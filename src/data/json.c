@@ -2,6 +2,7 @@
 #include "data/json.h"
 
 #include <jansson.h>
+#include <stdio.h>
 
 static json_t *own(struct custos_json *json)
 {
@@ -214,20 +215,34 @@ const struct custos_json *custos_json_value(void *it)
 	return wrap(json_object_iter_value(it));
 }
 
+/* DEL, and U+0080 to U+009F in UTF-8: control characters to a terminal, which JSON itself does not make one escape. */
+static size_t control_length(const char *at)
+{
+	const unsigned char *c = (const unsigned char *)at;
+	return c[0] == 0x7f ? 1 : c[0] == 0xc2 && c[1] >= 0x80 && c[1] < 0xa0 ? 2 : 0;
+}
+
 char *custos_json_pretty(const struct custos_json *json)
 {
-	char *text = json_dumps(peek(json), JSON_INDENT(2) | JSON_ENCODE_ANY);
+	enum { ESCAPE = 6 };
+	CUSTOS_AUTO_STR *text = json_dumps(peek(json), JSON_INDENT(2) | JSON_ENCODE_ANY);
 	if (text == NULL)
 		return NULL;
-	size_t len = strlen(text);
-	char *line = realloc(text, len + 2);
-	if (line == NULL) {
-		free(text);
-		return NULL;
+	size_t room = strlen(text) + 2;
+	for (const char *at = text; *at != '\0'; at++)
+		room += control_length(at) > 0 ? ESCAPE : 0;
+	char *shown = malloc(room), *to = shown;
+	for (const char *at = text; shown != NULL && *at != '\0';) {
+		size_t control = control_length(at);
+		if (control > 0)
+			to += snprintf(to, ESCAPE + 1, "\\u%04x", (unsigned)(unsigned char)at[control - 1]);
+		else
+			*to++ = *at;
+		at += control > 0 ? control : 1;
 	}
-	line[len] = '\n';
-	line[len + 1] = '\0';
-	return line;
+	if (shown != NULL)
+		memcpy(to, "\n", 2);
+	return shown;
 }
 
 custos_rc custos_json_line(const struct custos_json *json, struct custos_buf *line, struct custos_err *err)
@@ -240,7 +255,7 @@ custos_rc custos_json_line(const struct custos_json *json, struct custos_buf *li
 custos_rc custos_json_parse(struct custos_bytes text, const char *what, struct custos_json **ret_json, struct custos_err *err)
 {
 	json_error_t why;
-	json_t *json = json_loadb((const char *)text.ptr, text.len, JSON_REJECT_DUPLICATES, &why);
+	json_t *json = json_loadb(text.ptr == NULL ? "" : (const char *)text.ptr, text.len, JSON_REJECT_DUPLICATES, &why);
 	CUSTOS_REQUIRE(json != NULL, err, CUSTOS_E_INPUT, "%s: line %d: %s", what, why.line, why.text);
 	*ret_json = wrap(json);
 	return CUSTOS_OK;

@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <yaml.h>
 
-enum { DEPTH_MAX = 16, SIZE_MAX_BYTES = 1 << 20 };
+enum { DEPTH_MAX = 16, KEYS_MAX = 1024, SIZE_MAX_BYTES = 1 << 20 };
 
 struct custos_yaml {
 	enum custos_yaml_kind kind;
@@ -110,6 +110,9 @@ static custos_rc read_key(struct reader *r, const struct custos_yaml *map, yaml_
 	const char *key = (const char *)event->data.scalar.value;
 	if (strlen(key) != event->data.scalar.length)
 		return refuse(r, line, "a NUL is not allowed");
+	/* each key is compared with all before it */
+	if (map->count == KEYS_MAX)
+		return refuse(r, line, "more than 1024 keys in one map");
 	for (size_t i = 0; i < map->count; i++)
 		if (strcmp(map->keys[i], key) == 0)
 			return custos_err_set(r->err, CUSTOS_E_INPUT, 0, "%s:%zu: \"%s\" stands here twice, first in line %u", r->file, line + 1, key, map->items[i]->line);

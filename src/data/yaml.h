@@ -1,7 +1,7 @@
 /* Strict YAML: plans, profiles, inventories, custody.yaml.
  *
  * One document of maps, lists and scalars. Refused while reading, with file and line: aliases, anchors, tags, a second
- * document, duplicate keys, a NUL, depth over 16, more than 1 MiB. Every node knows its line. Values are text; the
+ * document, duplicate keys, a NUL, depth over 16, over 1024 keys in a map, more than 1 MiB. Every node knows its line. Values are text; the
  * getters turn them into what is wanted and say what is wrong. Call custos_yaml_known() on every map: a key nobody
  * asked for is an error, not a remark. */
 #ifndef CUSTOS_DATA_YAML_H

@@ -15,7 +15,8 @@ enum { REQUEST_IDENTITIES = 11, IDENTITIES_ANSWER = 12, SIGN_REQUEST = 13, SIGN_
 static custos_rc connect_agent(const char *path, int *ret_fd, struct custos_err *err)
 {
 	struct sockaddr_un to = { .sun_family = AF_UNIX };
-	if (path == NULL)
+	/* an empty path would be an abstract address, at which anybody may listen */
+	if (path == NULL || path[0] == '\0')
 		CUSTOS_FAIL_HINT(err, CUSTOS_E_AUTH, "start one and add a key, or choose another --auth for the target", "there is no SSH agent: SSH_AUTH_SOCK is not set");
 	CUSTOS_REQUIRE(strlen(path) < sizeof to.sun_path, err, CUSTOS_E_INPUT, "the path of the SSH agent is too long");
 	snprintf(to.sun_path, sizeof to.sun_path, "%s", path);
@@ -44,7 +45,7 @@ static custos_rc ask(const char *path, const struct custos_buf *request, uint8_t
 	uint8_t head[4], *body;
 	CUSTOS_TRY(connect_agent(path, &fd, err));
 	uint8_t length[4] = { (uint8_t)(request->len >> 24), (uint8_t)(request->len >> 16), (uint8_t)(request->len >> 8), (uint8_t)request->len };
-	CUSTOS_REQUIRE(write(fd, length, 4) == 4 && write(fd, request->ptr, request->len) == (ssize_t)request->len, err, CUSTOS_E_AUTH, "the SSH agent hung up");
+	CUSTOS_REQUIRE(send(fd, length, 4, MSG_NOSIGNAL) == 4 && send(fd, request->ptr, request->len, MSG_NOSIGNAL) == (ssize_t)request->len, err, CUSTOS_E_AUTH, "the SSH agent hung up");
 	CUSTOS_TRY(read_all(fd, head, sizeof head, err));
 	size_t len = (size_t)head[0] << 24 | (size_t)head[1] << 16 | (size_t)head[2] << 8 | head[3];
 	CUSTOS_REQUIRE(len >= 1 && len <= ANSWER_MAX, err, CUSTOS_E_AUTH, "the SSH agent sent nonsense");
@@ -56,11 +57,16 @@ static custos_rc ask(const char *path, const struct custos_buf *request, uint8_t
 	return CUSTOS_OK;
 }
 
+/* Plain keys only: a certificate of the same key must not make the choice ambiguous. */
 static bool usable(struct custos_bytes blob)
 {
+	static const char *const types[] = { "ssh-ed25519", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521" };
 	struct custos_wire r = custos_wire_read(blob);
 	struct custos_bytes type = custos_wire_bytes(&r);
-	return !r.failed && ((type.len == 11 && memcmp(type.ptr, "ssh-ed25519", 11) == 0) || (type.len > 11 && memcmp(type.ptr, "ecdsa-sha2-", 11) == 0));
+	for (size_t i = 0; i < sizeof types / sizeof *types && !r.failed; i++)
+		if (custos_bytes_equal(type, CUSTOS_BYTES_STR(types[i])))
+			return true;
+	return false;
 }
 
 static custos_rc has_fingerprint(struct custos_bytes blob, const char *fingerprint, bool *ret, struct custos_err *err)
@@ -84,6 +90,7 @@ custos_rc custos_agent_choose(const char *path, const char *fingerprint, struct 
 	CUSTOS_TRY(w.rc);
 	CUSTOS_TRY(ask(path, &request, IDENTITIES_ANSWER, &answer, err));
 	struct custos_wire r = custos_wire_read(CUSTOS_BYTES(answer.ptr + 1, answer.len - 1));
+	struct custos_bytes chosen = { 0 };
 	size_t found = 0;
 	for (uint32_t left = custos_wire_u32(&r); left > 0 && !r.failed; left--) {
 		struct custos_bytes key = custos_wire_bytes(&r), comment = custos_wire_bytes(&r);
@@ -93,17 +100,15 @@ custos_rc custos_agent_choose(const char *path, const char *fingerprint, struct 
 			break;
 		if (fingerprint != NULL)
 			CUSTOS_TRY(has_fingerprint(key, fingerprint, &wanted, err));
-		if (!wanted)
-			continue;
-		if (found++ == 0)
-			CUSTOS_TRY(custos_buf_append(blob, key.ptr, key.len, err));
+		if (wanted && found++ == 0)
+			chosen = key;
 	}
 	CUSTOS_TRY(custos_wire_end(&r, "SSH agent", err));
 	if (found == 0)
 		CUSTOS_FAIL_HINT(err, CUSTOS_E_AUTH, "add an ECDSA or Ed25519 key with ssh-add", "the SSH agent does not hold %s", fingerprint != NULL ? fingerprint : "a key that can be used");
 	if (found > 1)
 		CUSTOS_FAIL_HINT(err, CUSTOS_E_AUTH, "say which with --auth agent:SHA256:…; only one login is tried", "the SSH agent holds %zu keys that could be used", found);
-	return CUSTOS_OK;
+	return custos_buf_append(blob, chosen.ptr, chosen.len, err);
 }
 
 custos_rc custos_agent_sign(const char *path, struct custos_bytes blob, struct custos_bytes data, struct custos_buf *signature, struct custos_err *err)

@@ -1,6 +1,7 @@
 /* Resolving and connecting with a deadline; every address of a name is tried once. */
 #include "deploy/dial.h"
 #include "base/clock.h"
+#include "base/text.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -13,21 +14,23 @@
 
 static custos_rc split(const char *address, const char *default_port, char host[static 256], char port[static 16], struct custos_err *err)
 {
-	const char *end, *after;
-	if (address[0] == '[') {
-		address++;
-		end = strchr(address, ']');
+	const char *start = address[0] == '[' ? address + 1 : address, *end, *after;
+	uint64_t number;
+	if (start != address) {
+		end = strchr(start, ']');
 		CUSTOS_REQUIRE(end != NULL, err, CUSTOS_E_INPUT, "the address \"%s\" lacks a ]", address);
 		after = end + 1;
 	} else {
-		end = strchr(address, ':');
+		end = strchr(start, ':');
 		if (end == NULL)
-			end = address + strlen(address);
+			end = start + strlen(start);
 		after = end;
 	}
-	CUSTOS_REQUIRE(end > address && (size_t)(end - address) < 256, err, CUSTOS_E_INPUT, "the address \"%s\" has no host", address);
-	snprintf(host, 256, "%.*s", (int)(end - address), address);
-	CUSTOS_REQUIRE(*after == '\0' || (*after == ':' && strlen(after + 1) > 0 && strlen(after + 1) < 16), err, CUSTOS_E_INPUT, "the address \"%s\" is not HOST:PORT", address);
+	CUSTOS_REQUIRE(end > start && end - start < 256, err, CUSTOS_E_INPUT, "the address \"%s\" has no host, or one that is too long", address);
+	snprintf(host, 256, "%.*s", (int)(end - start), start);
+	/* checked here: the resolver would take 65558 for 22 */
+	if (*after != '\0' && (*after != ':' || !custos_text_u64(after + 1, 1, 65535, &number)))
+		CUSTOS_FAIL_HINT(err, CUSTOS_E_INPUT, "HOST, HOST:PORT or [IPV6]:PORT", "the address \"%s\" is not HOST:PORT", address);
 	snprintf(port, 16, "%s", *after == ':' ? after + 1 : default_port);
 	return CUSTOS_OK;
 }

@@ -21,6 +21,12 @@ void custos_tally_done(struct custos_tally *tally)
 	custos_json_free(tally->results);
 }
 
+/* Nobody fails with "ok", or with a number that is no category: whoever says so is broken, and that is the failure. */
+static custos_rc failure(custos_rc rc)
+{
+	return rc == CUSTOS_OK || strcmp(custos_rc_name(rc), "unknown") == 0 ? CUSTOS_E_INTERNAL : rc;
+}
+
 static void fail(struct custos_tally *t, custos_rc rc, const char *why, const char *hint)
 {
 	t->failed++;
@@ -38,19 +44,20 @@ static void fail(struct custos_tally *t, custos_rc rc, const char *why, const ch
 void custos_tally_untouched(struct custos_tally *t, const char *target, const struct custos_err *why)
 {
 	struct custos_json *result = custos_json_object();
+	custos_rc rc = failure(why->rc);
 	custos_json_set_text(result, "target", target);
 	custos_json_set_text(result, "result", "untouched");
-	custos_json_set_text(result, "category", custos_rc_name(why->rc));
+	custos_json_set_text(result, "category", custos_rc_name(rc));
 	custos_json_set_text(result, "reason", why->msg);
 	if (why->hint[0] != '\0')
 		custos_json_set_text(result, "hint", why->hint);
 	custos_json_push(t->results, result);
 	t->count++;
-	fail(t, why->rc, why->msg, why->hint);
+	fail(t, rc, why->msg, why->hint);
 }
 
-/* The category a host's outcome stands for in the exit code. */
-static custos_rc category(const struct custos_errand_host *h)
+/* The category a host's outcome stands for in the exit code. Untouched is what a dry run wants of a host that is ready; otherwise it is a failure. */
+static custos_rc category(const struct custos_errand_host *h, bool after_intent)
 {
 	switch (h->outcome) {
 	case CUSTOS_OUTCOME_DEPLOYED:
@@ -59,7 +66,7 @@ static custos_rc category(const struct custos_errand_host *h)
 	case CUSTOS_OUTCOME_ROLLED_BACK:
 		return CUSTOS_E_ROLLED_BACK;
 	case CUSTOS_OUTCOME_UNTOUCHED:
-		return h->category;
+		return h->category == CUSTOS_OK && h->prepared != CUSTOS_PREPARED_FAILED && !after_intent ? CUSTOS_OK : failure(h->category);
 	case CUSTOS_OUTCOME_NOT_ROLLED_BACK:
 	default:
 		return CUSTOS_E_NOT_ROLLED_BACK;
@@ -69,7 +76,7 @@ static custos_rc category(const struct custos_errand_host *h)
 void custos_tally_host(struct custos_tally *t, const struct custos_errand_host *h, int64_t log_index)
 {
 	struct custos_json *result = custos_json_object();
-	custos_rc rc = category(h);
+	custos_rc rc = category(h, log_index >= 0);
 	custos_json_set_text(result, "target", h->plan.name);
 	custos_json_set_text(result, "result", custos_outcome_name(h->outcome));
 	custos_json_set_text(result, "served_spki_sha256", h->serves && h->served_spki[0] != '\0' ? h->served_spki : NULL);
@@ -80,18 +87,20 @@ void custos_tally_host(struct custos_tally *t, const struct custos_errand_host *
 	if (h->backup != NULL && h->backup[0] != '\0')
 		custos_json_set_text(result, "backup", h->backup);
 	const char *why = h->outcome == 0 ? "the courier ended before it said what became of the host" : h->why;
+	const char *hint = h->outcome == 0 ? "the host puts its previous pair back by itself when the dead man's switch fires; look at what it serves then, and close the release with `custos release resolve`"
+	                                   : h->hint;
 	if (rc != CUSTOS_OK || (why != NULL && why[0] != '\0')) {
 		custos_json_set_text(result, "category", custos_rc_name(rc));
 		custos_json_set_text(result, "reason", why);
-		if (h->hint != NULL && h->hint[0] != '\0')
-			custos_json_set_text(result, "hint", h->hint);
+		if (hint != NULL && hint[0] != '\0')
+			custos_json_set_text(result, "hint", hint);
 	}
 	custos_json_push(t->results, result);
 	t->count++;
 	if (rc != CUSTOS_OK) {
 		char line[512];
 		snprintf(line, sizeof line, "%s: %s", h->plan.name, why == NULL || why[0] == '\0' ? custos_outcome_name(h->outcome) : why);
-		fail(t, rc, line, h->hint);
+		fail(t, rc, line, hint);
 	}
 }
 
@@ -120,7 +129,7 @@ static struct custos_json *outcome_fields(const struct custos_errand_host *h, ui
 	custos_json_set_text(f, "backup", h->backup != NULL && h->backup[0] != '\0' ? h->backup : NULL);
 	/* why is custos's own wording; what a host said stays out of the log */
 	if (h->outcome != CUSTOS_OUTCOME_DEPLOYED)
-		custos_json_set_text(f, "category", custos_rc_name(category(h)));
+		custos_json_set_text(f, "category", custos_rc_name(category(h, true)));
 	return f;
 }
 

@@ -146,13 +146,18 @@ custos_rc custos_channel_receive(struct custos_channel *channel, int timeout_ms,
 	do
 		received = recvmsg(channel->fd, &message, MSG_CMSG_CLOEXEC);
 	while (received < 0 && errno == EINTR);
-	CUSTOS_REQUIRE(received != 0 && !(received < 0 && errno == ECONNRESET), err, CUSTOS_E_SYSTEM, "%s has ended", channel->peer);
-	CUSTOS_REQUIRE(received > 0, err, CUSTOS_E_SYSTEM, "cannot hear %s: %s", channel->peer, strerror(errno));
+	CUSTOS_REQUIRE(!(received < 0 && errno == ECONNRESET), err, CUSTOS_E_SYSTEM, "%s has ended", channel->peer);
+	CUSTOS_REQUIRE(received >= 0, err, CUSTOS_E_SYSTEM, "cannot hear %s: %s", channel->peer, strerror(errno));
 
+	/* even an empty message, which looks like the end, may have brought descriptors */
 	bool whole = take_descriptor(&message, &frame->fd);
+	if (received == 0) {
+		custos_frame_done(frame);
+		CUSTOS_FAIL(err, CUSTOS_E_SYSTEM, "%s has ended", channel->peer);
+	}
 	const struct custos_link_rule *rule = NULL;
 	custos_rc rc = whole ? check(channel, header, (size_t)received, frame, &rule, err)
-	                     : custos_err_set(err, CUSTOS_E_INTERNAL, 0, "%s sent a frame that is too long", channel->peer);
+	                     : custos_err_set(err, CUSTOS_E_INTERNAL, 0, "%s sent a frame that is too long, or more than one descriptor", channel->peer);
 	if (rc != CUSTOS_OK) {
 		custos_frame_done(frame);
 		return rc;

@@ -40,11 +40,15 @@ static void become_helper(int exe_fd, int channel_fd, const char *name, unsigned
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	/* a helper must not outlive its keeper by accident; it sees the channel close and ends in its own way, so no death signal is set */
 	(void)keeper;
+	/* move both out of the way of descriptors 0 to 4 first: a keeper that was started without stdin has one of them there */
+	int channel_high = fcntl(channel_fd, F_DUPFD, 10), exe_high = fcntl(exe_fd, F_DUPFD, 10);
 	int null_fd = open("/dev/null", O_RDWR);
 	if (null_fd < 0 || dup2(null_fd, 0) < 0 || dup2(null_fd, 1) < 0)
 		_exit(127);
-	/* move both out of the way of descriptors 0 to 4 first */
-	int channel_high = fcntl(channel_fd, F_DUPFD, 10), exe_high = fcntl(exe_fd, F_DUPFD, 10);
+	/* what stands at 2 without being inheritable is no stderr; left closed, the helper's first file would become it */
+	int stderr_flags = fcntl(STDERR_FILENO, F_GETFD);
+	if ((stderr_flags < 0 || (stderr_flags & FD_CLOEXEC) != 0) && dup2(null_fd, STDERR_FILENO) < 0)
+		_exit(127);
 	if (channel_high < 0 || exe_high < 0 || dup2(channel_high, CUSTOS_HELPER_FD) < 0 || dup2(exe_high, CUSTOS_HELPER_FD + 1) < 0)
 		_exit(127);
 	if (fcntl(CUSTOS_HELPER_FD + 1, F_SETFD, FD_CLOEXEC) < 0 || syscall(SYS_close_range, CUSTOS_HELPER_FD + 2, ~0u, 0) != 0)

@@ -191,7 +191,7 @@ static custos_rc read_verify(const struct custos_yaml *root, struct custos_recip
 		return custos_yaml_refuse(root, err, "verify is missing");
 	CUSTOS_TRY(custos_yaml_known(verify, known, err));
 	CUSTOS_TRY(milliseconds(verify, "probes", 1, 100, 3, &r->probes, err));
-	CUSTOS_TRY(milliseconds(verify, "interval_ms", 0, 60000, 1000, &r->interval_ms, err));
+	CUSTOS_TRY(milliseconds(verify, "interval_ms", 100, 60000, 1000, &r->interval_ms, err));
 	CUSTOS_TRY(line(verify, "alive", "", &r->alive, err));
 	CUSTOS_TRY(milliseconds(verify, "alive_ms", 0, 600000, 10000, &r->alive_ms, err));
 	if (persist == NULL) {

@@ -231,7 +231,7 @@ custos_rc custos_recipe_check(const struct custos_recipe *r, struct custos_err *
 	for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
 		CUSTOS_REQUIRE(custos_recipe_is_line(commands[i], LINE_MAX_BYTES), err, CUSTOS_E_INPUT, "%s: a command is too long or holds a control character", r->profile);
 	CUSTOS_REQUIRE(r->proof[0] == '\0' || custos_recipe_is_path(r->proof), err, CUSTOS_E_INPUT, "%s: proof \"%s\" is not a plain absolute path", r->profile, r->proof);
-	CUSTOS_REQUIRE(r->probes >= 1 && r->probes <= 100 && r->interval_ms <= 60000 && r->alive_ms <= 600000, err, CUSTOS_E_INPUT, "%s: verification numbers are out of range",
+	CUSTOS_REQUIRE(r->probes >= 1 && r->probes <= 100 && r->interval_ms >= 100 && r->interval_ms <= 60000 && r->alive_ms <= 600000, err, CUSTOS_E_INPUT, "%s: verification numbers are out of range",
 	               r->profile);
 	return check_lists(r, err);
 }

@@ -76,9 +76,10 @@ custos_rc custos_kek_unwrap(const struct custos_session *session, struct custos_
 	CUSTOS_TRY(custos_template_make(&custos_policy_unwrapped, &values, &t, err));
 	CUSTOS_AUTO_OBJECT key = { session, 0 };
 	CK_RV rv = f->C_UnwrapKey(session->handle, &mechanism, session->kek, custos_ck_bytes(container.ptr), container.len, t.attributes, t.count, &key.handle);
-	if (rv != CKR_OK)
+	custos_rc rc = custos_ck(rv, err, "token “%s” cannot unwrap the container", session->info.label);
+	if (rc != CUSTOS_OK)
 		custos_err_hint(err, "the container is damaged, or belongs to another KEK");
-	CUSTOS_TRY(custos_ck(rv, err, "token “%s” cannot unwrap the container", session->info.label));
+	CUSTOS_TRY(rc);
 	CUSTOS_TRY(custos_policy_read_back(f, session->handle, key.handle, &custos_policy_unwrapped, &values, NULL, err));
 	*ret_key = key;
 	key.handle = 0;

@@ -89,7 +89,6 @@ void custos_module_finalize(struct custos_module *module)
 void custos_module_done(struct custos_module *module)
 {
 	custos_module_finalize(module);
-	if (module->functions != NULL)
-		p11_kit_module_release(module->functions);
+	/* it stays mapped: the process ends soon, and unloading other people's code is one more way to crash */
 	module->functions = NULL;
 }

@@ -12,7 +12,10 @@
 enum { KIND_BOOL = 1, KIND_ULONG = 2, KIND_BYTES = 3, OBJECT_MAX = 65536 };
 #define TYPE_LABEL UINT64_C(0x80005349)
 #define TYPE_SERIAL UINT64_C(0x8000534a)
+#define TYPE_FLAGS UINT64_C(0x8000534b)
+#define FLAG_USER_PIN_INITIALIZED UINT64_C(0x8)
 #define TYPE_SO_PIN UINT64_C(0x8000534c)
+#define TYPE_USER_PIN UINT64_C(0x8000534d)
 #define OBJECT "token.object"
 #define COPY "token.object.custos"
 
@@ -68,10 +71,17 @@ bool custos_softhsm_serial(const char *directory, char ret_serial[static CUSTOS_
 	return true;
 }
 
+/* A PIN's record is salt and ciphertext: zeros at its end are space that was allocated and never written. */
+static bool ends_in_zeros(struct custos_bytes value)
+{
+	static const uint8_t zeros[8];
+	return value.len < sizeof zeros || memcmp(value.ptr + value.len - sizeof zeros, zeros, sizeof zeros) == 0;
+}
+
 enum custos_softhsm_verdict custos_softhsm_judge(struct custos_bytes object, const char *serial)
 {
 	struct custos_wire r = custos_wire_read(object);
-	bool label = false, so_pin = false, serial_fits = false, foreign = false;
+	bool label = false, so_pin = false, user_pin = false, user_pin_due = false, serial_fits = false, foreign = false;
 	(void)custos_wire_u64(&r);
 	while (!r.failed && r.rest.len > 0) {
 		uint64_t type = custos_wire_u64(&r), kind = custos_wire_u64(&r);
@@ -84,6 +94,8 @@ enum custos_softhsm_verdict custos_softhsm_judge(struct custos_bytes object, con
 		if (kind == KIND_BOOL)
 			continue;
 		uint64_t number = custos_wire_u64(&r);
+		if (kind == KIND_ULONG && type == TYPE_FLAGS)
+			user_pin_due = (number & FLAG_USER_PIN_INITIALIZED) != 0;
 		if (kind == KIND_ULONG)
 			continue;
 		if (r.failed || number > r.rest.len)
@@ -91,7 +103,10 @@ enum custos_softhsm_verdict custos_softhsm_judge(struct custos_bytes object, con
 		struct custos_bytes value = CUSTOS_BYTES(r.rest.ptr, (size_t)number);
 		r.rest = CUSTOS_BYTES(r.rest.ptr + number, r.rest.len - (size_t)number);
 		label = label || type == TYPE_LABEL;
-		so_pin = so_pin || (type == TYPE_SO_PIN && value.len > 0);
+		if ((type == TYPE_SO_PIN || type == TYPE_USER_PIN) && ends_in_zeros(value))
+			return CUSTOS_SOFTHSM_TORN;
+		so_pin = so_pin || type == TYPE_SO_PIN;
+		user_pin = user_pin || type == TYPE_USER_PIN;
 		if (type == TYPE_SERIAL) {
 			serial_fits = custos_bytes_equal(value, CUSTOS_BYTES_STR(serial));
 			foreign = !serial_fits;
@@ -99,7 +114,8 @@ enum custos_softhsm_verdict custos_softhsm_judge(struct custos_bytes object, con
 	}
 	if (foreign)
 		return CUSTOS_SOFTHSM_STRANGE;
-	return !r.failed && label && so_pin && serial_fits ? CUSTOS_SOFTHSM_WHOLE : CUSTOS_SOFTHSM_TORN;
+	/* cut off between two records it would end cleanly: what must be there is counted */
+	return !r.failed && label && so_pin && serial_fits && (user_pin || !user_pin_due) ? CUSTOS_SOFTHSM_WHOLE : CUSTOS_SOFTHSM_TORN;
 }
 
 /* A missing file reads as empty. */

@@ -115,6 +115,20 @@ static custos_rc put(struct custos_buf *out, const char *indent, const char *key
 	return custos_buf_append_str(out, "\"\n", err);
 }
 
+/* What is written is what will be read: YAML folds some line breaks that are not ASCII, and refuses what is not UTF-8. */
+static custos_rc check_text(struct custos_bytes text, const struct custos_binding *b, struct custos_err *err)
+{
+	CUSTOS_AUTO(custos_yaml) *root = NULL;
+	__attribute__((cleanup(custos_binding_done))) struct custos_binding again = { 0 };
+	CUSTOS_TRY(custos_yaml_parse(text, "custody.yaml", &root, err));
+	CUSTOS_TRY(parse(root, &again, err));
+	const char *const pairs[][2] = { { b->origin, again.origin }, { b->module, again.module }, { b->token_uri, again.token_uri }, { b->serial, again.serial },
+		                         { b->profile, again.profile }, { b->store, again.store }, { b->vkey, again.vkey } };
+	for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++)
+		CUSTOS_REQUIRE(strcmp(pairs[i][0], pairs[i][1]) == 0, err, CUSTOS_E_INPUT, "custody.yaml cannot hold \"%s\"", pairs[i][0]);
+	return CUSTOS_OK;
+}
+
 custos_rc custos_binding_write(const char *dir, const struct custos_binding *b, struct custos_err *err)
 {
 	CUSTOS_AUTO_BUF text = { .max = SIZE_LIMIT };
@@ -128,6 +142,7 @@ custos_rc custos_binding_write(const char *dir, const struct custos_binding *b, 
 	CUSTOS_TRY(put(&text, "", "store", b->store, err));
 	CUSTOS_TRY(custos_buf_append_str(&text, "log:\n", err));
 	CUSTOS_TRY(put(&text, "  ", "vkey", b->vkey, err));
+	CUSTOS_TRY(check_text(custos_buf_view(&text), b, err));
 
 	CUSTOS_AUTO_FD dir_fd = -1;
 	CUSTOS_TRY(open_directory(dir, &dir_fd, err));

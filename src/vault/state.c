@@ -85,6 +85,9 @@ static custos_rc key_generate(struct step *s)
 	const char *name = custos_json_text(s->entry, "key");
 	if (name == NULL || custos_json_get(s->state->keys, name) != NULL)
 		return contradicts(s, "the key exists already");
+	const char *spki = custos_json_text(s->entry, "spki_sha256");
+	if (spki != NULL && custos_state_key_by_spki(s->state, spki) != NULL)
+		return contradicts(s, "this public key has another name");
 	struct custos_json *key = custos_json_object();
 	custos_json_set_text(key, "name", name);
 	custos_json_set_text(key, "created", custos_json_text(s->entry, "time"));
@@ -174,8 +177,39 @@ static custos_rc target_remove(struct step *s)
 	return CUSTOS_OK;
 }
 
+/* A host of an intent: a target, named once, and for a release one that the key was allowed for. */
+static custos_rc check_host(const struct step *s, const struct custos_json *named, size_t i, const struct custos_json *key)
+{
+	const char *name = custos_json_text(custos_json_at(named, i), "name");
+	if (name == NULL || custos_json_get(s->state->targets, name) == NULL)
+		return contradicts(s, "it names a host that is no target");
+	for (size_t k = 0; k < i; k++)
+		if (strcmp(custos_json_text(custos_json_at(named, k), "name"), name) == 0)
+			return contradicts(s, "it names a host twice");
+	if (key != NULL && !holds(custos_json_get(key, "targets"), name))
+		return contradicts(s, "the key is not allowed to go to that host");
+	return CUSTOS_OK;
+}
+
+static custos_rc check_intent(const struct step *s)
+{
+	struct custos_json *key = NULL;
+	const struct custos_json *named = custos_json_get(s->entry, "hosts");
+	if (strcmp(custos_json_text(s->entry, "event"), "release.intent") == 0) {
+		CUSTOS_TRY(need_key(s, &key));
+		if (!custos_json_equal(custos_json_get(key, "container_sha256"), custos_json_get(s->entry, "container_sha256")))
+			return contradicts(s, "the container is not that of the key");
+	}
+	if (!custos_json_is_array(named) || custos_json_count(named) == 0)
+		return contradicts(s, "it names no host");
+	for (size_t i = 0; i < custos_json_count(named); i++)
+		CUSTOS_TRY(check_host(s, named, i, key));
+	return CUSTOS_OK;
+}
+
 static custos_rc intent(struct step *s)
 {
+	CUSTOS_TRY(check_intent(s));
 	struct custos_json *release = custos_json_object(), *hosts = custos_json_array();
 	custos_json_set_int(release, "index", (int64_t)s->index);
 	static const char *const members[] = { "event", "time", "key", "spki_sha256", "leaf_sha256", "chain_sha256", "container_sha256", "reason" };
@@ -234,31 +268,48 @@ static void remember_deployed(struct step *s, const struct custos_json *release,
 	custos_json_set(target, "deployed", deployed);
 }
 
+/* Outcomes may stand unsigned, so whoever can write the store can append one: each host has one, of the intent's kind. The same
+ * index again is not a second one: its entry could not be signed, was given up, and is now written without the token. */
+static custos_rc check_outcome(const struct step *s, const struct custos_json *release, const struct custos_json *host)
+{
+	const char *event = custos_json_text(s->entry, "event"), *opened = custos_json_text(release, "event");
+	size_t kind = (size_t)(strchr(opened, '.') - opened);
+	if (host == NULL)
+		return contradicts(s, "the intent does not name this host");
+	if (strcmp(event, "release.unknown") != 0 && strncmp(event, opened, kind + 1) != 0)
+		return contradicts(s, "the intent is of another kind");
+	if (custos_json_text(host, "result") != NULL && custos_json_int(host, "log_index", -1) != (int64_t)s->index)
+		return contradicts(s, "the host has its outcome already");
+	return CUSTOS_OK;
+}
+
+static const char *state_of_hosts(const struct custos_json *hosts)
+{
+	bool open = false, unknown = false;
+	for (size_t i = 0; i < custos_json_count(hosts); i++) {
+		const char *result = custos_json_text(custos_json_at(hosts, i), "result");
+		open |= result == NULL;
+		unknown |= result != NULL && strcmp(result, "unknown") == 0;
+	}
+	return open ? "open" : unknown ? "unknown" : "closed";
+}
+
 static custos_rc outcome(struct step *s)
 {
 	const char *event = custos_json_text(s->entry, "event"), *name = custos_json_text(s->entry, "target");
-	struct custos_json *release = find_release(s->state, custos_json_int(s->entry, "intent", -1));
+	struct custos_json *release = find_release(s->state, custos_json_int(s->entry, "intent", -1)), *host = NULL;
 	if (release == NULL || name == NULL)
 		return contradicts(s, "there is no such intent");
-	const struct custos_json *hosts = custos_json_get(release, "hosts");
-	struct custos_json *now = custos_json_array();
-	bool open = false, unknown = strcmp(event, "release.unknown") == 0, named = false;
-	const char *result = strchr(event, '.') + 1;
-	for (size_t i = 0; i < custos_json_count(hosts); i++) {
-		struct custos_json *host = custos_json_copy(custos_json_at(hosts, i));
-		if (strcmp(custos_json_text(host, "target"), name) == 0) {
-			custos_json_set_text(host, "result", result);
-			named = true;
-		}
-		const char *has = custos_json_text(host, "result");
-		open |= has == NULL;
-		unknown |= has != NULL && strcmp(has, "unknown") == 0;
-		custos_json_push(now, host);
-	}
-	custos_json_set(release, "hosts", now);
-	custos_json_set_text(release, "state", open ? "open" : unknown ? "unknown" : "closed");
-	if (!named)
-		return contradicts(s, "the intent does not name this host");
+	struct custos_json *hosts = custos_json_child(release, "hosts");
+	for (size_t i = 0; i < custos_json_count(hosts); i++)
+		if (strcmp(custos_json_text(custos_json_at(hosts, i), "target"), name) == 0)
+			host = custos_json_item(hosts, i);
+	CUSTOS_TRY(check_outcome(s, release, host));
+	custos_json_set_text(host, "result", strchr(event, '.') + 1);
+	custos_json_set_int(host, "log_index", (int64_t)s->index);
+	/* a person's word on the whole stands */
+	if (strcmp(custos_json_text(release, "state"), "resolved") != 0)
+		custos_json_set_text(release, "state", state_of_hosts(hosts));
 	if (strcmp(event, "release.done") == 0)
 		remember_deployed(s, release, name);
 	else if (strcmp(event, "rollback.done") == 0) {
@@ -274,6 +325,9 @@ static custos_rc resolved(struct step *s)
 	struct custos_json *release = find_release(s->state, custos_json_int(s->entry, "intent", -1));
 	if (release == NULL)
 		return contradicts(s, "there is no such intent");
+	const char *state = custos_json_text(release, "state");
+	if (strcmp(state, "open") != 0 && strcmp(state, "unknown") != 0)
+		return contradicts(s, "nothing is left to resolve");
 	custos_json_set_text(release, "state", "resolved");
 	copy_member(release, s->entry, "as");
 	copy_member(release, s->entry, "note");
@@ -308,7 +362,7 @@ custos_rc custos_state_apply(struct custos_state *state, uint64_t index, const s
 	struct step step = { state, index, entry, err };
 	const char *event = custos_json_text(entry, "event");
 	CUSTOS_REQUIRE(event != NULL, err, CUSTOS_E_TAMPERED, "log entry %llu has no event", (unsigned long long)index);
-	if (index == 0 && strcmp(event, "custody.genesis") != 0)
+	if (state->genesis == NULL && strcmp(event, "custody.genesis") != 0)
 		return contradicts(&step, "a log begins with custody.genesis");
 	for (size_t i = 0; i < sizeof events / sizeof *events; i++)
 		if (strcmp(events[i].event, event) == 0)

@@ -1,4 +1,5 @@
-/* What a custody knows: its log, replayed. A pure fold over the entries; nothing else ever changes it.
+/* What a custody knows: its log, replayed. A pure fold over the entries; nothing else ever changes it. An entry that cannot follow
+ * those before it (a second outcome of a host, a release to a host the key was not allowed for, …) is CUSTOS_E_TAMPERED.
  *
  *   event               does
  *   custody.genesis     token, KEK, log key, canary, trust anchors
@@ -20,7 +21,7 @@ struct custos_state {
 	struct custos_json *genesis;   /* NULL in an empty log */
 	struct custos_json *keys;      /* name → record */
 	struct custos_json *targets;   /* name → record; "deployed" holds what the last outcome said */
-	struct custos_json *releases;  /* array of {"index","event","key","time","hosts":[{"target","result"|null}…],"state":"open"|"closed"|"unknown"|"resolved"} */
+	struct custos_json *releases;  /* array of {"index","event","key","time","hosts":[{"target","result"|null,"log_index" of its outcome}…],"state":"open"|"closed"|"unknown"|"resolved"} */
 };
 
 CUSTOS_RC custos_state_start(struct custos_state *ret_state, struct custos_err *err);

@@ -144,10 +144,12 @@ static void note_order(const struct build *b)
 		one_file = one_file && custos_bag_at(b->bag, chain->item[i])->file == custos_bag_at(b->bag, chain->item[0])->file;
 	}
 	if (wrong && one_file)
-		custos_problems_add(&b->chain->problems, "wrong_order", CUSTOS_SEVERITY_FIXED, "nothing to do; a server needs its own certificate first, then each issuer",
+		custos_problems_add(&b->chain->problems, "wrong_order", CUSTOS_SEVERITY_FIXED,
+		                    "nothing to do; a server needs its own certificate first, then each issuer",
 		                    "%s: the certificates were in the wrong order; fixed", custos_bag_at(b->bag, chain->item[0])->file);
 	else if (wrong)
-		custos_problems_add(&b->chain->problems, "wrong_order", CUSTOS_SEVERITY_FIXED, "nothing to do; a server needs its own certificate first, then each issuer",
+		custos_problems_add(&b->chain->problems, "wrong_order", CUSTOS_SEVERITY_FIXED,
+		                    "nothing to do; a server needs its own certificate first, then each issuer",
 		                    "the certificates were given in another order than a server sends them; fixed");
 }
 
@@ -195,7 +197,8 @@ static void note_left_out(const struct build *b)
 	if (twice.count > 0)
 		custos_problems_add(&b->chain->problems, "duplicate", CUSTOS_SEVERITY_FIXED, "nothing to do", "given more than once, used once: %s", names_of(&twice));
 	if (strangers.count > 0)
-		custos_problems_add(&b->chain->problems, "stranger", CUSTOS_SEVERITY_WARNING, "nothing to do, if this is as expected", "not part of this chain, left out: %s", names_of(&strangers));
+		custos_problems_add(&b->chain->problems, "stranger", CUSTOS_SEVERITY_WARNING, "nothing to do, if this is as expected",
+		                    "not part of this chain, left out: %s", names_of(&strangers));
 	custos_buf_done(&twice.text);
 	custos_buf_done(&strangers.text);
 }
@@ -224,16 +227,20 @@ static void note_end(const struct build *b, const struct custos_path *path)
 	if (path->end == CUSTOS_PATH_ANCHORED || (path->end == CUSTOS_PATH_ROOT && !trust))
 		return;
 	if (path->end == CUSTOS_PATH_ROOT && alone)
-		custos_problems_add(problems, "untrusted_root", CUSTOS_SEVERITY_ERROR, "get a certificate from a CA that the clients trust", "the certificate '%.300s' is self-signed and not trusted", s);
+		custos_problems_add(problems, "untrusted_root", CUSTOS_SEVERITY_ERROR, "get a certificate from a CA that the clients trust",
+		                    "the certificate '%.300s' is self-signed and not trusted", s);
 	else if (path->end == CUSTOS_PATH_ROOT)
-		custos_problems_add(problems, "untrusted_root", CUSTOS_SEVERITY_ERROR, "if the clients do have this root, name it as a trust anchor", "the chain ends at the root '%.300s', which is not trusted", s);
+		custos_problems_add(problems, "untrusted_root", CUSTOS_SEVERITY_ERROR, "if the clients do have this root, name it as a trust anchor",
+		                    "the chain ends at the root '%.300s', which is not trusted", s);
 	else if (path->end == CUSTOS_PATH_LOOP && path->count >= CUSTOS_PATH_MAX)
-		custos_problems_add(problems, "too_long", CUSTOS_SEVERITY_ERROR, "give only the files that the CA sent for this certificate", "no root is reached within %d certificates", CUSTOS_PATH_MAX);
+		custos_problems_add(problems, "too_long", CUSTOS_SEVERITY_ERROR, "give only the files that the CA sent for this certificate",
+		                    "no root is reached within %d certificates", CUSTOS_PATH_MAX);
 	else if (path->end == CUSTOS_PATH_LOOP)
 		custos_problems_add(problems, "no_root", CUSTOS_SEVERITY_WARNING, "add the root of the CA if a client does not accept this chain",
 		                    "the last issuers only certify each other; none of them is a root");
 	else if (alone || trust)
-		custos_problems_add(problems, "missing_intermediate", CUSTOS_SEVERITY_ERROR, "get this issuer's certificate from the CA and give it too; if it is the root itself, give the root",
+		custos_problems_add(problems, "missing_intermediate", CUSTOS_SEVERITY_ERROR,
+		                    "get this issuer's certificate from the CA and give it too; if it is the root itself, give the root",
 		                    "the issuer's certificate is missing: '%.300s' was issued by '%.300s'", s, i);
 }
 

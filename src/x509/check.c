@@ -75,7 +75,8 @@ static void ask_client(const struct custos_check_options *o, struct custos_chain
 	if (o->trust == NULL || custos_problems_count(&chain->problems, CUSTOS_SEVERITY_ERROR) > 0)
 		return;
 	if (custos_judge_served(chain->der, chain->count, CUSTOS_BYTES(NULL, 0), o->trust, NULL, o->now_unix, why, sizeof why) != CUSTOS_JUDGE_ACCEPTED)
-		custos_problems_add(&chain->problems, "client_refuses", CUSTOS_SEVERITY_ERROR, "ask the CA for a certificate that its own root verifies", "a client with these trust anchors refuses the chain: %s", why);
+		custos_problems_add(&chain->problems, "client_refuses", CUSTOS_SEVERITY_ERROR, "ask the CA for a certificate that its own root verifies",
+		                    "a client with these trust anchors refuses the chain: %s", why);
 }
 
 custos_rc custos_cert_check(const struct custos_bag *bag, const struct custos_check_options *options, struct custos_json **ret_report, struct custos_chain **ret_chain,

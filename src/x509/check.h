@@ -21,8 +21,8 @@ struct custos_check_options {
 	const char *const *accept;            /* codes of problems to accept, NULL-terminated, each custos_check_may_accept(); NULL: none */
 };
 
-/* Which errors a person may accept: "ec_for_esxi", "expired", "not_yet_valid", "sha1_signature", "pss_for_esxi", "large_rsa_for_esxi", "self_signed", "san_missing", "no_server_auth", "untrusted_root",
- * "missing_intermediate", "client_refuses". */
+/* Which errors a person may accept: "ec_for_esxi", "pss_for_esxi", "large_rsa_for_esxi", "expired", "not_yet_valid", "sha1_signature", "self_signed",
+ * "san_missing", "no_server_auth", "untrusted_root", "missing_intermediate", "client_refuses". */
 CUSTOS_MUST bool custos_check_may_accept(const char *code);
 
 /* The report is made whatever the bag holds; the return code is about the call (memory, unknown profile or code), not about the certificate. ret_chain may be NULL. */

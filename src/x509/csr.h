@@ -12,8 +12,8 @@ struct custos_csr_spec {
 	const char *profile;         /* "server" (also when NULL) or "esxi" */
 };
 
-/* *ret_problems: the array of check.h's problems, empty when all is well; what it calls an error, custos_csr_create() refuses. `key_type_name` ("rsa-2048", "ec-p256" …) may be NULL: then
- * nothing is said about the key. Fails only for want of memory. */
+/* *ret_problems: the array of check.h's problems, empty when all is well; what it calls an error, custos_csr_create() refuses. `key_type_name`
+ * ("rsa-2048", "ec-p256" …) may be NULL: then nothing is said about the key. Fails only for want of memory. */
 CUSTOS_RC custos_csr_lint(const struct custos_csr_spec *spec, const char *key_type_name, struct custos_json **ret_problems, struct custos_err *err);
 
 /* Appends the DER of a version 1 request with subjectAltName, keyUsage (digitalSignature, for RSA also keyEncipherment) and extendedKeyUsage serverAuth. CUSTOS_E_INPUT

@@ -87,7 +87,8 @@ static void lint_subject(const struct custos_csr_spec *spec, const X509_NAME *su
 	bool vmware = value_is(subject, NID_organizationalUnitName, "VMware ESX Server Default Certificate") || value_is(subject, NID_pkcs9_emailAddress, "ssl-certificates@vmware.com") ||
 	              value_is(subject, NID_organizationName, "VMware, Inc") || value_is(subject, NID_organizationName, "VMware, Inc.");
 	if (vmware)
-		ADD("vmware_default_subject", ERROR, "give your own subject, e.g. CN=host.example.com,O=Example", "this is the subject of VMware's default certificate, not yours");
+		ADD("vmware_default_subject", ERROR, "give your own subject, e.g. CN=host.example.com,O=Example",
+		    "this is the subject of VMware's default certificate, not yours");
 	int at = X509_NAME_get_index_by_NID(subject, NID_commonName, -1);
 	if (at < 0) {
 		if (is_esxi(spec))

@@ -106,8 +106,12 @@ static bool issued_by(struct custos_graph *graph, size_t child, size_t issuer)
 static bool is_root(struct custos_graph *graph, size_t node)
 {
 	struct custos_node *n = &graph->nodes[node];
-	if (n->subject_hash != n->issuer_hash || graph->budget == 0)
+	if (n->subject_hash != n->issuer_hash)
 		return false;
+	if (graph->budget == 0) {
+		graph->exhausted = true;
+		return false;
+	}
 	graph->budget--;
 	return X509_self_signed(n->cert, 1) == 1;
 }

@@ -39,7 +39,8 @@ static void check_signature(const struct custos_rules *r, X509 *cert, const char
 	if (digest == NID_sha1 || digest == NID_md5_sha1)
 		ADD("sha1_signature", ERROR, "ask the CA for a certificate signed with SHA-256", "'%.300s' is signed with SHA-1, which clients refuse", subject);
 	else if (digest == NID_md5 || digest == NID_md4 || digest == NID_md2)
-		ADD("weak_signature", ERROR, "ask the CA for a certificate signed with SHA-256", "'%.300s' is signed with a broken digest (%s)", subject, OBJ_nid2sn(digest));
+		ADD("weak_signature", ERROR, "ask the CA for a certificate signed with SHA-256",
+		    "'%.300s' is signed with a broken digest (%s)", subject, OBJ_nid2sn(digest));
 	if (r->esxi && key == NID_rsassaPss)
 		ADD("pss_for_esxi", ERROR, "ask the CA for a signature in PKCS#1 v1.5", "'%.300s' is signed with RSASSA-PSS, which ESXi does not support", subject);
 }
@@ -76,7 +77,8 @@ static void check_for_esxi(const struct custos_rules *r, X509 *leaf)
 		ADD("large_rsa_for_esxi", ERROR, "use a key of 2048 to 8192 bits", "the key has %d bits; ESXi takes at most 8192", EVP_PKEY_get_bits(key));
 	uint32_t usage = X509_get_key_usage(leaf); /* all bits when the extension is absent */
 	if ((usage & KU_DIGITAL_SIGNATURE) == 0 || (usage & KU_KEY_ENCIPHERMENT) == 0)
-		ADD("usage_for_esxi", WARNING, "ask the CA for key usage digitalSignature and keyEncipherment", "the key usage lacks digitalSignature or keyEncipherment, which ESXi asks for");
+		ADD("usage_for_esxi", WARNING, "ask the CA for key usage digitalSignature and keyEncipherment",
+		    "the key usage lacks digitalSignature or keyEncipherment, which ESXi asks for");
 }
 
 static void check_wildcards(const struct custos_rules *r, const GENERAL_NAMES *names)
@@ -84,7 +86,8 @@ static void check_wildcards(const struct custos_rules *r, const GENERAL_NAMES *n
 	for (int i = 0; names != NULL && i < sk_GENERAL_NAME_num(names); i++) {
 		CUSTOS_AUTO_STR *text = custos_name_alt_text(sk_GENERAL_NAME_value(names, i));
 		if (r->esxi && text != NULL && strncmp(text, "dns:*", 5) == 0)
-			ADD("wildcard_for_esxi", WARNING, "get a certificate with the full name of the host", "the certificate names a wildcard (%.300s), which ESXi does not support", text + 4);
+			ADD("wildcard_for_esxi", WARNING, "get a certificate with the full name of the host",
+			    "the certificate names a wildcard (%.300s), which ESXi does not support", text + 4);
 		if (text != NULL && strstr(text, "\\x00") != NULL)
 			ADD("hostile_name", ERROR, "do not use this certificate and tell the CA", "a name in the certificate holds a NUL byte: %.300s", text);
 	}
@@ -94,12 +97,15 @@ static void check_purpose(const struct custos_rules *r, X509 *leaf)
 {
 	uint32_t purposes = X509_get_extended_key_usage(leaf); /* all bits when the extension is absent */
 	if ((purposes & XKU_SSL_SERVER) == 0 && (purposes & XKU_ANYEKU) == 0)
-		ADD("no_server_auth", ERROR, "ask the CA for a TLS server certificate", "the certificate is not meant for a TLS server (extended key usage lacks serverAuth)");
+		ADD("no_server_auth", ERROR, "ask the CA for a TLS server certificate",
+		    "the certificate is not meant for a TLS server (extended key usage lacks serverAuth)");
 	bool self_signed = X509_self_signed(leaf, 1) == 1;
 	if (self_signed && r->anchored)
-		ADD("self_signed", WARNING, "nothing to do, if every client was told to trust it", "the certificate is self-signed; it is one of the trust anchors given");
+		ADD("self_signed", WARNING, "nothing to do, if every client was told to trust it",
+		    "the certificate is self-signed; it is one of the trust anchors given");
 	else if (self_signed)
-		ADD("self_signed", ERROR, "send the request to a CA and give the certificate that comes back", "the certificate is self-signed; no client trusts it unless told to");
+		ADD("self_signed", ERROR, "send the request to a CA and give the certificate that comes back",
+		    "the certificate is self-signed; no client trusts it unless told to");
 	else if (X509_check_ca(leaf) == 1)
 		ADD("leaf_is_ca", WARNING, "ask the CA for a certificate that is no CA", "the server's certificate may itself issue certificates");
 }
@@ -131,9 +137,11 @@ static bool check_key(const struct custos_rules *r, struct custos_bytes own, str
 	hex_of(own, own_hex);
 	hex_of(wanted, wanted_hex);
 	if (strcmp(own_type, wanted_type) != 0)
-		ADD("other_key", ERROR, "give the certificate that was issued for this key's request", "the certificate belongs to another key: it is for a key of type %s, %s is of type %s", own_type, whose, wanted_type);
+		ADD("other_key", ERROR, "give the certificate that was issued for this key's request",
+		    "the certificate belongs to another key: it is for a key of type %s, %s is of type %s", own_type, whose, wanted_type);
 	else
-		ADD("other_key", ERROR, "give the certificate that was issued for this key's request", "the certificate belongs to another key: it is for %s… (SHA-256 of the public key), %s is %s…",
+		ADD("other_key", ERROR, "give the certificate that was issued for this key's request",
+		    "the certificate belongs to another key: it is for %s… (SHA-256 of the public key), %s is %s…",
 		    own_hex, whose, wanted_hex);
 	return false;
 }
@@ -164,7 +172,8 @@ static custos_rc check_request(const struct custos_rules *r, X509 *leaf, const G
 			CUSTOS_TRY(custos_buf_printf(&missing, err, "%s%.200s", missing.len > 0 ? ", " : "", text));
 	}
 	if (missing.len > 0)
-		ADD("san_missing", ERROR, "ask the CA to issue it again with all names of the request", "the certificate lacks names that the request asked for: %s", (const char *)missing.ptr);
+		ADD("san_missing", ERROR, "ask the CA to issue it again with all names of the request",
+		    "the certificate lacks names that the request asked for: %s", (const char *)missing.ptr);
 	return CUSTOS_OK;
 }
 
@@ -181,7 +190,8 @@ custos_rc custos_rules_leaf(const struct custos_rules *r, struct x509_st *leaf, 
 	if (broken)
 		ADD("bad_san", ERROR, "ask the CA for a correct certificate", "'%.300s': its names (subjectAltName) cannot be read", subject);
 	else if (names == NULL || sk_GENERAL_NAME_num(names) == 0)
-		ADD("no_san", ERROR, "ask the CA for a certificate with subjectAltName; a common name alone is ignored by clients", "'%.300s' names no host (no subjectAltName)", subject);
+		ADD("no_san", ERROR, "ask the CA for a certificate with subjectAltName; a common name alone is ignored by clients",
+		    "'%.300s' names no host (no subjectAltName)", subject);
 	if (r->options->csr.len > 0)
 		CUSTOS_TRY(check_request(r, leaf, names, custos_buf_view(&spki), r->options->spki.len > 0, err));
 	check_wildcards(r, names);

@@ -8,8 +8,15 @@
 #   lab_served [NAME]            fingerprint (SHA-256, lower-case hex) of the leaf NAME serves; "none" when there is none
 #   lab_leaf KEY                 fingerprint of the accepted leaf of KEY
 #   lab_end                      stops the hosts this test started; call it from teardown
+#   lab_snapshot NAME [strict]   one hash over every file of the host with mode, owner, times and content, its boot bank and datastore included, its
+#                                logs and run files not; strict: the times of directories too, so that not even a file that is gone again goes unseen
+#   lab_auth_log NAME            the host's own record of connections and logins
+#   lab_log_size                 how many entries the custody's log has
+#   lab_events [FROM]            the events of the log from entry FROM (0), one a line
 #   custos_in …                  custos with the PIN
-#   lab_json PATH                value at a python expression path of the JSON on stdin, e.g. '[0]["result"]'
+#   lab_json PATH…               the values at these python paths of the JSON on stdin, e.g. '[0]["result"]', with spaces between
+#   expect CODE COMMAND…         run it as bats' run does, with $output and $stderr apart; another exit code than CODE is a failure, told in full
+#   says TEXT                    the last expect's error or hint holds TEXT, and its shape is that of an error: one line each, nothing else
 #
 # The quick profile is the built-in one with shorter waits (lab_quick_profile writes it): what it checks is the same.
 
@@ -89,7 +96,45 @@ lab_served() {
 
 lab_leaf() { custos cert show "$1" --json | lab_json '["leaf_sha256"]'; }
 
-lab_json() { /usr/bin/python3 -c "import json,sys; v=json.load(sys.stdin)$1; print(v if isinstance(v,(str,int)) else json.dumps(v))"; }
+lab_snapshot() {
+	lab_env "$1"
+	local directory='%p %y %m %U:%G\n'
+	[ "${2:-}" != strict ] || directory='%p %y %m %U:%G %T@\n'
+	local -a skip=(-path ./proc -o -path ./dev -o -path ./stand-in -o -path ./run -o -path ./var/run -o -path ./var/log)
+	{
+		(cd "$ROOT" && find . \( "${skip[@]}" \) -prune -o -type d -printf "$directory" -o -printf '%p %y %m %U:%G %T@ %l\n' | sort)
+		(cd "$ROOT" && find . \( "${skip[@]}" \) -prune -o -type f -print0 | sort -z | xargs -0 sha256sum)
+	} | sha256sum
+}
+
+lab_auth_log() {
+	lab_env "$1"
+	cat "$ROOT/var/log/auth.log"
+}
+
+lab_log_size() { custos log checkpoint --json | lab_json '["size"]'; }
+
+lab_events() { custos log show --from "${1:-0}" --json | /usr/bin/python3 -c 'import json,sys; [print(e["event"]) for e in json.load(sys.stdin)]'; }
+
+expect() {
+	local code=$1
+	shift
+	run --separate-stderr "$@"
+	# shellcheck disable=SC2154  # run sets them
+	[ "$status" -eq "$code" ] || { printf '%s\n' "exit $status instead of $code: $*" "$output" "$stderr"; return 1; }
+}
+
+says() {
+	[[ $stderr == *"$1"* ]] || { printf '%s\n' "it does not say \"$1\":" "$stderr"; return 1; }
+	[[ $stderr =~ ^"custos: error: "[^$'\n']*[^.$'\n']($'\n'"custos: hint: "[^$'\n']*)?$ ]] || { printf '%s\n' "not the shape of an error:" "$stderr"; return 1; }
+}
+
+lab_json() {
+	/usr/bin/python3 -c 'import json,sys
+v = json.load(sys.stdin)
+found = [eval("v" + path) for path in sys.argv[1:]]
+print(*[x if isinstance(x, (str, int)) and not isinstance(x, bool) else json.dumps(x) for x in found])' "$@"
+}
 
 lab_end() {
 	local name

@@ -20,16 +20,17 @@ is_in() {
 }
 
 count=0
+said=$(mktemp)
+trap 'rm -f "$said"' EXIT
 cd "$root"
 while IFS= read -r file; do
 	count=$((count + 1))
 	options=(--external-sources --source-path=SCRIPTDIR --source-path="$root")
-	if is_in "$file" "${pieces[@]}"; then options+=(--shell=sh --exclude=SC2046,SC2086,SC2034,SC2154); fi
+	if is_in "$file" "${pieces[@]}"; then options+=(--shell=sh '--exclude=SC2046,SC2086,SC2034,SC2154'); fi
 	if is_in "$file" "${sourced[@]}"; then options+=(--shell=sh); fi
-	shellcheck --format=gcc "${options[@]}" "$file" > "${TMPDIR:-/tmp}/shellcheck.$$" 2>&1 || {
-		while IFS= read -r line; do violation "$line"; done < "${TMPDIR:-/tmp}/shellcheck.$$"
-	}
+	if ! shellcheck --format=gcc "${options[@]}" "$file" > "$said" 2>&1; then
+		while IFS= read -r line; do violation "$line"; done < "$said"
+	fi
 done < <(tree_shell_files "$root")
-rm -f "${TMPDIR:-/tmp}/shellcheck.$$"
 [ "$count" -gt 0 ] || violation "no shell file was found"
 verdict "shellcheck over $count files"

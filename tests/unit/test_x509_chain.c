@@ -289,20 +289,23 @@ static int64_t milliseconds(void)
 	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
-/* 1,000 certificates: different names; one name; one name and one key, so that every one may have issued every other. */
+/* 1,000 certificates: different names; one name; one name and one key, so that every one may have issued every other; three
+ * keys of one name, so that half of them look like the issuers of the other half until the signature is checked. */
 static void a_thousand(void **state)
 {
 	struct fixture *f = *state;
 	enum { MANY = 1000 };
 	X509 **certs = calloc(MANY + CERTS, sizeof(X509 *));
-	for (int kind = 0; kind < 3; kind++) {
+	for (int kind = 0; kind < 4; kind++) {
 		EVP_PKEY *key = lab_ec();
 		int64_t start;
 		for (int i = 0; i < MANY; i++) {
 			char cn[32];
 			snprintf(cn, sizeof cn, kind == 0 ? "CA %d" : "Lab Low", i);
-			certs[i] = kind == 2 ? lab_issue((struct lab_spec){ .cn = cn, .ca = true, .key = f->key[LOW], .issuer = f->cert[LOW], .issuer_key = f->key[LOW] })
-			                     : lab_ca(cn, key, f->cert[TOP], f->key[TOP]);
+			EVP_PKEY *one = i == 0 ? key : i < MANY / 2 ? f->key[LOW] : f->key[LEAF], *other = i == 0 ? f->key[LOW] : key;
+			certs[i] = kind == 3 ? lab_issue((struct lab_spec){ .cn = cn, .ca = true, .no_key_ids = true, .key = one, .issuer = f->cert[LOW], .issuer_key = other })
+			         : kind == 2 ? lab_issue((struct lab_spec){ .cn = cn, .ca = true, .key = f->key[LOW], .issuer = f->cert[LOW], .issuer_key = f->key[LOW] })
+			         : lab_ca(cn, key, f->cert[TOP], f->key[TOP]);
 		}
 		for (int i = 0; i < CERTS; i++)
 			certs[MANY + i] = f->cert[CERTS - 1 - i];
@@ -311,6 +314,8 @@ static void a_thousand(void **state)
 		struct custos_chain *chain = build(bag, (struct custos_chain_options){ 0 });
 		assert_true(milliseconds() - start < 4000); /* all pairs would be 500,000 signatures */
 		assert_true(chain->count >= 1);
+		if (kind == 3)
+			assert_true(has(chain, "tangled"));
 		if (kind < 2) {
 			X509 *wanted[] = { f->cert[LEAF], f->cert[LOW], f->cert[TOP] };
 			expect_chain(chain, wanted, 3);

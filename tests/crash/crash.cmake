@@ -1,0 +1,3 @@
+# What goes wrong: a fault at a system call of our choice (fault), kill -9 at any point, secrets that turn up where they must not be.
+add_executable(fault ${CMAKE_SOURCE_DIR}/tests/crash/fault.c)
+set_target_properties(fault PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/crash)

@@ -1,0 +1,127 @@
+/* A PKCS#11 module that is the real one, except for one misbehaviour named in CUSTOS_SHIM. It stands for broken drivers and lying devices. */
+#define _GNU_SOURCE 1
+#include <p11-kit/pkcs11.h>
+
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+static CK_FUNCTION_LIST *real;
+static CK_FUNCTION_LIST mine;
+static int initialized;
+
+static bool plays(const char *part)
+{
+	const char *wanted = getenv("CUSTOS_SHIM");
+	return wanted != NULL && strcmp(wanted, part) == 0;
+}
+
+/* One byte into the file or FIFO that the test watches. */
+static void report(void)
+{
+	const char *path = getenv("CUSTOS_SHIM_REPORT");
+	int fd = path == NULL ? -1 : open(path, O_WRONLY | O_APPEND);
+	if (fd >= 0 && write(fd, "x", 1) == 1)
+		close(fd);
+}
+
+static CK_RV initialize(void *args)
+{
+	if (plays("init-fails-twice") && initialized++ < 2)
+		return CKR_GENERAL_ERROR;
+	if (plays("needs-lock")) {
+		const char *path = getenv("CUSTOS_SHIM_LOCK");
+		int fd = path == NULL ? -1 : open(path, O_RDWR);
+		if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) == 0)
+			return CKR_FUNCTION_FAILED;
+		close(fd);
+		report();
+	}
+	return real->C_Initialize(args);
+}
+
+static CK_RV token_info(CK_SLOT_ID slot, CK_TOKEN_INFO *info)
+{
+	CK_RV rv = real->C_GetTokenInfo(slot, info);
+	if (plays("final-try"))
+		info->flags |= CKF_USER_PIN_COUNT_LOW | CKF_USER_PIN_FINAL_TRY;
+	if (plays("locked"))
+		info->flags |= CKF_USER_PIN_LOCKED;
+	if (plays("stranger"))
+		memset(info->model, 'x', sizeof info->model);
+	return rv;
+}
+
+static CK_RV login(CK_SESSION_HANDLE session, CK_USER_TYPE user, unsigned char *pin, CK_ULONG len)
+{
+	CK_RV rv = real->C_Login(session, user, pin, len);
+	report();
+	if (plays("tears-file") && truncate(getenv("CUSTOS_SHIM_FILE"), 0) != 0)
+		return CKR_FUNCTION_FAILED;
+	return rv;
+}
+
+static CK_RV get_attribute(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object, CK_ATTRIBUTE *template, CK_ULONG count)
+{
+	CK_RV rv = real->C_GetAttributeValue(session, object, template, count);
+	const char *lie = getenv("CUSTOS_SHIM_ATTRIBUTE");
+	CK_ATTRIBUTE_TYPE type = lie == NULL ? 0 : strtoul(lie, NULL, 16);
+	for (CK_ULONG i = 0; plays("lies") && rv == CKR_OK && i < count; i++)
+		if (template[i].type == type && template[i].pValue != NULL)
+			*(CK_BYTE *)template[i].pValue ^= 1;
+	return rv;
+}
+
+static CK_RV sign(CK_SESSION_HANDLE session, unsigned char *data, CK_ULONG len, unsigned char *signature, CK_ULONG *signature_len)
+{
+	if (plays("crashes")) {
+		signal(SIGSEGV, SIG_DFL); /* not the sanitizer's */
+		raise(SIGSEGV);
+	}
+	if (plays("hangs")) {
+		report();
+		for (;;)
+			pause();
+	}
+	CK_RV rv = real->C_Sign(session, data, len, signature, signature_len);
+	if (plays("bad-signature") && rv == CKR_OK)
+		signature[*signature_len / 2] ^= 1;
+	return rv;
+}
+
+static CK_RV wrap(CK_SESSION_HANDLE session, CK_MECHANISM *mechanism, CK_OBJECT_HANDLE wrapping, CK_OBJECT_HANDLE key, unsigned char *out, CK_ULONG *len)
+{
+	CK_RV rv = real->C_WrapKey(session, mechanism, wrapping, key, out, len);
+	if (plays("bad-container") && rv == CKR_OK)
+		out[*len - 1] ^= 1;
+	return rv;
+}
+
+CK_RV C_GetFunctionList(CK_FUNCTION_LIST **list)
+{
+	const char *path = getenv("CUSTOS_SHIM_MODULE");
+	void *handle = path == NULL ? NULL : dlopen(path, RTLD_NOW | RTLD_LOCAL);
+	if (handle == NULL)
+		return CKR_FUNCTION_FAILED;
+	union {
+		void *object;
+		CK_C_GetFunctionList function;
+	} get = { .object = dlsym(handle, "C_GetFunctionList") };
+	if (get.object == NULL || get.function(&real) != CKR_OK)
+		return CKR_FUNCTION_FAILED;
+	mine = *real;
+	mine.C_Initialize = initialize;
+	mine.C_GetTokenInfo = token_info;
+	mine.C_Login = login;
+	mine.C_GetAttributeValue = get_attribute;
+	mine.C_Sign = sign;
+	mine.C_WrapKey = wrap;
+	*list = &mine;
+	return CKR_OK;
+}
