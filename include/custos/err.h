@@ -31,7 +31,7 @@ struct custos_err {
 	custos_rc rc;
 	long native;                  /* CK_RV, errno, libssh2, SQLite or OpenSSL code; 0 when there is none */
 	char msg[512];
-	char hint[512];
+	char hint[1024];               /* long enough for the way back by hand (target/script.h) */
 };
 
 /* Name of a category as it stands in JSON output, e.g. "policy". Static. */

@@ -122,7 +122,7 @@ static custos_rc resolve(struct custos_call *call, struct custos_err *err)
 	const char *as = custos_call_text(call, "--as", NULL), *note = custos_call_text(call, "--note", NULL);
 	char *end;
 	unsigned long long index = strtoull(call->args[0], &end, 10);
-	CUSTOS_REQUIRE(*end == '\0' && end != call->args[0], err, CUSTOS_E_USAGE, "\"%s\" is not the index of a release", call->args[0]);
+	CUSTOS_REQUIRE(*end == '\0' && call->args[0][0] >= '0' && call->args[0][0] <= '9', err, CUSTOS_E_USAGE, "\"%s\" is not the index of a release", call->args[0]);
 	CUSTOS_REQUIRE(as != NULL && note != NULL, err, CUSTOS_E_USAGE, "say --as done or --as failed, and --note how you know");
 	CUSTOS_TRY(custos_release_resolve(call->custody, index, as, note, err));
 	custos_out_line("release %llu resolved as %s", index, as);

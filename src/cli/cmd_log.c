@@ -14,7 +14,7 @@ static custos_rc show(struct custos_call *call, struct custos_err *err)
 	char *end;
 	unsigned long long first = strtoull(from, &end, 10);
 	CUSTOS_AUTO_DOCUMENT *entries = NULL;
-	CUSTOS_REQUIRE(*end == '\0' && end != from, err, CUSTOS_E_USAGE, "--from takes the index of an entry, not \"%s\"", from);
+	CUSTOS_REQUIRE(*end == '\0' && from[0] >= '0' && from[0] <= '9', err, CUSTOS_E_USAGE, "--from takes the index of an entry, not \"%s\"", from);
 	CUSTOS_TRY(custos_journal_show(call->custody, first, &entries, err));
 	static const struct custos_column columns[] = {
 		{ "INDEX", "index" }, { "TIME", "time" }, { "EVENT", "event" }, { "KEY", "key" }, { "TARGET", "target" }, { "INTENT", "intent" }, { "RESULT", "result" }, { NULL, NULL },

@@ -8,7 +8,7 @@
 #include <signal.h>
 #include <stdio.h>
 
-enum { LIBCRYPTO_ARENA = 1024 * 1024 };
+enum { LIBCRYPTO_ARENA = 2 * 1024 * 1024 };
 
 static custos_rc serve(void *ctx, size_t locked_bytes, struct custos_err *err)
 {

@@ -107,7 +107,11 @@ static custos_rc start(struct custos_courier *c, struct custos_err *err)
 custos_rc custos_courier_serve(size_t locked_bytes, struct custos_err *err)
 {
 	__attribute__((cleanup(courier_done))) struct custos_courier c = { .channel = { .fd = -1 }, .locked_bytes = locked_bytes };
-	CUSTOS_TRY(start(&c, err));
+	custos_rc started = start(&c, err);
+	/* a keeper that has thought better of it before anything was begun says so itself */
+	if (started != CUSTOS_OK && c.count > 0 && custos_courier_is_alone(&c))
+		return CUSTOS_OK;
+	CUSTOS_TRY(started);
 	for (uint32_t i = 0; i < c.count; i++)
 		custos_courier_host_begin(&c.hosts[i]);
 	work(&c);

@@ -7,6 +7,7 @@
 
 #include "base/text.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <sqlite3.h>
 #include <stdio.h>
@@ -36,7 +37,8 @@ static custos_rc fail(const struct engine *engine, const char *what, struct cust
 {
 	int code = sqlite3_extended_errcode(engine->db);
 	custos_rc rc = custos_err_set(err, CUSTOS_E_STORE, code, "cannot %s %s: %s", what, engine->path, sqlite3_errmsg(engine->db));
-	switch (code & 0xff) {
+	/* SQLite says "disk I/O error" when there is no room for its shared-memory file */
+	switch ((code & 0xff) == SQLITE_IOERR && sqlite3_system_errno(engine->db) == ENOSPC ? SQLITE_FULL : code & 0xff) {
 	case SQLITE_FULL:
 		custos_err_hint(err, "free space on its file system and run the command again; what was committed before is still there");
 		break;

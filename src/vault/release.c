@@ -260,6 +260,8 @@ custos_rc custos_release_execute(struct custos_custody *c, const struct custos_r
 	CUSTOS_TRY(custos_vault_begin(c, err));
 	custos_rc rc = ask_again(c, order, err);
 	if (rc == CUSTOS_OK)
+		rc = custos_vault_adopt_unsigned(c, err);
+	if (rc == CUSTOS_OK)
 		rc = custos_log_commit_release(c->log, &c->signer, fields, &terms, &intent, err);
 	if (rc != CUSTOS_OK) {
 		custos_vault_abort(c);

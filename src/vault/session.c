@@ -18,6 +18,8 @@ custos_rc custos_vault_begin(struct custos_custody *c, struct custos_err *err)
 		rc = custos_vault_reload(c, err);
 	if (rc != CUSTOS_OK)
 		custos_store_abort(c->store);
+	c->unsigned_from = custos_log_signed_size(c->log);
+	c->unsigned_to = custos_log_size(c->log);
 	return rc;
 }
 
@@ -50,10 +52,22 @@ custos_rc custos_vault_append(struct custos_custody *c, const char *event, const
 	return CUSTOS_OK;
 }
 
+custos_rc custos_vault_adopt_unsigned(struct custos_custody *c, struct custos_err *err)
+{
+	if (c->unsigned_from >= c->unsigned_to)
+		return CUSTOS_OK;
+	CUSTOS_AUTO(custos_json) *fields = custos_json_object();
+	custos_json_set_int(fields, "from", (int64_t)c->unsigned_from);
+	custos_json_set_int(fields, "to", (int64_t)c->unsigned_to);
+	c->unsigned_from = c->unsigned_to;
+	return custos_vault_append(c, "log.adopted", fields, NULL, err);
+}
+
 custos_rc custos_vault_commit(struct custos_custody *c, struct custos_err *err)
 {
 	struct custos_token *token;
 	CUSTOS_TRY(custos_vault_token(c, &token, err));
+	CUSTOS_TRY(custos_vault_adopt_unsigned(c, err));
 	return custos_log_commit(c->log, &c->signer, err);
 }
 

@@ -11,7 +11,8 @@
  *   release.intent      an open release; closed for a host by release.done, .rolled_back, .not_rolled_back, .untouched, .unknown,
  *                       and an unknown one as a whole by release.resolved
  *   rollback.intent     the same for putting a copy on the host back; closed by rollback.done, rollback.failed
- *   others              (token.login_failed, token.repaired, …) are history only */
+ *   others              are history only: token.login_failed, token.repaired, token.failed, and log.adopted, which names the entries that stood
+ *                       unsigned until the checkpoint it is in */
 #ifndef CUSTOS_VAULT_STATE_H
 #define CUSTOS_VAULT_STATE_H
 

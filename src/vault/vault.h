@@ -20,6 +20,7 @@ struct custos_custody {
 	struct custos_token *token;        /* NULL until somebody needed it; logged in and KEK checked when set */
 	struct custos_signer signer;
 	struct custos_buf log_spki;        /* what the signer borrows */
+	uint64_t unsigned_from, unsigned_to; /* entries that stood unsigned when the transaction began */
 	int release_lock;                  /* held while a release is under way; -1 */
 };
 
@@ -29,6 +30,8 @@ CUSTOS_DEFINE_FREEP(custos_custody);
 CUSTOS_RC custos_vault_begin(struct custos_custody *c, struct custos_err *err);
 /* Appends and applies to the state. On any later failure call custos_vault_abort(). `fields` is borrowed. */
 CUSTOS_RC custos_vault_append(struct custos_custody *c, const char *event, const struct custos_json *fields, uint64_t *ret_index, struct custos_err *err);
+/* Entries that stood unsigned so far are about to be signed: says so in an entry, so that they can be told for ever. Called by commit, and before a release intent. */
+CUSTOS_RC custos_vault_adopt_unsigned(struct custos_custody *c, struct custos_err *err);
 /* Signed by the token, verified, durable. */
 CUSTOS_RC custos_vault_commit(struct custos_custody *c, struct custos_err *err);
 void custos_vault_abort(struct custos_custody *c);

@@ -1,13 +1,13 @@
 /* fault: runs a command and lets something go wrong at one of its system calls, or at one of any process it has started.
  *
- *   fault [-o REPORT] [-p PROGRAM] [-c CALL] [-v VICTIM] [-x LOOKER] [-a] N ACTION COMMAND…
+ *   fault [-o REPORT] [-p PROGRAM] [-c CALL] [-v VICTIM] [-x LOOKER] [-a] [-l] N ACTION COMMAND…
  *
  * The N-th call that counts (0: none) is hit; with -a every one from the N-th on. ACTION is kill (SIGKILL, before the call has an effect), short
  * (half of what was to be written is), look (LOOKER runs while the caller stands still) or an error: eio, enospc, eperm, enosys. What counts are
  * the calls of the table below, all of them or those of PROGRAM, or those called CALL; kill takes VICTIM instead of the caller.
  *
  * By seccomp user notification: no tracer (TracerPid stays 0), fork and exec are followed, non-dumpable processes are reached, and raw calls are
- * seen as well as libc's. Ends when the last process has ended. REPORT tells how many calls there were and what was hit. As root. */
+ * seen as well as libc's. Ends when the last process has ended. REPORT tells how many calls there were and what was hit, with -l every call. As root. */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/filter.h>
@@ -62,7 +62,7 @@ struct program {
 
 struct run {
 	const char *report_path, *program, *call, *victim, *looker;
-	bool from_then_on;
+	bool from_then_on, lists;
 	long at, counted, seen, hits;
 	const struct action *action;
 	int listener;
@@ -241,6 +241,8 @@ static void serve_one(struct run *run)
 	run->seen++;
 	bool counts = (run->program == NULL || strcmp(run->program, program->name) == 0) && (run->call == NULL || strcmp(run->call, call_name(q.data.nr)) == 0);
 	run->counted += counts;
+	if (run->lists && run->report != NULL)
+		fprintf(run->report, "call %ld %s %ld %s\n", run->seen, program->name, program->calls, call_name(q.data.nr));
 	if (counts && run->at > 0 && (run->counted == run->at || (run->from_then_on && run->counted > run->at))) {
 		if (run->hits++ == 0 && run->report != NULL)
 			fprintf(run->report, "hit %ld %s %s\n", run->counted, program->name, call_name(q.data.nr));
@@ -271,7 +273,7 @@ static int serve(struct run *run, pid_t command)
 
 static int usage(void)
 {
-	fprintf(stderr, "usage: fault [-o REPORT] [-p PROGRAM] [-c CALL] [-v VICTIM] [-x LOOKER] [-a] N kill|short|look|eio|enospc|eperm|enosys COMMAND…\n");
+	fprintf(stderr, "usage: fault [-o REPORT] [-p PROGRAM] [-c CALL] [-v VICTIM] [-x LOOKER] [-a] [-l] N kill|short|look|eio|enospc|eperm|enosys COMMAND…\n");
 	return 2;
 }
 
@@ -286,7 +288,7 @@ static bool is_known_call(const char *name)
 int main(int argc, char **argv)
 {
 	struct run run = { .listener = -1 };
-	for (int option; (option = getopt(argc, argv, "+o:p:c:v:x:a")) != -1;) {
+	for (int option; (option = getopt(argc, argv, "+o:p:c:v:x:al")) != -1;) {
 		switch (option) {
 		case 'o': run.report_path = optarg; break;
 		case 'p': run.program = optarg; break;
@@ -294,6 +296,7 @@ int main(int argc, char **argv)
 		case 'v': run.victim = optarg; break;
 		case 'x': run.looker = optarg; break;
 		case 'a': run.from_then_on = true; break;
+		case 'l': run.lists = true; break;
 		default: return usage();
 		}
 	}

@@ -14,3 +14,4 @@ function(custos_bats name)
 endfunction()
 
 custos_bats(esxi_standin LABELS esxi)
+include(${CMAKE_CURRENT_LIST_DIR}/tlog.cmake)

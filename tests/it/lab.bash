@@ -4,13 +4,14 @@
 #   lab_new                      a lab in $LAB (default $BATS_TEST_TMPDIR/lab): token "lab", custody, CA; exports CUSTOS_DIR, CUSTOS_MODULE, SOFTHSM2_CONF
 #   lab_key NAME [TYPE [SAN…]]   key, request, certificate of the lab CA, accepted. TYPE rsa-2048; SAN dns:NAME.example.com
 #   lab_host NAME [OPTION…]      boots an ESXi stand-in in $LAB/NAME and reads its env; OPTIONs of tests/it/esxi/host start
-#   lab_target NAME [OPTION…]    adds it as target with the quick esxi profile; further OPTIONs of custos target add
+#   lab_target NAME [OPTION…]    adds it as target with the quick esxi profile; further OPTIONs of custos target add (--auth replaces the login by $LAB/login)
 #   lab_served [NAME]            fingerprint (SHA-256, lower-case hex) of the leaf NAME serves; "none" when there is none
 #   lab_leaf KEY                 fingerprint of the accepted leaf of KEY
 #   lab_end                      stops the hosts this test started; call it from teardown
 #   lab_snapshot NAME [strict]   one hash over every file of the host with mode, owner, times and content, its boot bank and datastore included, its
 #                                logs and run files not; strict: the times of directories too, so that not even a file that is gone again goes unseen
 #   lab_auth_log NAME            the host's own record of connections and logins
+#   lab_until COMMAND…           polls until COMMAND succeeds, for at most 20 seconds
 #   lab_log_size                 how many entries the custody's log has
 #   lab_events [FROM]            the events of the log from entry FROM (0), one a line
 #   custos_in …                  custos with the PIN
@@ -81,11 +82,12 @@ lab_env() {
 }
 
 lab_target() {
-	local name=$1
+	local name=$1 auth=(--auth "key:$LAB/login")
 	shift
+	[[ " $* " != *" --auth "* ]] || auth=()
 	lab_env "$name"
 	custos_in target add "$name" --address "$SSH_ADDRESS" --profile "$LAB/esxi-quick.yaml" --hostkey "$HOSTKEY_SHA256" --verify "$HTTPS_ADDRESS" \
-		--sni "$name.example.com" --auth "key:$LAB/login" "$@" > /dev/null
+		--sni "$name.example.com" "${auth[@]}" "$@" > /dev/null
 }
 
 lab_served() {
@@ -110,6 +112,14 @@ lab_snapshot() {
 lab_auth_log() {
 	lab_env "$1"
 	cat "$ROOT/var/log/auth.log"
+}
+
+lab_until() {
+	local deadline=$((SECONDS + 20))
+	until "$@"; do
+		[ "$SECONDS" -lt "$deadline" ] || { echo "in vain: $*"; return 1; }
+		sleep 0.05
+	done
 }
 
 lab_log_size() { custos log checkpoint --json | lab_json '["size"]'; }

@@ -49,7 +49,7 @@ cat "$man"/*.[1-9] | awk '
 	/^\.Sh / { command = "" }
 	/^\.Ss / { command = "" }
 	/^\.Ss custos / {
-		sub(/^\.Ss /, ""); print
+		sub(/^\.Ss /, ""); sub(/\\&$/, ""); print
 		command = "custos"
 		for (i = 2; i <= NF && $i ~ /^[a-z]+$/; i++) command = command " " $i
 		next
@@ -77,9 +77,8 @@ sed -n 's/^\.It \([0-9][0-9]*\) \([a-z_]*\)$/\1 \2/p' "$man/custos-exit.7" > "$s
 compare 'exit codes'
 
 # fields of a profile, as its parser knows them
-for list in known known_persist; do
-	sed -n "/static const char \\*const $list\\[\\] = {/,/};/p" "$root/src/target/profile.c"
-done | grep -o '"[a-z_]*"' | tr -d '"' > "$scratch/said"
+awk '/static const char \*const known(_persist)?\[\] = \{/ { on = 1 } on { print } /\};/ { on = 0 }' "$root/src/target/profile.c" |
+	grep -o '"[a-z_]*"' | tr -d '"' > "$scratch/said"
 sed -n 's/^\.It Cm \([a-z_]*\)\>.*/\1/p' "$man/custos-profile.5" > "$scratch/written"
 compare 'fields of a profile'
 
@@ -94,7 +93,8 @@ for page in "$man"/*.[1-9]; do
 	if command -v mandoc > /dev/null; then
 		while IFS= read -r line; do
 			case "$line" in
-			*'referenced manual not found'*) ;;
+			# what other manuals this machine has is not our fault
+			*'referenced manual not found'* | *'outdated mandoc.db lacks'*) ;;
 			*) violation "$line" ;;
 			esac
 		done < <(cd "$man" && mandoc -T lint -W style "$name" 2>&1 || true)

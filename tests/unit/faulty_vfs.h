@@ -16,6 +16,7 @@ struct faulty {
 	} table[FAULTY_TABLES];
 	int countdown;  /* operations that still succeed; negative: all of them */
 	int code;       /* what the failing ones say */
+	unsigned syncs; /* that reached the disk */
 	bool failed;    /* and go on failing, like a disk does */
 };
 static struct faulty faulty;
@@ -44,7 +45,10 @@ static inline int faulty_write(sqlite3_file *file, const void *data, int len, sq
 
 static inline int faulty_sync(sqlite3_file *file, int flags)
 {
-	return faulty_now() ? SQLITE_IOERR_FSYNC : faulty_real(file)->xSync(file, flags);
+	if (faulty_now())
+		return SQLITE_IOERR_FSYNC;
+	faulty.syncs++;
+	return faulty_real(file)->xSync(file, flags);
 }
 
 static inline int faulty_open(sqlite3_vfs *vfs, const char *name, sqlite3_file *file, int flags, int *ret_flags)

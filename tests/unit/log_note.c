@@ -189,6 +189,8 @@ static void bad_signatures(struct fixture *f)
 	assert_int_equal(open_text(f, body, "", &checkpoint), CUSTOS_E_INPUT);
 	snprintf(rest, sizeof rest, "\n\n%s", mine);
 	assert_int_equal(open_text(f, body, rest, &checkpoint), CUSTOS_E_INPUT);
+	snprintf(rest, sizeof rest, "x\n%s", mine);                                  /* an unsigned line in place of the blank one */
+	assert_int_equal(open_text(f, body, rest, &checkpoint), CUSTOS_E_INPUT);
 	snprintf(rest, sizeof rest, "\n%.*s", (int)strlen(mine) - 1, mine);          /* last newline missing */
 	assert_int_equal(open_text(f, body, rest, &checkpoint), CUSTOS_E_INPUT);
 	snprintf(rest, sizeof rest, "\n-%s", mine + 3);                              /* a hyphen is no dash */

@@ -1,5 +1,6 @@
 /* The permit: it exists only when the intent is durable, signed and verified, and says what the entry says. And the rules about
  * intents and outcomes. */
+#include "log/audit.h"
 #include "log/log.h"
 #include "log/note.h"
 
@@ -254,12 +255,42 @@ static void outcomes_of_nothing(void **state)
 	assert_outcome_refused(f, 1, "esx3");    /* a host the intent does not name */
 }
 
+static size_t warnings_about_times(const char *const *times, size_t count)
+{
+	CUSTOS_AUTO_AUDIT audit;
+	CUSTOS_AUTO(custos_json) *report = custos_json_object();
+	assert_int_equal(custos_audit_init(&audit, NULL), CUSTOS_OK);
+	for (size_t i = 0; i < count; i++) {
+		CUSTOS_AUTO(custos_json) *entry = custos_json_object();
+		custos_json_set_text(entry, "event", "note");
+		custos_json_set_text(entry, "time", times[i]);
+		assert_int_equal(custos_audit_entry(&audit, i, entry, NULL), CUSTOS_OK);
+	}
+	custos_audit_report(&audit, report);
+	return custos_json_count(custos_json_get(report, "warnings"));
+}
+
+static void clock_set_back(void **state)
+{
+	(void)state;
+	static const char *const steady[] = { "2026-11-23T07:00:00Z", "2026-11-23T07:00:00Z", "2026-11-23T07:00:01Z" };
+	/* set back once, and still behind in the next entry */
+	static const char *const back[] = { "2026-11-23T07:00:00Z", "2026-11-23T06:59:58Z", "2026-11-23T06:59:59Z", "2026-11-23T07:00:00Z" };
+	assert_int_equal(warnings_about_times(steady, 3), 0);
+	assert_int_equal(warnings_about_times(back, 4), 2);
+	const char *many[200];
+	for (size_t i = 0; i < 200; i++)
+		many[i] = i == 0 ? "2026-11-23T07:00:00Z" : "2026-11-23T06:00:00Z";
+	assert_int_equal(warnings_about_times(many, 200), 51); /* fifty, and how many more */
+}
+
 int main(void)
 {
 #define WITH(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
 		WITH(permitted_once),        WITH(entry_and_terms_differ), WITH(no_signature_no_permit),
 		WITH(not_durable_no_permit), WITH(outcomes),               WITH(outcomes_of_nothing),
+		cmocka_unit_test(clock_set_back),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -18,7 +18,7 @@ struct soft_storage {
 	size_t notes, durable_notes;
 	unsigned commits, aborts;
 	bool fail_append, fail_put, fail_commit;
-	/* Another process: called once, between two reads of an opening log. */
+	/* Another process: called once, after the entries were read. */
 	void (*meanwhile)(struct soft_storage *storage);
 };
 
@@ -27,13 +27,13 @@ static inline custos_rc soft_entries(void *ctx,
                                      void *each_ctx, struct custos_err *err)
 {
 	struct soft_storage *s = ctx;
+	for (size_t i = 0; i < s->count; i++)
+		CUSTOS_TRY(each(each_ctx, i, custos_buf_view(&s->entry[i]), err));
 	if (s->meanwhile != NULL) {
 		void (*meanwhile)(struct soft_storage *storage) = s->meanwhile;
 		s->meanwhile = NULL;
 		meanwhile(s);
 	}
-	for (size_t i = 0; i < s->count; i++)
-		CUSTOS_TRY(each(each_ctx, i, custos_buf_view(&s->entry[i]), err));
 	return CUSTOS_OK;
 }
 

@@ -132,14 +132,20 @@ static void create_write_read(void **state)
 	custos_store_abort(store);
 	assert_false(custos_store_in_transaction(store));
 	assert_int_equal(stored(store), 1);
+	/* every commit is synced before it returns */
+	for (uint64_t i = 1; i < 5; i++) {
+		unsigned before = faulty.syncs;
+		assert_int_equal(commit_entry(store, i, &f->err), CUSTOS_OK);
+		assert_true(faulty.syncs > before);
+	}
 	custos_store_free(store);
 	/* an open transaction dies with the store */
 	store = opened(f, 0);
 	assert_int_equal(custos_store_begin(store, &f->err), CUSTOS_OK);
-	assert_int_equal(append(store, 1, &f->err), CUSTOS_OK);
+	assert_int_equal(append(store, 5, &f->err), CUSTOS_OK);
 	custos_store_free(store);
 	store = opened(f, 0);
-	assert_int_equal(stored(store), 1);
+	assert_int_equal(stored(store), 5);
 	custos_store_free(store);
 }
 
@@ -193,6 +199,10 @@ static void rules(void **state)
 	custos_store_abort(store);
 	assert_int_equal(custos_store_begin(store, NULL), CUSTOS_OK);
 	assert_int_equal(custos_store_put_checkpoint(store, 1, CUSTOS_BYTES_STR("other"), NULL), CUSTOS_E_STORE);
+	custos_store_abort(store);
+	assert_int_equal(custos_store_begin(store, NULL), CUSTOS_OK);
+	assert_int_equal(custos_store_put_checkpoint(store, 5, CUSTOS_BYTES_STR("five"), NULL), CUSTOS_OK);
+	assert_int_equal(custos_store_put_checkpoint(store, 3, CUSTOS_BYTES_STR("three"), NULL), CUSTOS_E_STORE);
 	custos_store_abort(store);
 	assert_int_equal(stored(store), 1);
 

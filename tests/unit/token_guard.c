@@ -153,6 +153,49 @@ static void other_entries_are_refused(void **state)
 	tear_down(&s);
 }
 
+/* The true leaf with one passage exchanged, logged and signed like a true one; the claim agrees with it. */
+static void exchange(struct stage *s, const char *passage, const char *other, const char *hosts, struct custos_buf *leaf)
+{
+	char *at = strstr((char *)s->intent.leaf.ptr, passage);
+	assert_non_null(at);
+	custos_buf_done(leaf);
+	LAB_OK(&s->lab, custos_buf_printf(leaf, &s->lab.err, "%.*s%s%s", (int)(at - (char *)s->intent.leaf.ptr), (char *)s->intent.leaf.ptr, other, at + strlen(passage)));
+	s->lab.count--;
+	lab_append(&s->lab, custos_buf_view(leaf));
+	lab_prove(&s->lab, s->lab.count - 1, &s->intent);
+	custos_buf_done(&s->intent.body);
+	lab_body(&s->lab, s->lab.count, &s->intent.body);
+	LAB_OK(&s->lab, custos_guard_remember(s->guard, custos_buf_view(&s->intent.body), &s->lab.err));
+	s->claim = claim_of(s);
+	s->claim.leaf = custos_buf_view(leaf);
+	if (hosts != NULL)
+		s->claim.hosts_line = CUSTOS_BYTES_STR(hosts);
+}
+
+/* Goal: an intent that is right in everything but its form, its index or its hosts is refused; unchanged it is admitted. */
+static void almost_an_intent_is_refused(void **state)
+{
+	(void)state;
+	CUSTOS_AUTO_BUF leaf = { 0 };
+	struct stage s;
+	set_up(&s, 2, "release.intent");
+	exchange(&s, "{", "{ ", NULL, &leaf);
+	refused(&s, "canonical");
+	exchange(&s, "\"index\":2", "\"index\":1", NULL, &leaf);
+	refused(&s, "wrong index");
+	exchange(&s, "\"index\":2,", "", NULL, &leaf);
+	refused(&s, "wrong index");
+	exchange(&s, (const char *)s.intent.hosts.ptr, "[]", "[]", &leaf);
+	refused(&s, "names no hosts");
+	exchange(&s, (const char *)s.intent.hosts.ptr, "{}", "{}", &leaf);
+	refused(&s, "names no hosts");
+	exchange(&s, ",\"hosts\":", ",\"hosts2\":", NULL, &leaf);
+	refused(&s, "names no hosts");
+	exchange(&s, "{", "{", NULL, &leaf);
+	LAB_OK(&s.lab, custos_guard_admit(s.guard, &s.claim, &s.lab.err));
+	tear_down(&s);
+}
+
 #define ROOT "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="
 #define OTHER "LrTH5hpXsH6xcpHRhJ7dtjdKHuYXBdXlzhMXlqjgRR0="
 
@@ -206,7 +249,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(truth_is_admitted_once), cmocka_unit_test(every_lie_is_refused),        cmocka_unit_test(older_intent_is_refused),
-		cmocka_unit_test(other_entries_are_refused), cmocka_unit_test(only_checkpoints_are_signed), cmocka_unit_test(log_only_grows),
+		cmocka_unit_test(other_entries_are_refused), cmocka_unit_test(almost_an_intent_is_refused), cmocka_unit_test(only_checkpoints_are_signed), cmocka_unit_test(log_only_grows),
 	};
 	return cmocka_run_group_tests(tests, start, NULL);
 }

@@ -206,7 +206,6 @@ static void wrong_kek_is_refused(void **state)
 	uint8_t id[16];
 	struct custos_token_key key = { 0 };
 	struct custos_json *read = NULL;
-	CUSTOS_AUTO_BUF signature = { 0 };
 	LAB_OK(&lab, custos_random(id, sizeof id, &lab.err));
 	LAB_FAILS(&lab, custos_token_kek_open(lab.token, id, custos_buf_view(&lab.canary.container), custos_buf_view(&lab.canary.spki), &lab.err), CUSTOS_E_TOKEN,
 	          "does not hold the KEK");

@@ -76,14 +76,29 @@ static void publish(struct custos_log *log, const struct soft_signer *signer, co
 	must(custos_log_publish(log, path, &err), &err);
 }
 
-static void make_variant(const struct soft_signer *signer, const char *name, uint64_t size, const char *last, const char *out,
-                         const char *dir, const char *vkey_file)
+static void make_variant(const struct soft_signer *signer, const char *name, uint64_t size, const char *out, const char *dir, const char *vkey_file)
 {
 	struct soft_storage *storage = soft_storage_new();
 	struct custos_log *log = new_log(storage, signer, name, out, vkey_file);
 	while (custos_log_size(log) < size)
-		add_entry(log, custos_log_size(log) + 1 == size ? last : NULL);
+		add_entry(log, NULL);
 	publish(log, signer, out, dir);
+	custos_log_free(log);
+	soft_storage_free(storage);
+}
+
+/* Another end to the same beginning: what a fork is. The beginning is copied, because entries made a second later are other entries. */
+static void make_fork(const struct soft_signer *signer, struct soft_storage *storage, uint64_t size, const char *out)
+{
+	struct custos_log_storage interface = soft_interface(storage);
+	struct custos_log *log = NULL;
+	struct custos_err err = { 0 };
+	char *vkey = soft_vkey(signer, origin);
+	must(custos_log_open(&interface, origin, vkey, NULL, NULL, &log, &err), &err);
+	while (custos_log_size(log) < size)
+		add_entry(log, custos_log_size(log) + 1 == size ? "forked" : NULL);
+	publish(log, signer, out, "fork");
+	free(vkey);
 	custos_log_free(log);
 	soft_storage_free(storage);
 }
@@ -105,15 +120,18 @@ int main(int argc, char **argv)
 	}
 	struct soft_storage *storage = soft_storage_new();
 	struct custos_log *log = new_log(storage, &signer, origin, out, "vkey");
+	struct soft_storage *beginning = NULL;
 	for (int i = 3; i < argc; i++) {
+		if (i + 1 == argc)
+			beginning = soft_storage_copy(storage);
 		while (custos_log_size(log) < strtoull(argv[i], NULL, 10))
 			add_entry(log, NULL);
 		publish(log, &signer, out, argv[i]);
 	}
 	uint64_t size = custos_log_size(log);
-	make_variant(&signer, origin, size, "forked", out, "fork", "vkey");
-	make_variant(&stranger, origin, size, NULL, out, "other", "other.vkey");
-	make_variant(&signer, other_origin, size, NULL, out, "renamed", "renamed.vkey");
+	make_fork(&signer, beginning, size, out);
+	make_variant(&stranger, origin, size, out, "other", "other.vkey");
+	make_variant(&signer, other_origin, size, out, "renamed", "renamed.vkey");
 	custos_log_free(log);
 	soft_storage_free(storage);
 	soft_signer_done(&signer);
