@@ -89,13 +89,15 @@ static custos_rc from_program(const char *command, const char *what, struct cust
 	}
 	custos_close_fd(&writer);
 	CUSTOS_CLEANUP(free_secret) struct custos_secret *secret = NULL;
-	custos_rc rc = custos_secret_read_line(reader, PIN_MAX, what, &secret, err);
+	struct custos_err why = { 0 };
+	custos_rc rc = custos_secret_read_line(reader, PIN_MAX, what, &secret, &why);
 	custos_close_fd(&reader);
 	int status = 0;
 	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
 		;
+	/* a program that failed has usually printed nothing: that it failed is the news */
 	CUSTOS_REQUIRE(WIFEXITED(status) && WEXITSTATUS(status) == 0, err, CUSTOS_E_AUTH, "the program for the %s failed", what);
-	CUSTOS_TRY(rc);
+	CUSTOS_REQUIRE(rc == CUSTOS_OK, err, rc, "%s", why.msg);
 	*ret_secret = CUSTOS_TAKE(secret);
 	return CUSTOS_OK;
 }

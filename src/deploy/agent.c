@@ -111,6 +111,25 @@ custos_rc custos_agent_choose(const char *path, const char *fingerprint, struct 
 	return custos_buf_append(blob, chosen.ptr, chosen.len, err);
 }
 
+custos_rc custos_agent_check_login(struct custos_bytes data, const char *user, struct custos_bytes blob, struct custos_err *err)
+{
+	enum { USERAUTH_REQUEST = 50 };
+	struct custos_wire r = custos_wire_read(data), key = custos_wire_read(blob);
+	struct custos_bytes session = custos_wire_bytes(&r);
+	uint8_t type = custos_wire_u8(&r);
+	struct custos_bytes who = custos_wire_bytes(&r), service = custos_wire_bytes(&r), method = custos_wire_bytes(&r);
+	uint8_t has_signature = custos_wire_u8(&r);
+	struct custos_bytes algorithm = custos_wire_bytes(&r), with = custos_wire_bytes(&r), kind = custos_wire_bytes(&key);
+	CUSTOS_TRY(custos_wire_end(&r, "login", err));
+	/* the session's hash: SHA-1 of old hosts, SHA-2 up to 512 bits of the others */
+	bool login = session.len >= 20 && session.len <= 64 && type == USERAUTH_REQUEST && has_signature == 1 && custos_bytes_equal(service, CUSTOS_BYTES_STR("ssh-connection")) &&
+	             custos_bytes_equal(method, CUSTOS_BYTES_STR("publickey"));
+	CUSTOS_REQUIRE(login, err, CUSTOS_E_POLICY, "what the courier wants signed is no login");
+	CUSTOS_REQUIRE(custos_bytes_equal(who, CUSTOS_BYTES_STR(user)), err, CUSTOS_E_POLICY, "the courier wants to log in as another user than %s", user);
+	CUSTOS_REQUIRE(!key.failed && custos_bytes_equal(with, blob) && custos_bytes_equal(algorithm, kind), err, CUSTOS_E_POLICY, "the courier wants to log in with another key");
+	return CUSTOS_OK;
+}
+
 custos_rc custos_agent_sign(const char *path, struct custos_bytes blob, struct custos_bytes data, struct custos_buf *signature, struct custos_err *err)
 {
 	CUSTOS_AUTO_BUF request = { 0 };

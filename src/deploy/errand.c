@@ -1,6 +1,7 @@
 /* Driving one courier. Whatever the courier does, this side records it; if the courier dies, the hosts without an outcome
  * are left without one and the caller says so. */
 #include "deploy/errand.h"
+#include "base/clock.h"
 #include "base/text.h"
 #include "crypto/digest.h"
 #include "crypto/seal.h"
@@ -11,7 +12,8 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
-enum { HELLO_MS = 10000, SILENCE_MS = 900000, GRACE_MS = 5000 };
+/* A courier may be silent for SILENCE_MS and busy for an hour and ten minutes a host; when it has switched something it gets ROLL_BACK_MS to put that back by itself. */
+enum { HELLO_MS = 10000, SILENCE_MS = 900000, HALF_MS = 3600000, HOST_MS = 600000, GRACE_MS = 5000, ROLL_BACK_MS = 120000 };
 
 static custos_rc send(struct custos_errand *e, uint8_t type, const struct custos_buf *body, int fd, struct custos_err *err)
 {
@@ -49,8 +51,11 @@ static custos_rc set_up(struct custos_errand *e, struct custos_err *err)
 	struct custos_wire r = custos_wire_read(custos_buf_view(&frame.body));
 	custos_wire_fixed(&r, e->courier_point, sizeof e->courier_point);
 	e->memory_backend = custos_wire_text(&r);
-	(void)custos_wire_u32(&r);
-	return custos_wire_end(&r, "HELLO", err);
+	uint32_t locked = custos_wire_u32(&r);
+	CUSTOS_TRY(custos_wire_end(&r, "HELLO", err));
+	bool locks = locked > 0 && (strcmp(e->memory_backend, "memfd_secret") == 0 || strcmp(e->memory_backend, "mlock") == 0);
+	CUSTOS_REQUIRE(locks, err, CUSTOS_E_INTERNAL, "the courier does not say how it has locked its memory");
+	return CUSTOS_OK;
 }
 
 /* The password is sealed to the courier: the channel carries ciphertext only. */
@@ -79,7 +84,7 @@ static custos_rc send_password(struct custos_errand *e, uint32_t host, const cha
 /* The courier reads the file itself: its bytes never pass through here. */
 static custos_rc send_key_file(struct custos_errand *e, uint32_t host, const char *path, struct custos_err *err)
 {
-	CUSTOS_AUTO_FD fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	CUSTOS_AUTO_FD fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK); /* not to wait for ever at a FIFO */
 	struct stat st;
 	CUSTOS_REQUIRE(fd >= 0 && fstat(fd, &st) == 0, err, CUSTOS_E_AUTH, "cannot open the SSH key %s: %s", path, strerror(errno));
 	if (!S_ISREG(st.st_mode) || (st.st_mode & 077) != 0 || (st.st_uid != geteuid() && st.st_uid != 0))
@@ -139,8 +144,16 @@ size_t custos_errand_count_ready(const struct custos_errand *e)
 static custos_rc serve_one(struct custos_errand *e, bool *ret_bye, struct custos_err *err)
 {
 	CUSTOS_AUTO_FRAME frame = { .fd = -1 };
-	CUSTOS_TRY(custos_channel_receive(&e->helper.channel, SILENCE_MS, &frame, err));
+	int64_t left = e->deadline_ms - custos_clock_monotonic_ms();
+	CUSTOS_REQUIRE(left > 0, err, CUSTOS_E_SYSTEM, "the courier does not come to an end");
+	CUSTOS_TRY(custos_channel_receive(&e->helper.channel, left < SILENCE_MS ? (int)left : SILENCE_MS, &frame, err));
 	return custos_errand_serve(e, &frame, ret_bye, err);
+}
+
+/* Every half of an errand comes to an end, also with a courier that asks and asks. */
+static void begin_half(struct custos_errand *e)
+{
+	e->deadline_ms = custos_clock_monotonic_ms() + HALF_MS + (int64_t)e->count * HOST_MS;
 }
 
 custos_rc custos_errand_prepare(struct custos_errand *e, struct custos_err *err)
@@ -154,6 +167,7 @@ custos_rc custos_errand_prepare(struct custos_errand *e, struct custos_err *err)
 	}
 	CUSTOS_TRY(custos_channel_send(&e->helper.channel, CUSTOS_COURIER_PREPARE, CUSTOS_BYTES(NULL, 0), -1, err));
 	bool bye = false;
+	begin_half(e);
 	while (!all_prepared(e) && !bye)
 		CUSTOS_TRY(serve_one(e, &bye, err));
 	CUSTOS_REQUIRE(!bye, err, CUSTOS_E_INTERNAL, "the courier left before its hosts were prepared");
@@ -163,6 +177,7 @@ custos_rc custos_errand_prepare(struct custos_errand *e, struct custos_err *err)
 static custos_rc serve_to_the_end(struct custos_errand *e, struct custos_err *err)
 {
 	bool bye = false;
+	begin_half(e);
 	while (!bye)
 		CUSTOS_TRY(serve_one(e, &bye, err));
 	return CUSTOS_OK;
@@ -180,6 +195,7 @@ custos_rc custos_errand_deliver(struct custos_errand *e, const struct custos_rel
 		if (e->hosts[i].prepared == CUSTOS_PREPARED_READY)
 			custos_wire_put_u32(&w, i);
 	CUSTOS_TRY(w.rc);
+	e->went = true;
 	CUSTOS_TRY(send(e, CUSTOS_COURIER_KEY, &body, -1, err));
 	return serve_to_the_end(e, err);
 }
@@ -192,7 +208,7 @@ custos_rc custos_errand_abort(struct custos_errand *e, struct custos_err *err)
 
 void custos_errand_done(struct custos_errand *e)
 {
-	(void)custos_helper_stop(&e->helper, GRACE_MS);
+	(void)custos_helper_stop(&e->helper, e->went ? ROLL_BACK_MS : GRACE_MS);
 	for (size_t i = 0; i < e->count; i++) {
 		struct custos_errand_host *h = &e->hosts[i];
 		custos_plan_done(&h->plan);

@@ -29,7 +29,8 @@ struct custos_errand_host {
 	custos_rc category;
 	char *why, *hint;
 	uint32_t exposure_ms;
-	/* what it serves, as last seen */
+	/* what it serves, as last seen, and what was said of that */
+	enum custos_courier_verdict verdict;   /* 0: none yet */
 	uint8_t served_leaf[CUSTOS_HASH_SIZE];
 	char served_spki[65];
 	bool serves;
@@ -47,6 +48,8 @@ struct custos_errand {
 	struct custos_helper helper;
 	uint8_t courier_point[CUSTOS_POINT_SIZE], courier_sha256[CUSTOS_HASH_SIZE];
 	char *memory_backend;
+	bool went;                             /* the key, or the go-ahead of a roll-back, was sent */
+	int64_t deadline_ms;                   /* of the present half */
 };
 
 /* One more host; `hosts` must have room. */

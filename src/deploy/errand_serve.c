@@ -68,7 +68,7 @@ static custos_rc sign_login(struct custos_errand *e, struct custos_wire *r, stru
 	CUSTOS_TRY(find_host(e, host, &h, err));
 	CUSTOS_AUTO_BUF signature = { 0 };
 	struct custos_err why = { 0 };
-	if (h->login_blob.len > 0 && h->login_signatures++ == 0 &&
+	if (h->login_blob.len > 0 && h->login_signatures++ == 0 && custos_agent_check_login(data, h->plan.user, custos_buf_view(&h->login_blob), &why) == CUSTOS_OK &&
 	    custos_agent_sign(e->options->agent_socket, custos_buf_view(&h->login_blob), data, &signature, &why) != CUSTOS_OK)
 		custos_buf_done(&signature);
 	CUSTOS_AUTO_BUF body = { 0 };
@@ -77,18 +77,6 @@ static custos_rc sign_login(struct custos_errand *e, struct custos_wire *r, stru
 	custos_wire_put_bytes(&w, custos_buf_view(&signature));
 	CUSTOS_TRY(w.rc);
 	return custos_channel_send(&e->helper.channel, CUSTOS_COURIER_LOGIN_SIGNATURE, custos_buf_view(&body), -1, err);
-}
-
-static const char *name_asked_for(const struct custos_errand_host *h, char out[static 256])
-{
-	if (h->plan.sni != NULL && h->plan.sni[0] != '\0')
-		return h->plan.sni;
-	const struct custos_json *verify = custos_json_get(h->target_copy, "verify");
-	const char *endpoint = custos_json_string_value(custos_json_at(verify, 0)), *colon = endpoint == NULL ? NULL : strrchr(endpoint, ':');
-	if (colon == NULL)
-		return endpoint;
-	snprintf(out, 256, "%.*s", (int)(colon - endpoint), endpoint);
-	return out;
 }
 
 /* What a client with the custody's anchors would say of this chain. */
@@ -114,7 +102,8 @@ static custos_rc judge(struct custos_errand *e, struct custos_errand_host *h, ui
 	}
 	if (memcmp(leaf, e->wanted_leaf, sizeof leaf) == 0) {
 		*ret = CUSTOS_VERDICT_NEW;
-		if (e->anchors != NULL && custos_judge_served(ders, count, e->leaf, e->anchors, name_asked_for(h, name), (int64_t)time(NULL), why, WHY) != CUSTOS_JUDGE_ACCEPTED)
+		custos_target_name_at(h->target_copy, 0, name);
+		if (e->anchors != NULL && custos_judge_served(ders, count, e->leaf, e->anchors, name, (int64_t)time(NULL), why, WHY) != CUSTOS_JUDGE_ACCEPTED)
 			*ret = CUSTOS_VERDICT_UNACCEPTABLE;
 	} else {
 		*ret = h->has_previous && memcmp(leaf, h->previous_leaf, sizeof leaf) == 0 ? CUSTOS_VERDICT_OLD : CUSTOS_VERDICT_OTHER;
@@ -144,6 +133,7 @@ static custos_rc served(struct custos_errand *e, struct custos_wire *r, struct c
 		CUSTOS_TRY(judge(e, h, when, ders, count, &verdict, why, err));
 	else
 		snprintf(why, sizeof why, "%s", tls_error == NULL || tls_error[0] == '\0' ? "nothing is served" : tls_error);
+	h->verdict = verdict;
 	CUSTOS_AUTO_BUF body = { 0 };
 	struct custos_wire_out w = { .buf = &body, .err = err };
 	custos_wire_put_u32(&w, host);
@@ -159,6 +149,21 @@ static void replace(char **old, char *text)
 	*old = text;
 }
 
+/* A copy this deployment made on the host; in a scan the field holds a fingerprint instead. Its path goes into the log, so it is our name for it or nothing. */
+static bool is_own_copy(const struct custos_errand *e, const struct custos_errand_host *h, const char *path)
+{
+	size_t len = strlen(path), nonce = strlen(h->plan.nonce);
+	if (path[0] == '\0' || e->job == CUSTOS_JOB_SCAN)
+		return true;
+	return custos_plan_is_backup(&h->plan, path) && len > nonce && strcmp(path + len - nonce, h->plan.nonce) == 0;
+}
+
+/* A number that is no category, or success in the mouth of a failure, is not passed on as an exit code. */
+static custos_rc known(uint8_t category)
+{
+	return strcmp(custos_rc_name((custos_rc)category), "unknown") == 0 ? CUSTOS_E_INTERNAL : (custos_rc)category;
+}
+
 static custos_rc prepared(struct custos_errand *e, struct custos_wire *r, struct custos_err *err)
 {
 	static const uint8_t none[CUSTOS_HASH_SIZE];
@@ -172,13 +177,27 @@ static custos_rc prepared(struct custos_errand *e, struct custos_wire *r, struct
 	replace(&h->backup, custos_wire_text(r));
 	custos_wire_fixed(r, leaf, sizeof leaf);
 	CUSTOS_TRY(custos_wire_end(r, "PREPARED", err));
-	CUSTOS_REQUIRE(h->prepared == 0 && status >= CUSTOS_PREPARED_READY && status <= CUSTOS_PREPARED_FAILED, err, CUSTOS_E_INTERNAL, "the courier's PREPARED makes no sense");
+	bool sense = h->prepared == 0 && status >= CUSTOS_PREPARED_READY && status <= CUSTOS_PREPARED_FAILED && is_own_copy(e, h, h->backup);
+	CUSTOS_REQUIRE(sense, err, CUSTOS_E_INTERNAL, "the courier's PREPARED makes no sense");
+	CUSTOS_REQUIRE(status != CUSTOS_PREPARED_UNCHANGED || h->verdict == CUSTOS_VERDICT_NEW, err, CUSTOS_E_INTERNAL, "the courier calls %s unchanged, which nobody here has seen",
+	               h->plan.name);
 	h->prepared = status;
-	h->category = category;
+	h->category = known(category);
 	if (memcmp(leaf, none, sizeof leaf) != 0) {
 		memcpy(h->previous_leaf, leaf, sizeof leaf);
 		h->has_previous = true;
 	}
+	return CUSTOS_OK;
+}
+
+/* What the courier says became of a host must be possible, and a success must have been seen here. */
+static custos_rc check_outcome(const struct custos_errand *e, const struct custos_errand_host *h, uint8_t result, struct custos_err *err)
+{
+	CUSTOS_REQUIRE(h->outcome == 0 && result >= CUSTOS_OUTCOME_DEPLOYED && result <= CUSTOS_OUTCOME_NOT_ROLLED_BACK, err, CUSTOS_E_INTERNAL, "the courier's OUTCOME makes no sense");
+	bool touched = result == CUSTOS_OUTCOME_DEPLOYED || result == CUSTOS_OUTCOME_ROLLED_BACK || result == CUSTOS_OUTCOME_NOT_ROLLED_BACK;
+	CUSTOS_REQUIRE(!touched || (e->went && h->prepared == CUSTOS_PREPARED_READY), err, CUSTOS_E_INTERNAL, "the courier changed %s without a go-ahead", h->plan.name);
+	CUSTOS_REQUIRE(result != CUSTOS_OUTCOME_DEPLOYED || h->verdict == CUSTOS_VERDICT_NEW, err, CUSTOS_E_INTERNAL, "the courier claims a success on %s that nobody here has seen", h->plan.name);
+	CUSTOS_REQUIRE(result != CUSTOS_OUTCOME_UNCHANGED || h->prepared == CUSTOS_PREPARED_UNCHANGED, err, CUSTOS_E_INTERNAL, "the courier calls %s unchanged after all", h->plan.name);
 	return CUSTOS_OK;
 }
 
@@ -192,11 +211,12 @@ static custos_rc outcome(struct custos_errand *e, struct custos_wire *r, struct 
 	h->exposure_ms = custos_wire_u32(r);
 	CUSTOS_AUTO_STR *backup = custos_wire_text(r);
 	CUSTOS_TRY(custos_wire_end(r, "OUTCOME", err));
-	CUSTOS_REQUIRE(h->outcome == 0 && result >= CUSTOS_OUTCOME_DEPLOYED && result <= CUSTOS_OUTCOME_NOT_ROLLED_BACK, err, CUSTOS_E_INTERNAL, "the courier's OUTCOME makes no sense");
+	CUSTOS_TRY(check_outcome(e, h, result, err));
+	CUSTOS_REQUIRE(is_own_copy(e, h, backup), err, CUSTOS_E_INTERNAL, "the courier names a copy on %s that it was not to make", h->plan.name);
 	h->outcome = result;
 	/* a host that failed to prepare has said why already */
 	if (h->prepared != CUSTOS_PREPARED_FAILED) {
-		h->category = category;
+		h->category = known(category);
 		replace(&h->why, CUSTOS_TAKE(why));
 		replace(&h->hint, CUSTOS_TAKE(hint));
 	}

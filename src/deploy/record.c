@@ -155,6 +155,7 @@ static const char *event_of(enum custos_outcome outcome, bool rollback)
 custos_rc custos_record_outcomes(struct custos_custody *c, const struct custos_errand *e, uint64_t intent, const char *prefix, struct custos_tally *tally, struct custos_err *err)
 {
 	bool rollback = strcmp(prefix, "rollback") == 0;
+	custos_rc rc = CUSTOS_OK;
 	for (size_t i = 0; i < e->count; i++) {
 		const struct custos_errand_host *h = &e->hosts[i];
 		/* the intent names the hosts that were ready; of the others there is nothing to record */
@@ -164,8 +165,10 @@ custos_rc custos_record_outcomes(struct custos_custody *c, const struct custos_e
 		}
 		uint64_t index = 0;
 		CUSTOS_AUTO(custos_json) *fields = outcome_fields(h, intent);
-		CUSTOS_TRY(custos_vault_record_outcome(c, event_of(h->outcome, rollback), fields, &index, err));
-		custos_tally_host(tally, h, (int64_t)index);
+		custos_rc written = custos_vault_record_outcome(c, event_of(h->outcome, rollback), fields, &index, err);
+		/* an outcome that could not be written is told all the same, and does not hide those of the others */
+		custos_tally_host(tally, h, written == CUSTOS_OK ? (int64_t)index : -1);
+		rc = rc != CUSTOS_OK ? rc : written;
 	}
-	return CUSTOS_OK;
+	return rc;
 }

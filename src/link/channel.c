@@ -68,6 +68,8 @@ custos_rc custos_channel_send(struct custos_channel *channel, uint8_t type, stru
 	while (sent < 0 && errno == EINTR);
 	if (sent < 0 && (errno == EPIPE || errno == ECONNRESET))
 		CUSTOS_FAIL_NATIVE(err, CUSTOS_E_SYSTEM, errno, "%s has ended", channel->peer);
+	if (sent < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
+		CUSTOS_FAIL_NATIVE(err, CUSTOS_E_SYSTEM, ETIMEDOUT, "%s does not take what is sent to it", channel->peer);
 	CUSTOS_REQUIRE(sent == (ssize_t)(HEADER + body.len), err, CUSTOS_E_SYSTEM, "cannot send to %s: %s", channel->peer, strerror(errno));
 	follow(channel, rule);
 	return CUSTOS_OK;

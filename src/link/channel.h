@@ -48,7 +48,8 @@ struct custos_frame {
 void custos_frame_done(struct custos_frame *frame); /* closes fd too */
 #define CUSTOS_AUTO_FRAME __attribute__((cleanup(custos_frame_done))) struct custos_frame
 
-/* Sends one frame; `fd` is -1 or a descriptor that is duplicated to the peer (the caller keeps his). */
+/* Sends one frame; `fd` is -1 or a descriptor that is duplicated to the peer (the caller keeps his). A helper that takes nothing for 20 seconds is
+ * CUSTOS_E_SYSTEM with native ETIMEDOUT. */
 CUSTOS_RC custos_channel_send(struct custos_channel *channel, uint8_t type, struct custos_bytes body, int fd, struct custos_err *err);
 /* Waits at most timeout_ms (-1: for ever) for a frame. A peer that has gone is CUSTOS_E_SYSTEM "… has ended"; a timeout is CUSTOS_E_SYSTEM
  * with native ETIMEDOUT. `frame` must be zero or done; what it held is released first. */

@@ -14,11 +14,13 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
+enum { SEND_S = 20 };
+
 custos_rc custos_helper_open(const char *name, int *ret_fd, struct custos_err *err)
 {
 	char path[512];
 	snprintf(path, sizeof path, "%s/%s", CUSTOS_HELPER_DIR, name);
-	CUSTOS_AUTO_FD fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	CUSTOS_AUTO_FD fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	if (fd < 0)
 		CUSTOS_FAIL_HINT(err, CUSTOS_E_SYSTEM, "custos and its helpers are installed together; reinstall, or build with a preset to run from the build directory",
 		                 "cannot open the helper %s: %s", path, strerror(errno));
@@ -69,6 +71,9 @@ custos_rc custos_helper_start(int exe_fd, const char *name, unsigned flags, cons
 	int room = 4 * CUSTOS_FRAME_BODY_MAX;
 	for (int i = 0; i < 2; i++)
 		(void)setsockopt(pair[i], SOL_SOCKET, SO_SNDBUF, &room, sizeof room);
+	/* a helper that asks and does not listen must not hold its keeper up for ever */
+	const struct timeval patience = { .tv_sec = SEND_S };
+	CUSTOS_REQUIRE(setsockopt(ours, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience) == 0, err, CUSTOS_E_SYSTEM, "cannot make a channel to %s: %s", name, strerror(errno));
 	pid_t keeper = getpid(), pid = fork();
 	CUSTOS_REQUIRE(pid >= 0, err, CUSTOS_E_SYSTEM, "cannot start %s: %s", name, strerror(errno));
 	if (pid == 0)

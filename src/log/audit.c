@@ -114,7 +114,8 @@ static custos_rc note_outcome(struct custos_audit *audit, uint64_t index, const 
 static bool is_outcome(const char *event)
 {
 	static const char *const outcomes[] = { "release.done",      "release.rolled_back", "release.not_rolled_back",
-		                                "release.untouched", "release.unknown",     "release.resolved" };
+		                                "release.untouched", "release.unknown",     "release.resolved",
+		                                "rollback.done",     "rollback.failed" };
 	for (size_t i = 0; i < sizeof outcomes / sizeof *outcomes; i++)
 		if (strcmp(event, outcomes[i]) == 0)
 			return true;
@@ -133,7 +134,7 @@ custos_rc custos_audit_entry(struct custos_audit *audit, uint64_t index, const s
 		                  index, time, audit->newest_time - when);
 	else
 		audit->newest_time = when;
-	if (strcmp(event, "release.intent") == 0)
+	if (strcmp(event, "release.intent") == 0 || strcmp(event, "rollback.intent") == 0)
 		return note_intent(audit, index, entry, err);
 	return is_outcome(event) ? note_outcome(audit, index, entry, event, err) : CUSTOS_OK;
 }

@@ -22,7 +22,7 @@ bool custos_log_may_stand_unsigned(const char *event)
 {
 	static const char *const events[] = {
 		"token.login_failed", "token.failed", "token.repaired", "release.done",
-		"release.rolled_back", "release.not_rolled_back", "release.untouched", "release.unknown",
+		"release.rolled_back", "release.not_rolled_back", "release.untouched", "release.unknown", "rollback.done", "rollback.failed",
 	};
 	for (size_t i = 0; i < sizeof events / sizeof *events; i++)
 		if (event != NULL && strcmp(event, events[i]) == 0)

@@ -59,7 +59,7 @@ CUSTOS_RC custos_log_append(struct custos_log *log, const char *event, const str
 CUSTOS_RC custos_log_commit(struct custos_log *log, const struct custos_signer *signer, struct custos_err *err);
 /* Commits without a checkpoint; refused unless every entry appended since the last commit may stand unsigned. */
 CUSTOS_RC custos_log_commit_unsigned(struct custos_log *log, struct custos_err *err);
-CUSTOS_MUST bool custos_log_may_stand_unsigned(const char *event); /* token.login_failed, token.failed, token.repaired, release.done, release.rolled_back, release.not_rolled_back, release.untouched, release.unknown */
+CUSTOS_MUST bool custos_log_may_stand_unsigned(const char *event); /* token.login_failed, token.failed, token.repaired, release.done, release.rolled_back, release.not_rolled_back, release.untouched, release.unknown, rollback.done, rollback.failed */
 /* Forgets entries appended since the last commit and aborts the transaction. */
 void custos_log_abort(struct custos_log *log);
 
@@ -87,8 +87,8 @@ CUSTOS_RC custos_log_publish(const struct custos_log *log, const char *dir, stru
 /* Verifies a published directory with nothing but the vkey: note, tree from the bundles, every tile, every entry's form, sequence, intents and outcomes. `since` (may be NULL) is an
  * older checkpoint note of the same log: the tree must contain it. *ret_report: {"origin","size","root","entries","open_releases":[…],"warnings":[…]}. */
 CUSTOS_RC custos_log_verify_dir(const char *dir, const char *vkey, struct custos_bytes since, struct custos_json **ret_report, struct custos_err *err);
-/* What entries owe each other: an outcome (release.done, rolled_back, not_rolled_back, untouched, unknown, resolved) names in `intent` the index of an earlier
- * release.intent, and may name in `target` one of its `hosts` (strings, or objects with "target" or "name"); without `target` it speaks for all of
+/* What entries owe each other: an outcome (release.done, rolled_back, not_rolled_back, untouched, unknown, resolved, rollback.done, rollback.failed) names in
+ * `intent` the index of an earlier release.intent or rollback.intent, and may name in `target` one of its `hosts` (strings, or objects with "target" or "name"); without `target` it speaks for all of
  * them. An intent is open until each of its hosts has an outcome other than release.unknown. */
 /* The same checks over an open log (whose opening has verified tree and signature). */
 CUSTOS_RC custos_log_verify(const struct custos_log *log, struct custos_bytes since, struct custos_json **ret_report, struct custos_err *err);

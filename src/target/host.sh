@@ -222,7 +222,11 @@ persist() {
 	quietly "$PERSIST" || die "the command that saves the host's state failed"
 	[ -z "$PROOF" ] || [ "$(proof)" != "$(cat "$D/proof")" ] || die "the host said that it saved its state, but $PROOF did not change"
 }
-persist_again() { quietly "$PERSIST" || die "the command that saves the host's state failed"; }
+# What was never saved need not be saved again: then the host still starts with the previous pair.
+persist_again() {
+	quietly "$PERSIST" && return 0
+	[ -n "$PROOF" ] && [ -f "$D/proof" ] && [ "$(proof)" = "$(cat "$D/proof")" ] || die "the command that saves the host's state failed"
+}
 
 # Asked twice (after a lost connection) it must say the same.
 disarm() {

@@ -112,6 +112,37 @@ void custos_plan_done(struct custos_plan *plan)
 	*plan = (struct custos_plan){ 0 };
 }
 
+bool custos_plan_is_backup(const struct custos_plan *plan, const char *path)
+{
+	char name[96];
+	int name_len = snprintf(name, sizeof name, "/.custos-%s-", plan->name);
+	const char *last = strrchr(path, '/');
+	if (!custos_recipe_is_path(path) || strncmp(last, name, (size_t)name_len) != 0 || last[name_len] == '\0')
+		return false;
+	size_t len = (size_t)(last - path);
+	for (size_t i = 0; i < plan->recipe.backup_count; i++) {
+		const char *place = plan->recipe.backups[i];
+		size_t want = strlen(place);
+		bool glob = want > 0 && place[want - 1] == '*';
+		want -= glob;
+		if (strncmp(path, place, want) == 0 && (glob ? len > want && memchr(path + want, '/', len - want) == NULL : len == want))
+			return true;
+	}
+	return false;
+}
+
+void custos_target_name_at(const struct custos_json *target, size_t endpoint, char out[static 256])
+{
+	const char *sni = custos_json_text(target, "sni"), *at = custos_json_string_value(custos_json_at(custos_json_get(target, "verify"), endpoint));
+	const char *end = at != NULL && at[0] == '[' ? strchr(at, ']') : NULL;
+	if (sni != NULL && sni[0] != '\0')
+		snprintf(out, 256, "%s", sni);
+	else if (end != NULL)
+		snprintf(out, 256, "%.*s", (int)(end - at - 1), at + 1);
+	else
+		snprintf(out, 256, "%.*s", at == NULL ? 0 : (int)strcspn(at, ":"), at == NULL ? "" : at);
+}
+
 /* What the courier relies on, whoever wrote the bytes. An empty list of host keys is legal: nobody is logged in to then, only the key's
  * fingerprint is reported. */
 static custos_rc check_plan(const struct custos_plan *p, struct custos_err *err)
@@ -124,7 +155,11 @@ static custos_rc check_plan(const struct custos_plan *p, struct custos_err *err)
 	CUSTOS_REQUIRE(is_hex(p->nonce, NONCE_DIGITS), err, CUSTOS_E_INPUT, "plan for %s: the nonce is not %d hex digits", p->name, NONCE_DIGITS);
 	CUSTOS_REQUIRE(p->previous_backup[0] == '\0' || custos_recipe_is_path(p->previous_backup), err, CUSTOS_E_INPUT, "plan for %s: the previous backup is not a plain absolute path", p->name);
 	CUSTOS_REQUIRE(p->confirm_within_s >= 1 && p->confirm_within_s <= CUSTOS_CONFIRM_MAX_S, err, CUSTOS_E_INPUT, "plan for %s: the dead man's switch is out of range", p->name);
-	return custos_recipe_check(&p->recipe, err);
+	CUSTOS_TRY(custos_recipe_check(&p->recipe, err));
+	/* it is put back, or removed, by root of the host: an outcome in the log names it, and outcomes may be unsigned */
+	CUSTOS_REQUIRE(p->previous_backup[0] == '\0' || custos_plan_is_backup(p, p->previous_backup), err, CUSTOS_E_INPUT,
+	               "plan for %s: %s is not where profile %s keeps copies", p->name, p->previous_backup, p->recipe.profile);
+	return CUSTOS_OK;
 }
 
 enum { TEXTS = 7 };

@@ -53,6 +53,10 @@ CUSTOS_RC custos_plan_build(const struct custos_json *target, const struct custo
 CUSTOS_RC custos_plan_encode(const struct custos_plan *plan, struct custos_buf *out, struct custos_err *err);
 CUSTOS_RC custos_plan_decode(struct custos_bytes in, struct custos_plan *ret_plan, struct custos_err *err);
 void custos_plan_done(struct custos_plan *plan);
+/* Whether `path` is where a deployment by this plan's target and profile leaves a copy: one of its backup directories, then /.custos-NAME-… */
+CUSTOS_MUST bool custos_plan_is_backup(const struct custos_plan *plan, const char *path);
+/* The name by which a client knows what is at the target's endpoint: the SNI, else the host part without brackets and port. */
+void custos_target_name_at(const struct custos_json *target, size_t endpoint, char out[static 256]);
 /* What deploy --dry-run shows: the steps in order, in words and with their commands (never a secret). */
 struct custos_json *custos_plan_describe(const struct custos_plan *plan);
 

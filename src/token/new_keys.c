@@ -1,6 +1,7 @@
 /* New keys: pairs by policy, deployable and sign-only keys, and the log's key. */
-#include "base/text.h"
+#include "crypto/verify.h"
 #include "token/keys.h"
+#include "token/wire_info.h"
 
 /* Object identifiers of the curves, DER, as CKA_EC_PARAMS takes them. */
 static const uint8_t p256[] = { 0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07 };
@@ -108,6 +109,10 @@ static custos_rc fill_sign_only(struct custos_session *session, enum custos_key_
 	CUSTOS_AUTO_OBJECT public_key = pair.public_key;
 	CUSTOS_TRY(custos_object_spki(session, public_key.handle, type, &key->spki, err));
 	CUSTOS_TRY(custos_object_sign_challenge(session, private_key.handle, type, challenge, &key->signature, err));
+	/* the keeper verifies too; here it decides whether the pair stays on the token */
+	uint8_t text[CUSTOS_CHALLENGE_TEXT_SIZE];
+	custos_challenge_text(challenge, text);
+	CUSTOS_TRY(custos_verify("the new key", custos_buf_view(&key->spki), custos_key_signature(type), CUSTOS_BYTES(text, sizeof text), custos_buf_view(&key->signature), err));
 	CUSTOS_TRY(custos_session_sync(session, err));
 	private_key.handle = 0;
 	public_key.handle = 0;

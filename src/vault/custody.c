@@ -52,8 +52,24 @@ static custos_rc replay(void *ctx, uint64_t index, const struct custos_json *ent
 	return custos_state_apply(ctx, index, entry, err);
 }
 
+/* What this process has seen signed it has seen: a store that is put back meanwhile, or that now holds another history, is refused. */
+static custos_rc check_seen(const struct custos_custody *c, struct custos_err *err)
+{
+	uint8_t root[CUSTOS_HASH_SIZE];
+	if (c->seen_size == 0)
+		return CUSTOS_OK;
+	bool shorter = custos_log_signed_size(c->log) < c->seen_size;
+	if (!shorter)
+		CUSTOS_TRY(custos_log_root(c->log, c->seen_size, root, err));
+	if (shorter || memcmp(root, c->seen_root, sizeof root) != 0)
+		CUSTOS_FAIL_HINT(err, CUSTOS_E_TAMPERED, "find out who put the store back, and keep both as evidence", "the log of %s is not the one that was read a moment ago", c->binding.origin);
+	return CUSTOS_OK;
+}
+
 custos_rc custos_vault_reload(struct custos_custody *c, struct custos_err *err)
 {
+	if (c->log != NULL && custos_log_root(c->log, custos_log_signed_size(c->log), c->seen_root, err) == CUSTOS_OK)
+		c->seen_size = custos_log_signed_size(c->log);
 	struct custos_log_storage storage = {
 		.ctx = c,
 		.entries = storage_entries,
@@ -72,6 +88,10 @@ custos_rc custos_vault_reload(struct custos_custody *c, struct custos_err *err)
 		CUSTOS_TRY(custos_store_read_begin(c->store, err));
 	custos_rc rc = custos_log_open(&storage, c->binding.origin, c->binding.vkey, replay, &c->state, &c->log, err);
 	custos_store_read_end(c->store);
+	if (rc == CUSTOS_OK)
+		rc = check_seen(c, err);
+	if (rc != CUSTOS_OK)
+		custos_log_free(CUSTOS_TAKE(c->log));
 	return rc;
 }
 

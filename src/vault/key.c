@@ -141,19 +141,44 @@ custos_rc custos_key_list(struct custos_custody *c, struct custos_json **ret_key
 	return CUSTOS_OK;
 }
 
+/* Under the lock: the hosts that were looked at are still those of these names. */
+static custos_rc check_targets(const struct custos_custody *c, const struct custos_json *names, const struct custos_json *seen, struct custos_err *err)
+{
+	for (size_t i = 0; i < custos_json_count(names); i++) {
+		const char *name = custos_json_string_value(custos_json_at(names, i));
+		int64_t now = custos_json_int(custos_state_target(&c->state, name), "log_index", -1);
+		if (now != custos_json_integer_value(custos_json_at(seen, i), -1))
+			CUSTOS_FAIL_HINT(err, CUSTOS_E_POLICY, "look at it again with `custos target show`, then decide", "target %s was removed or replaced meanwhile", name);
+	}
+	return CUSTOS_OK;
+}
+
 custos_rc custos_key_allow(struct custos_custody *c, const char *name, const char *const targets[], size_t count, struct custos_json **ret_key, struct custos_err *err)
 {
 	const struct custos_json *key, *target;
 	CUSTOS_TRY(custos_vault_find_key(c, name, &key, err));
 	CUSTOS_REQUIRE(custos_json_text(key, "container_sha256") != NULL, err, CUSTOS_E_POLICY, "key %s is sign-only: it never leaves the token", name);
 	CUSTOS_AUTO(custos_json) *fields = custos_json_object();
+	CUSTOS_AUTO(custos_json) *seen = custos_json_array();
 	struct custos_json *list = custos_json_array();
+	struct custos_token *token;
 	custos_json_set_text(fields, "key", name);
 	custos_json_set(fields, "targets", list);
 	for (size_t i = 0; i < count; i++) {
 		CUSTOS_TRY(custos_vault_find_target(c, targets[i], &target, err));
 		custos_json_push(list, custos_json_string(targets[i]));
+		custos_json_push(seen, custos_json_integer(custos_json_int(target, "log_index", -1)));
 	}
-	CUSTOS_TRY(custos_vault_record(c, "key.allow", fields, NULL, err));
+	CUSTOS_TRY(custos_vault_token(c, &token, err));
+	CUSTOS_TRY(custos_vault_begin(c, err));
+	custos_rc rc = check_targets(c, list, seen, err);
+	if (rc == CUSTOS_OK)
+		rc = custos_vault_append(c, "key.allow", fields, NULL, err);
+	if (rc == CUSTOS_OK)
+		rc = custos_vault_commit(c, err);
+	if (rc != CUSTOS_OK) {
+		custos_vault_abort(c);
+		return rc;
+	}
 	return custos_key_show(c, name, ret_key, err);
 }

@@ -40,12 +40,11 @@ static bool is_open(const struct custos_json *release)
 static custos_rc mark_unknown(struct custos_custody *c, int64_t intent, struct custos_err *err)
 {
 	for (;;) {
-		const char *target = NULL, *event = NULL;
+		const char *target = NULL;
 		for (size_t i = 0; i < custos_json_count(c->state.releases); i++) {
 			const struct custos_json *r = custos_json_at(c->state.releases, i), *hosts = custos_json_get(r, "hosts");
 			if (custos_json_int(r, "index", -1) != intent)
 				continue;
-			event = custos_json_text(r, "event");
 			for (size_t h = 0; h < custos_json_count(hosts) && target == NULL; h++)
 				if (custos_json_text(custos_json_at(hosts, h), "result") == NULL)
 					target = custos_json_text(custos_json_at(hosts, h), "target");
@@ -56,7 +55,6 @@ static custos_rc mark_unknown(struct custos_custody *c, int64_t intent, struct c
 		custos_json_set_int(fields, "intent", intent);
 		custos_json_set_text(fields, "target", target);
 		custos_json_set_text(fields, "reason", "custos ended before the outcome was known");
-		(void)event;
 		CUSTOS_TRY(custos_vault_append(c, "release.unknown", fields, NULL, err));
 	}
 }
@@ -78,14 +76,17 @@ custos_rc custos_release_find_orphans(struct custos_custody *c, struct custos_er
 	for (size_t i = 0; i < custos_json_count(c->state.releases) && rc == CUSTOS_OK; i++) {
 		const struct custos_json *r = custos_json_at(c->state.releases, i);
 		if (is_open(r))
-			rc = mark_unknown(c, custos_json_int(r, "index", -1), err);
+			rc = mark_unknown(c, custos_json_int(r, "index", -1), &ignored);
 	}
 	if (rc == CUSTOS_OK)
-		rc = custos_log_commit_unsigned(c->log, err);
+		rc = custos_log_commit_unsigned(c->log, &ignored);
 	if (rc != CUSTOS_OK)
 		custos_vault_abort(c);
 	custos_release_unlock(c);
-	return rc;
+	/* nor does a full disk keep anybody from reading */
+	if (rc == CUSTOS_OK || (rc == CUSTOS_E_STORE && c->log != NULL))
+		return CUSTOS_OK;
+	return custos_err_set_hinted(err, rc, ignored.hint, "%s", ignored.msg);
 }
 
 custos_rc custos_release_list(struct custos_custody *c, struct custos_json **ret_releases, struct custos_err *err)
@@ -110,6 +111,9 @@ custos_rc custos_release_resolve(struct custos_custody *c, uint64_t index, const
 	for (size_t i = 0; i < custos_json_count(open); i++) {
 		if (custos_json_int(custos_json_at(open, i), "index", -1) != (int64_t)index)
 			continue;
+		/* opening the custody has made those without a process unknown */
+		if (is_open(custos_json_at(open, i)))
+			CUSTOS_FAIL_HINT(err, CUSTOS_E_POLICY, "wait for it to end", "release %llu is under way in another process", (unsigned long long)index);
 		CUSTOS_AUTO(custos_json) *fields = custos_json_object();
 		custos_json_set_int(fields, "intent", (int64_t)index);
 		custos_json_set_text(fields, "as", as);
@@ -150,25 +154,12 @@ static bool is_allowed(const struct custos_json *key, const char *target)
 	return false;
 }
 
-/* The name a client will ask for: the SNI, else the host part of the endpoint. */
-static void verify_name(const struct custos_json *target, const char *endpoint, char out[static 256])
-{
-	const char *sni = custos_json_text(target, "sni"), *colon = strrchr(endpoint, ':');
-	size_t len = colon == NULL ? strlen(endpoint) : (size_t)(colon - endpoint);
-	if (sni != NULL && sni[0] != '\0')
-		snprintf(out, 256, "%s", sni);
-	else if (len > 2 && endpoint[0] == '[')
-		snprintf(out, 256, "%.*s", (int)(len - 2), endpoint + 1);
-	else
-		snprintf(out, 256, "%.*s", (int)len, endpoint);
-}
-
 static custos_rc check_names(const struct custos_json *target, struct custos_bytes leaf, struct custos_err *err)
 {
 	const struct custos_json *verify = custos_json_get(target, "verify");
 	for (size_t i = 0; i < custos_json_count(verify); i++) {
 		char name[256];
-		verify_name(target, custos_json_string_value(custos_json_at(verify, i)), name);
+		custos_target_name_at(target, i, name);
 		if (!custos_cert_covers(leaf, name)) {
 			custos_rc rc = custos_err_set(err, CUSTOS_E_POLICY, 0, "the certificate does not cover %s, by which %s is verified", name, custos_json_text(target, "name"));
 			custos_err_hint(err, "ask for a certificate with dns:%s, or name what clients use with `target add --sni`", name);

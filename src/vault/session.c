@@ -14,26 +14,28 @@ custos_rc custos_vault_begin(struct custos_custody *c, struct custos_err *err)
 	uint64_t count = 0;
 	custos_rc rc = custos_store_entry_count(c->store, &count, err);
 	/* somebody else appended since we read: what we are about to decide must rest on it */
-	if (rc == CUSTOS_OK && count != custos_log_size(c->log))
+	if (rc == CUSTOS_OK && (c->log == NULL || count != custos_log_size(c->log)))
 		rc = custos_vault_reload(c, err);
-	if (rc != CUSTOS_OK)
+	if (rc != CUSTOS_OK) {
 		custos_store_abort(c->store);
+		return rc;
+	}
 	c->unsigned_from = custos_log_signed_size(c->log);
 	c->unsigned_to = custos_log_size(c->log);
-	return rc;
+	return CUSTOS_OK;
 }
 
 void custos_vault_abort(struct custos_custody *c)
 {
-	uint64_t before = custos_log_size(c->log);
-	custos_log_abort(c->log);
+	if (c->log != NULL)
+		custos_log_abort(c->log);
 	if (custos_store_in_transaction(c->store))
 		custos_store_abort(c->store);
-	/* the state may have been fed with what is now forgotten */
-	if (custos_log_size(c->log) != before) {
+	/* the state may have been fed with what is now forgotten, also by a commit that failed and took the log back itself */
+	if (c->log != NULL && c->state.next != custos_log_size(c->log)) {
 		struct custos_err ignored = { 0 };
 		custos_rc rc = custos_vault_reload(c, &ignored);
-		(void)rc; /* a log that cannot be replayed refuses whatever is tried next */
+		(void)rc; /* without a log whatever is tried next reads it again first, or is refused */
 	}
 }
 
@@ -74,9 +76,15 @@ custos_rc custos_vault_commit(struct custos_custody *c, struct custos_err *err)
 custos_rc custos_vault_record(struct custos_custody *c, const char *event, const struct custos_json *fields, uint64_t *ret_index, struct custos_err *err)
 {
 	struct custos_token *token;
+	struct custos_err why = { 0 };
 	CUSTOS_TRY(custos_vault_token(c, &token, err));
 	CUSTOS_TRY(custos_vault_begin(c, err));
-	custos_rc rc = custos_vault_append(c, event, fields, ret_index, err);
+	custos_rc rc = custos_vault_append(c, event, fields, ret_index, &why);
+	/* what was checked before the lock was had is so no longer: nobody tampered, somebody was faster */
+	if (rc == CUSTOS_E_TAMPERED)
+		rc = custos_err_set_hinted(err, CUSTOS_E_POLICY, "somebody changed this custody meanwhile; look at it and decide again", "%s is not recorded: %s", event, why.msg);
+	else if (rc != CUSTOS_OK)
+		rc = custos_err_set_hinted(err, rc, why.hint, "%s", why.msg);
 	if (rc == CUSTOS_OK)
 		rc = custos_vault_commit(c, err);
 	if (rc != CUSTOS_OK)

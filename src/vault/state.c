@@ -6,7 +6,7 @@
 
 custos_rc custos_state_start(struct custos_state *ret_state, struct custos_err *err)
 {
-	struct custos_state s = { NULL, custos_json_object(), custos_json_object(), custos_json_array() };
+	struct custos_state s = { 0, NULL, custos_json_object(), custos_json_object(), custos_json_array() };
 	if (s.keys == NULL || s.targets == NULL || s.releases == NULL) {
 		custos_state_done(&s);
 		CUSTOS_FAIL(err, CUSTOS_E_SYSTEM, "out of memory");
@@ -117,7 +117,10 @@ static custos_rc key_allow(struct step *s)
 	const struct custos_json *more = custos_json_get(s->entry, "targets");
 	for (size_t i = 0; i < custos_json_count(more); i++) {
 		const char *name = custos_json_string_value(custos_json_at(more, i));
-		if (name != NULL && !holds(allowed, name))
+		/* a permission for a name that is nobody's yet would be one for whatever host gets it */
+		if (name == NULL || custos_json_get(s->state->targets, name) == NULL)
+			return contradicts(s, "there is no such target");
+		if (!holds(allowed, name))
 			custos_json_push(allowed, custos_json_string(name));
 	}
 	return CUSTOS_OK;
@@ -268,8 +271,7 @@ static void remember_deployed(struct step *s, const struct custos_json *release,
 	custos_json_set(target, "deployed", deployed);
 }
 
-/* Outcomes may stand unsigned, so whoever can write the store can append one: each host has one, of the intent's kind. The same
- * index again is not a second one: its entry could not be signed, was given up, and is now written without the token. */
+/* Outcomes may stand unsigned, so whoever can write the store can append one: each host has one, of the intent's kind. */
 static custos_rc check_outcome(const struct step *s, const struct custos_json *release, const struct custos_json *host)
 {
 	const char *event = custos_json_text(s->entry, "event"), *opened = custos_json_text(release, "event");
@@ -278,7 +280,7 @@ static custos_rc check_outcome(const struct step *s, const struct custos_json *r
 		return contradicts(s, "the intent does not name this host");
 	if (strcmp(event, "release.unknown") != 0 && strncmp(event, opened, kind + 1) != 0)
 		return contradicts(s, "the intent is of another kind");
-	if (custos_json_text(host, "result") != NULL && custos_json_int(host, "log_index", -1) != (int64_t)s->index)
+	if (custos_json_text(host, "result") != NULL)
 		return contradicts(s, "the host has its outcome already");
 	return CUSTOS_OK;
 }
@@ -364,8 +366,10 @@ custos_rc custos_state_apply(struct custos_state *state, uint64_t index, const s
 	CUSTOS_REQUIRE(event != NULL, err, CUSTOS_E_TAMPERED, "log entry %llu has no event", (unsigned long long)index);
 	if (state->genesis == NULL && strcmp(event, "custody.genesis") != 0)
 		return contradicts(&step, "a log begins with custody.genesis");
+	state->next = UINT64_MAX;
 	for (size_t i = 0; i < sizeof events / sizeof *events; i++)
 		if (strcmp(events[i].event, event) == 0)
-			return events[i].apply(&step);
+			CUSTOS_TRY(events[i].apply(&step));
+	state->next = index + 1;
 	return CUSTOS_OK;
 }

@@ -19,6 +19,7 @@
 #include "data/json.h"
 
 struct custos_state {
+	uint64_t next;                 /* index of the entry that comes next; UINT64_MAX after one that was refused */
 	struct custos_json *genesis;   /* NULL in an empty log */
 	struct custos_json *keys;      /* name → record */
 	struct custos_json *targets;   /* name → record; "deployed" holds what the last outcome said */

@@ -15,7 +15,9 @@ struct custos_custody {
 	struct custos_pin pin;
 	bool has_pin;
 	struct custos_store *store;
-	struct custos_log *log;
+	struct custos_log *log;            /* NULL when it could not be read again; begin tries once more */
+	uint64_t seen_size;                /* the newest checkpoint this process has seen and its root, when it was read again; 0: none */
+	uint8_t seen_root[CUSTOS_HASH_SIZE];
 	struct custos_state state;
 	struct custos_token *token;        /* NULL until somebody needed it; logged in and KEK checked when set */
 	struct custos_signer signer;

@@ -8,6 +8,8 @@
 #   crash_await_host NAME        until neither custos nor its dead man's switch works on the host any more
 #   crash_host_is_whole NAME LEAF…   key and certificate on the host belong together, are served, and the leaf is one of LEAF…
 #   crash_open_intents           indices of the intents that have no outcome in the log, one a line
+#   crash_keep_custody           remembers custody and token; crash_restore_custody puts them back as they were
+#   lab_host_run NAME COMMAND…   a command inside the host
 #   crash_record_is_whole        the log verifies, the token is there, an open release is reported and can be resolved; nothing else is open
 #
 # The sample depends on CUSTOS_SEED, which every test prints; with the same seed the same points are hit.
@@ -31,6 +33,19 @@ crash_sample() {
 	}'
 }
 
+crash_keep_custody() {
+	rm -rf "$LAB/kept"
+	mkdir "$LAB/kept"
+	cp -a "$CUSTOS_DIR" "$LAB/kept/custody"
+	cp -a "$LAB/softhsm/tokens" "$LAB/kept/tokens"
+}
+
+crash_restore_custody() {
+	rm -rf "$CUSTOS_DIR" "$LAB/softhsm/tokens"
+	cp -a "$LAB/kept/custody" "$CUSTOS_DIR"
+	cp -a "$LAB/kept/tokens" "$LAB/softhsm/tokens"
+}
+
 crash_fault() { timeout 120 "$CUSTOS_BUILD/crash/fault" -o "$LAB/report" "$@" 3>&-; }
 
 crash_hit() { sed -n 's/^hit //p' "$LAB/report"; }
@@ -44,7 +59,6 @@ crash_count() {
 
 crash_host_is_busy() { lab_host_run "$1" sh -c 'for f in /tmp/.custos-*/armed /tmp/.custos-*/fired; do [ ! -e "$f" ] || exit 0; done; exit 1'; }
 
-# lab_host_run NAME COMMAND…: inside the host.
 lab_host_run() {
 	local name=$1
 	shift
@@ -96,7 +110,7 @@ for i in sorted(open_hosts):
 }
 
 crash_record_is_whole() {
-	local listed open index
+	local listed open index rc
 	listed=$(custos release list --json) || { echo "release list: exit $?"; return 1; }
 	custos log verify > "$LAB/verify.out" || { echo "log verify: exit $?"; return 1; }
 	custos token list --json | grep -q "\"$(cat "$LAB/serial")\"" || { echo "the token is gone"; return 1; }
@@ -104,7 +118,9 @@ crash_record_is_whole() {
 	[ "$(lab_json_indices <<< "$listed")" = "$open" ] || { echo "open are: $open; listed are: $listed"; return 1; }
 	for index in $open; do
 		custos log show --json --from "$index" | grep -q '"event": "release.unknown"' || { echo "release $index is open and was not recorded as unknown"; return 1; }
-		run -3 custos status --check
+		rc=0
+		custos status --check > /dev/null 2>&1 || rc=$?
+		[ "$rc" = 3 ] || { echo "status --check does not mind that release $index is open"; return 1; }
 		custos_in release resolve "$index" --as failed --note "found out by the test" > /dev/null || { echo "release $index cannot be resolved: $?"; return 1; }
 	done
 	custos status --check > /dev/null || { echo "status --check: exit $? after everything was resolved"; return 1; }

@@ -41,7 +41,7 @@ client_accepts() {
 }
 
 # Certificate and key files of a host: what they are, and that they belong together.
-pair_facts() { (cd "$ROOT/etc/vmware/ssl" && stat -c '%n %a %U:%G' rui.crt rui.key && ls -A . "$ROOT/tmp"); }
+pair_facts() { (cd "$ROOT/etc/vmware/ssl" && stat -c '%n %a %U:%G' rui.crt rui.key && ls -A . && ls -A "$ROOT/tmp"); }
 pair_hash() { (cd "$ROOT/etc/vmware/ssl" && sha256sum rui.crt rui.key); }
 pair_belongs() {
 	[ -s "$ROOT/etc/vmware/ssl/rui.key" ] && [ "$(openssl pkey -in "$ROOT/etc/vmware/ssl/rui.key" -pubout)" = "$(openssl x509 -in "$ROOT/etc/vmware/ssl/rui.crt" -noout -pubkey)" ]

@@ -49,7 +49,8 @@ lab_new() {
 }
 
 lab_quick_profile() {
-	sed -e 's/settle_ms: 70000/settle_ms: 2000/' -e 's/alive_ms: 10000/alive_ms: 1000/' -e 's/interval_ms: 1000/interval_ms: 200/' "$here/../../src/target/profiles/esxi.yaml"
+	sed -e 's/settle_ms: 70000/settle_ms: 2000/' -e 's/alive_ms: 10000/alive_ms: 1000/' -e 's/interval_ms: 1000/interval_ms: 200/' \
+		-e 's/budget_ms: 5000/budget_ms: 1500/' -e 's/budget_ms: [36]0000/budget_ms: 3000/' "$here/../../src/target/profiles/esxi.yaml"
 }
 
 lab_key() {

@@ -82,6 +82,17 @@ awk '/static const char \*const known(_persist)?\[\] = \{/ { on = 1 } on { print
 sed -n 's/^\.It Cm \([a-z_]*\)\>.*/\1/p' "$man/custos-profile.5" > "$scratch/written"
 compare 'fields of a profile'
 
+# every event that is written or replayed is described in docs/FORMATS.md
+events=0
+while IFS= read -r event; do
+	events=$((events + 1))
+	grep -q "^| .*\`$event\`.* | " "$root/docs/FORMATS.md" || violation "the event $event is not described in docs/FORMATS.md"
+done < <({
+	grep -hoE 'custos_vault_(append|record[a-z_]*)\([^"]*"[a-z_.]+"' "$root"/src/vault/*.c "$root"/src/deploy/*.c
+	grep -hE '^[[:space:]]*\{ "[a-z]+\.[a-z_]+", [a-z_]+ \},' "$root/src/vault/state.c"
+	grep -hE 'return .*"(release|rollback)\.' "$root/src/deploy/record.c"
+} | grep -oE '"[a-z]+\.[a-z_]+"' | tr -d '"' | sort -u)
+
 pages=0
 for page in "$man"/*.[1-9]; do
 	pages=$((pages + 1))
@@ -104,4 +115,4 @@ if ! command -v mandoc > /dev/null; then
 	echo "lint: mandoc is not installed, so the pages' form was not looked at"
 	[ "$violations" -gt 0 ] || exit 77
 fi
-verdict "$pages pages, $commands commands, $options options, $codes exit codes"
+verdict "$pages pages, $commands commands, $options options, $codes exit codes, $events events"

@@ -23,7 +23,9 @@ complaints=$(mktemp)
 trap 'rm -f "$complaints"' EXIT
 # armour with something behind it; the armour alone is code that reads or writes keys
 found 'a private key in PEM' -Pz -e "${dashes}BEGIN [A-Z0-9 ]*PRIVATE KEY${dashes}[\\s\\\\nr\"']*([A-Za-z-]+: [^\\n]*\\n)*[\\s\\\\nr\"']*[A-Za-z0-9+/=]{40}"
-found 'a private key in DER' -Pa -e '\x30\x82..\x02\x01[\x00\x01](\x30[\x0d-\x14]\x06[\x05-\x09]\x2a\x86\x48|\x02\x82)'
+# PKCS#8, PKCS#1 and SEC 1: a sequence of a version and an algorithm, a modulus, or a scalar
+while IFS= read -r file; do violation "$file: a private key in DER"; done < <(printf '%s\0' "${files[@]}" | xargs -0 perl -0777 -ne '
+	print "$ARGV\n" if /\x30(\x82..|\x81.|.)\x02\x01[\x00\x01](\x30[\x05-\x14]\x06[\x03-\x09][\x2a\x2b]|\x02(\x82..|\x81.)|\x04[\x20\x30\x42])/s')
 found 'an age identity' -E "AGE-SECRET""-KEY-1[A-Z0-9]{20}"
 
 word_of() { printf '%s' "$@"; }

@@ -4,6 +4,7 @@
 
 #include "target_fixture.h"
 
+#include "base/wire.h"
 #include "crypto/seal.h"
 
 #include <openssl/evp.h>
@@ -95,6 +96,15 @@ static inline void seal_key(const struct pair *p, const uint8_t *courier_point, 
 	seal_bytes(der, (size_t)len, courier_point, point, sealed);
 	OPENSSL_free(der);
 	PKCS8_PRIV_KEY_INFO_free(info);
+}
+
+/* RFC 4251 5 */
+static inline void put_mpint(struct custos_wire_out *w, const BIGNUM *n)
+{
+	uint8_t bytes[40] = { 0 };
+	int len = BN_bn2bin(n, bytes + 1);
+	bool pad = len > 0 && (bytes[1] & 0x80) != 0;
+	custos_wire_put_bytes(w, CUSTOS_BYTES(bytes + (pad ? 0 : 1), (size_t)len + (pad ? 1 : 0)));
 }
 
 #endif

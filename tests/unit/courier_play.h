@@ -113,14 +113,6 @@ static inline void send_credential(struct stage *s, struct custos_helper *helper
 	custos_buf_done(&b);
 }
 
-static inline void put_mpint(struct custos_wire_out *w, const BIGNUM *n)
-{
-	uint8_t bytes[40] = { 0 };
-	int len = BN_bn2bin(n, bytes + 1);
-	bool pad = len > 0 && (bytes[1] & 0x80) != 0;
-	custos_wire_put_bytes(w, CUSTOS_BYTES(bytes + (pad ? 0 : 1), (size_t)len + (pad ? 1 : 0)));
-}
-
 /* What an agent would do. */
 static inline void sign_login(struct stage *s, struct custos_helper *helper, struct custos_wire *r)
 {

@@ -304,6 +304,17 @@ static void liars_make_no_keys(void **state)
 	play("bad-signature");
 	open_and_login(&token);
 	LAB_FAILS(&lab, open_kek(token), CUSTOS_E_TOKEN, "canary");
+	/* nor does a pair stay on the token whose signature does not verify */
+	char count[64], earlier[16], later[16];
+	snprintf(count, sizeof count, "softhsm_count_objects %s", lab.serial);
+	lab_bash(&lab, count, earlier, sizeof earlier);
+	LAB_FAILS(&lab, custos_token_key_generate_sign_only(token, CUSTOS_KEY_EC_P256, lab.kek_id, "liar", &key, &lab.err), CUSTOS_E_POLICY, "that id already");
+	uint8_t new_id[16];
+	LAB_OK(&lab, custos_random(new_id, sizeof new_id, &lab.err));
+	LAB_FAILS(&lab, custos_token_key_generate_sign_only(token, CUSTOS_KEY_EC_P256, new_id, "liar", &key, &lab.err), CUSTOS_E_TOKEN, "the new key");
+	LAB_FAILS(&lab, custos_token_log_key_create(token, new_id, "liar", &key, &lab.err), CUSTOS_E_TOKEN, "the new key");
+	lab_bash(&lab, count, later, sizeof later);
+	assert_string_equal(earlier, later);
 	custos_token_free(token);
 	play("bad-container");
 	open_and_login(&token);

@@ -1,0 +1,3 @@
+foreach(name state binding)
+  custos_unit(vault_${name} vault vault_${name}.c USES base data)
+endforeach()
