@@ -1,6 +1,7 @@
 /* Finds the row, opens what it needs, runs it, turns an error into two lines and an exit code. */
 #include "cli/output.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 
@@ -27,10 +28,21 @@ static custos_rc run(struct custos_call *call, struct custos_err *err)
 	return c->run(call, err);
 }
 
+/* What is printed must not end up in a file or socket that got the number of a standard descriptor. */
+static bool has_standard_descriptors(void)
+{
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDWR) != fd)
+			return false;
+	return true;
+}
+
 int main(int argc, char **argv)
 {
 	struct custos_err err = { 0 };
 	static struct custos_call call;
+	if (!has_standard_descriptors())
+		return CUSTOS_E_SYSTEM;
 	/* a courier or a token that dies is an error, not the end of the keeper */
 	signal(SIGPIPE, SIG_IGN);
 	custos_rc rc = custos_secret_start(&err);

@@ -51,7 +51,8 @@ custos_rc custos_ssh_wait(struct custos_ssh *ssh, int64_t deadline, struct custo
 		events |= POLLIN;
 	struct pollfd fds[2] = { { .fd = ssh->fd, .events = events }, { .fd = ssh->heeds_keeper ? ssh->options.keeper->fd : -1, .events = POLLRDHUP } };
 	int64_t left = deadline - custos_clock_monotonic_ms();
-	int n = poll(fds, 2, left > 0 ? (int)left : 0);
+	/* not asked for at all when the time is over: a host that never stops sending would never be late */
+	int n = left > 0 ? poll(fds, 2, (int)left) : 0;
 	if (n < 0)
 		CUSTOS_FAIL_NATIVE(err, CUSTOS_E_NETWORK, errno, "cannot wait for the host: %s", strerror(errno));
 	if (n == 0)

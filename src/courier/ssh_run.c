@@ -6,7 +6,7 @@
 
 #include <errno.h>
 
-enum { CLOSE_MS = 3000, CHUNK = 4096 };
+enum { CLOSE_MS = 3000, CHUNK = 4096, CHUNKS_AT_ONCE = 64 };
 
 void custos_ssh_result_done(struct custos_ssh_result *result)
 {
@@ -76,7 +76,7 @@ static custos_rc drain(struct run *r, int stream, struct custos_buf *into, bool 
 {
 	char chunk[CHUNK];
 	*ret_more = false;
-	for (;;) {
+	for (int i = 0; i < CHUNKS_AT_ONCE; i++) {
 		ssize_t n = libssh2_channel_read_ex(r->channel, stream, chunk, sizeof chunk);
 		if (n == LIBSSH2_ERROR_EAGAIN || n == 0)
 			return CUSTOS_OK;
@@ -86,6 +86,7 @@ static custos_rc drain(struct run *r, int stream, struct custos_buf *into, bool 
 		size_t room = CUSTOS_SSH_OUTPUT_MAX - into->len, take = (size_t)n < room ? (size_t)n : room;
 		CUSTOS_TRY(custos_buf_append(into, chunk, take, err));
 	}
+	return CUSTOS_OK;
 }
 
 /* The last whole line starts with the mark. */
@@ -106,7 +107,7 @@ static custos_rc collect(struct run *r, const char *mark, struct custos_ssh_resu
 		CUSTOS_TRY(drain(r, SSH_EXTENDED_DATA_STDERR, &result->complaints, &complaints, err));
 		if (has_ended(&result->out, mark) || libssh2_channel_eof(r->channel) != 0)
 			return CUSTOS_OK;
-		if (out || complaints)
+		if ((out || complaints) && custos_clock_monotonic_ms() < r->deadline)
 			continue;
 		struct custos_err why = { 0 };
 		if (custos_ssh_wait(r->ssh, r->deadline, &why) != CUSTOS_OK) {

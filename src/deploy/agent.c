@@ -126,7 +126,8 @@ custos_rc custos_agent_check_login(struct custos_bytes data, const char *user, s
 	             custos_bytes_equal(method, CUSTOS_BYTES_STR("publickey"));
 	CUSTOS_REQUIRE(login, err, CUSTOS_E_POLICY, "what the courier wants signed is no login");
 	CUSTOS_REQUIRE(custos_bytes_equal(who, CUSTOS_BYTES_STR(user)), err, CUSTOS_E_POLICY, "the courier wants to log in as another user than %s", user);
-	CUSTOS_REQUIRE(!key.failed && custos_bytes_equal(with, blob) && custos_bytes_equal(algorithm, kind), err, CUSTOS_E_POLICY, "the courier wants to log in with another key");
+	bool fits = custos_bytes_equal(algorithm, kind) || (custos_bytes_equal(kind, CUSTOS_BYTES_STR("ssh-rsa")) && algorithm.len > 9 && memcmp(algorithm.ptr, "rsa-sha2-", 9) == 0);
+	CUSTOS_REQUIRE(!key.failed && custos_bytes_equal(with, blob) && fits, err, CUSTOS_E_POLICY, "the courier wants to log in with another key");
 	return CUSTOS_OK;
 }
 

@@ -227,10 +227,14 @@ static custos_rc run(struct deployment *d, const char *const targets[], size_t c
 		CUSTOS_TRY(custos_vault_token(d->c, &token, err));
 	CUSTOS_CLEANUP(free_flags) bool *taken = calloc(count, sizeof *taken);
 	CUSTOS_REQUIRE(taken != NULL, err, CUSTOS_E_SYSTEM, "out of memory");
-	for (size_t i = 0; i < count; i++)
-		if (!taken[i])
-			CUSTOS_TRY(run_group(d, targets, count, taken, i, err));
-	return CUSTOS_OK;
+	custos_rc rc = CUSTOS_OK;
+	for (size_t i = 0; i < count; i++) {
+		if (!taken[i] && rc == CUSTOS_OK)
+			rc = run_group(d, targets, count, taken, i, err);
+		else if (!taken[i])
+			custos_tally_untouched(&d->tally, targets[i], err);
+	}
+	return rc;
 }
 
 custos_rc custos_deploy_consignment(struct custos_custody *c, const char *key, const char *chain_sha256, const char *const targets[], size_t count,
@@ -241,10 +245,11 @@ custos_rc custos_deploy_consignment(struct custos_custody *c, const char *key, c
 	CUSTOS_TRY(custos_tally_start(&d.tally, err));
 	CUSTOS_TRY(custos_consignment_load(c, key, chain_sha256, &d.goods, err));
 	CUSTOS_TRY(custos_release_lock(c, err));
-	custos_rc rc = run(&d, targets, count, err);
+	struct custos_err why = { 0 };
+	why.rc = run(&d, targets, count, &why);
 	custos_release_unlock(c);
 	*ret_results = CUSTOS_TAKE(d.tally.results);
-	return rc != CUSTOS_OK ? rc : custos_tally_verdict(&d.tally, err);
+	return custos_tally_conclude(&d.tally, &why, err);
 }
 
 custos_rc custos_deploy(struct custos_custody *c, const char *key, const char *const targets[], size_t count, const struct custos_deploy_options *options,

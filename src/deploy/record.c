@@ -115,6 +115,11 @@ custos_rc custos_tally_verdict(const struct custos_tally *t, struct custos_err *
 	return set;
 }
 
+custos_rc custos_tally_conclude(const struct custos_tally *t, const struct custos_err *why, struct custos_err *err)
+{
+	return why->rc == CUSTOS_OK || t->not_rolled_back ? custos_tally_verdict(t, err) : custos_err_set_hinted(err, why->rc, why->hint, "%s", why->msg);
+}
+
 static struct custos_json *outcome_fields(const struct custos_errand_host *h, uint64_t intent)
 {
 	struct custos_json *f = custos_json_object();
@@ -135,8 +140,9 @@ static struct custos_json *outcome_fields(const struct custos_errand_host *h, ui
 
 static const char *event_of(enum custos_outcome outcome, bool rollback)
 {
+	/* the copy was to be deployed; "rolled back" says that this failed and the host serves what it served before */
 	if (rollback)
-		return outcome == CUSTOS_OUTCOME_DEPLOYED || outcome == CUSTOS_OUTCOME_ROLLED_BACK ? "rollback.done" : "rollback.failed";
+		return outcome == CUSTOS_OUTCOME_DEPLOYED ? "rollback.done" : "rollback.failed";
 	switch (outcome) {
 	case CUSTOS_OUTCOME_DEPLOYED:
 		return "release.done";

@@ -18,6 +18,8 @@ void custos_tally_untouched(struct custos_tally *tally, const char *target, cons
 void custos_tally_host(struct custos_tally *tally, const struct custos_errand_host *host, int64_t log_index);
 /* The worst outcome decides (cli.md). One target: its own category; several: 11, else 12. */
 custos_rc custos_tally_verdict(const struct custos_tally *tally, struct custos_err *err);
+/* The same when the run itself failed with `why`, say because an outcome could not be recorded: a host that needs a person now is told before that. */
+custos_rc custos_tally_conclude(const struct custos_tally *tally, const struct custos_err *why, struct custos_err *err);
 
 /* Writes the outcome of every host that the intent names. `prefix` is "release" or "rollback". Also when the token is gone. */
 CUSTOS_RC custos_record_outcomes(struct custos_custody *c, const struct custos_errand *errand, uint64_t intent, const char *prefix, struct custos_tally *tally, struct custos_err *err);

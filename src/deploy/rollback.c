@@ -76,10 +76,11 @@ custos_rc custos_rollback(struct custos_custody *c, const char *name, const stru
 	CUSTOS_TRY(custos_vault_token(c, &token, err));
 	CUSTOS_TRY(custos_release_lock(c, err));
 	/* logging in may have replayed the log: look the record up again */
-	custos_rc rc = custos_vault_find_target(c, name, &target, err);
-	if (rc == CUSTOS_OK)
-		rc = restore_copy(c, target, custos_json_get(target, "deployed"), options, &tally, err);
+	struct custos_err why = { 0 };
+	why.rc = custos_vault_find_target(c, name, &target, &why);
+	if (why.rc == CUSTOS_OK)
+		why.rc = restore_copy(c, target, custos_json_get(target, "deployed"), options, &tally, &why);
 	custos_release_unlock(c);
 	*ret_results = CUSTOS_TAKE(tally.results);
-	return rc != CUSTOS_OK ? rc : custos_tally_verdict(&tally, err);
+	return custos_tally_conclude(&tally, &why, err);
 }

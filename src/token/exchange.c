@@ -60,9 +60,11 @@ static custos_rc take_failure(const struct custos_frame *frame, struct custos_er
 	CUSTOS_AUTO_STR *msg = custos_wire_text(&r);
 	CUSTOS_AUTO_STR *hint = custos_wire_text(&r);
 	CUSTOS_TRY(custos_wire_end(&r, "FAILED", err));
-	custos_rc rc = (custos_rc)category;
-	if (rc == CUSTOS_OK || strcmp(custos_rc_name(rc), "unknown") == 0)
-		rc = CUSTOS_E_TOKEN;
+	static const custos_rc knowable[] = { CUSTOS_E_USAGE, CUSTOS_E_POLICY, CUSTOS_E_AUTH, CUSTOS_E_INPUT, CUSTOS_E_SYSTEM, CUSTOS_E_INTERNAL };
+	custos_rc rc = CUSTOS_E_TOKEN;
+	for (size_t i = 0; i < sizeof knowable / sizeof *knowable; i++)
+		if (category == knowable[i])
+			rc = knowable[i];
 	(void)custos_err_set(err, rc, (long)native, "%s", msg);
 	if (hint[0] != '\0')
 		custos_err_hint(err, "%s", hint);

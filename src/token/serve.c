@@ -204,6 +204,8 @@ static custos_rc serve_sign(struct request *q, struct custos_err *err)
 	} else {
 		CUSTOS_TRY(custos_object_find_one(q->session, CKO_PRIVATE_KEY, CUSTOS_BYTES(id, sizeof id), "the key", &key, err));
 	}
+	/* by handle: a checkpoint may have lines that are not known here */
+	CUSTOS_REQUIRE(key != q->session->log_key, err, CUSTOS_E_POLICY, "the log's key signs checkpoints only");
 	CUSTOS_TRY(custos_object_sign(q->session, key, type, message, &signature, err));
 	return put_signature(q, &signature);
 }

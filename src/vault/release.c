@@ -19,6 +19,11 @@ custos_rc custos_release_lock(struct custos_custody *c, struct custos_err *err)
 	CUSTOS_REQUIRE(fd >= 0, err, CUSTOS_E_STORE, "cannot open %s: %s", path, strerror(errno));
 	if (flock(fd, LOCK_EX | LOCK_NB) != 0)
 		CUSTOS_FAIL_HINT(err, CUSTOS_E_POLICY, "wait for it to end", "another release from this custody is under way");
+	/* the one that had it may have ended since the log was read: which copies lie on the hosts is its word */
+	uint64_t count = 0;
+	CUSTOS_TRY(custos_store_entry_count(c->store, &count, err));
+	if (c->log == NULL || count != custos_log_size(c->log))
+		CUSTOS_TRY(custos_vault_reload(c, err));
 	c->release_lock = custos_take_fd(&fd);
 	return CUSTOS_OK;
 }

@@ -6,7 +6,7 @@
 #include "vault/vault.h"
 #include "x509/anchors.h"
 
-/* One release at a time in one custody directory: takes DIR/release.lock or fails with who holds it. */
+/* One release at a time in one custody directory: takes DIR/release.lock or fails. May replay the log: records looked up before are looked up again. */
 CUSTOS_RC custos_release_lock(struct custos_custody *c, struct custos_err *err);
 void custos_release_unlock(struct custos_custody *c);
 /* Records open releases that nobody is working on as release.unknown. Does nothing while another process holds the lock, or when the store cannot be written. */

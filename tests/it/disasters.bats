@@ -121,7 +121,7 @@ last_entry() { custos log show --from "$(($(lab_log_size) - 1))" --json | lab_js
 	accept_refused "this is a certificate request" "$LAB/prod.csr"
 	cp "$LAB/prod.csr" "$BATS_TEST_TMPDIR/rui.key"
 	expect 6 custos cert check "$BATS_TEST_TMPDIR/rui.key"
-	[[ $output == *"neither a certificate nor a private key; the key never left the token"* ]]
+	[[ $output == *"this is a certificate request, not a private key; the key never left the token"* ]]
 	# beside a good chain the request does no harm, and is still named
 	expect 0 custos_in cert accept prod "$LAB/prod.chain.pem" "$LAB/prod.csr"
 	[[ $output == *"certificate request"* ]]

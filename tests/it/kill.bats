@@ -115,19 +115,17 @@ kill_each() {
 
 @test "a token torn by a kill during login is put back from the safety copy, every time, and that is in the log" {
 	# Goal: SoftHSM truncates token.object at each login; no kill may cost the token.
-	local calls n rc before whole=0
+	local calls n rc before
 	before=$(lab_log_size)
 	calls=$(crash_count custos-token custos --pin-source "file:$LAB/pin" key generate counted)
 	for n in $(seq "$calls"); do
 		POINT="kill custos-token at its call $n"
 		rc=0
 		crash_fault -p custos-token "$n" kill custos --pin-source "file:$LAB/pin" key generate "torn$n" > /dev/null 2>&1 || rc=$?
-		[ "$rc" -ne 0 ]
+		[ "$rc" -ne 0 ] || [ -z "$(crash_hit)" ]
 		crash_record_is_whole
 		custos_in key generate "whole$n" > /dev/null
-		whole=$((whole + 1))
 	done
-	[ "$whole" = "$calls" ]
 	lab_events "$before" | grep -q '^token.repaired$'
 	# and the crude way: the file is empty
 	: > "$(softhsm_token_dir "$(cat "$LAB/serial")")/token.object"

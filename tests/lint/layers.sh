@@ -34,7 +34,14 @@ documented() {
 		}' "$root/docs/ARCHITECTURE.md"
 }
 
-sorted_uses() { awk -F ': *' '{ n = split($2, u, " "); line = $1 ":"; asort_line = ""; for (i = 1; i <= n; i++) for (k = i + 1; k <= n; k++) if (u[k] < u[i]) { t = u[i]; u[i] = u[k]; u[k] = t } for (i = 1; i <= n; i++) line = line " " u[i]; print line }' | sort; }
+# sorted_uses: the same, with what is used in alphabetical order.
+sorted_uses() {
+	local name uses
+	while IFS=: read -r name uses; do
+		# shellcheck disable=SC2086
+		printf '%s: %s\n' "$name" "$(printf '%s\n' $uses | sort | paste -sd ' ')"
+	done | sort
+}
 
 declared > "$scratch/declared"
 documented > "$scratch/documented"
@@ -64,30 +71,39 @@ a_header() {
 	done
 }
 
-# compiles LAYER HEADER: does a source of LAYER that includes HEADER get past the preprocessor, with the layer's own include root?
-compiles() {
-	printf '#include "%s"\n' "$2" > "$scratch/probe.c"
-	"$compiler" -std=c17 -D_GNU_SOURCE -E -I "$build/layers/$1" -I "$root/include" -o "$scratch/probe.i" "$scratch/probe.c" 2> "$scratch/complaint"
+# preprocess LAYER: what a source of LAYER looks like to the compiler, with the layer's own include root. The source is on stdin.
+preprocess() {
+	cat > "$scratch/probe.c"
+	"$compiler" -std=c17 -D_GNU_SOURCE -E -P -I "$build/layers/$1" -I "$root/include" -o "$scratch/probe.i" "$scratch/probe.c" 2> "$scratch/complaint"
 }
 
+# For each layer: which headers it can see, and one undeclared include and all declared ones for real.
 pairs=0
 while IFS=: read -r name uses; do
 	if [ ! -d "$build/layers/$name" ]; then
 		violation "$build has no include root for layer $name"
 		continue
 	fi
+	may=() may_not=()
+	: > "$scratch/question"
 	while IFS=: read -r other _; do
 		header=$(a_header "$other")
 		[ -n "$header" ] || continue
 		pairs=$((pairs + 1))
-		if [[ " $uses $name " == *" $other "* ]]; then
-			compiles "$name" "$header" || violation "layer $name declares $other and cannot include $header: $(head -n 1 "$scratch/complaint")"
-		elif compiles "$name" "$header"; then
-			violation "layer $name does not declare $other, and yet \"$header\" compiles there"
-		elif ! grep -Eq 'No such file or directory|file not found' "$scratch/complaint"; then
-			violation "layer $name: \"$header\" fails for another reason: $(head -n 1 "$scratch/complaint")"
-		fi
+		printf '#if __has_include("%s")\nsees %s\n#endif\n' "$header" "$other" >> "$scratch/question"
+		if [[ " $uses $name " == *" $other "* ]]; then may+=("$header"); else may_not+=("$header"); fi
 	done < "$scratch/declared"
+	preprocess "$name" < "$scratch/question" || violation "layer $name: the compiler does not answer: $(head -n 1 "$scratch/complaint")"
+	while read -r other; do violation "layer $name does not declare $other, and yet it sees its headers"; done < <(
+		# shellcheck disable=SC2086
+		comm -23 <(sed -n 's/^sees //p' "$scratch/probe.i" | sort) <(printf '%s\n' $uses "$name" | sort))
+	printf '#include "%s"\n' "${may[@]}" | preprocess "$name" || violation "layer $name cannot include what it declares: $(head -n 1 "$scratch/complaint")"
+	[ ${#may_not[@]} -gt 0 ] || continue
+	if printf '#include "%s"\n' "${may_not[0]}" | preprocess "$name"; then
+		violation "layer $name does not declare \"${may_not[0]}\", and yet it compiles there"
+	elif ! grep -Eq 'No such file or directory|file not found' "$scratch/complaint"; then
+		violation "layer $name: \"${may_not[0]}\" fails for another reason: $(head -n 1 "$scratch/complaint")"
+	fi
 done < "$scratch/declared"
 
 # Ways around the include roots, and foreign headers outside the one folder that wraps them: header (ERE) and the layers that may.

@@ -99,7 +99,7 @@ for page in "$man"/*.[1-9]; do
 	name=${page##*/}
 	grep -q '^\.Sh EXAMPLES' "$page" || violation "$name has no EXAMPLES"
 	while read -r other section; do
-		if [[ $other == custos* ]] && [ ! -e "$man/$other.$section" ]; then violation "$name refers to $other($section), which does not exist"; fi
+		if [[ $other == custos* && ! -e $man/$other.$section ]]; then violation "$name refers to $other($section), which does not exist"; fi
 	done < <(sed -n 's/^\.Xr \([^ ]*\) \([0-9]\).*/\1 \2/p' "$page")
 	if command -v mandoc > /dev/null; then
 		while IFS= read -r line; do
@@ -108,11 +108,11 @@ for page in "$man"/*.[1-9]; do
 			*'referenced manual not found'* | *'outdated mandoc.db lacks'*) ;;
 			*) violation "$line" ;;
 			esac
-		done < <(cd "$man" && mandoc -T lint -W style "$name" 2>&1 || true)
+		done < <(mandoc -T lint -W style "$page" 2>&1 || true)
 	fi
 done
 if ! command -v mandoc > /dev/null; then
 	echo "lint: mandoc is not installed, so the pages' form was not looked at"
-	[ "$violations" -gt 0 ] || exit 77
+	if [ "$violations" -eq 0 ]; then exit 77; fi
 fi
 verdict "$pages pages, $commands commands, $options options, $codes exit codes, $events events"

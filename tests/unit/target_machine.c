@@ -33,7 +33,7 @@ struct world {
 	unsigned decisions;
 	uint8_t alternatives[MAX_STEPS];
 	/* the trace */
-	bool went, switched, restored_ok, restore_tried, persisted_ok, disarmed_ok, keeper_gone, said_gone;
+	bool went, switched, restored_ok, restore_tried, persisted_ok, disarmed_ok, keeper_gone, forged_backup;
 	unsigned reconnects, good_after, good_back;   /* consecutive right verdicts */
 	enum custos_deploy_seen before[8];
 	unsigned before_count;
@@ -87,13 +87,14 @@ static void answer_run(struct world *w, const struct custos_machine *m, struct c
 		else if (s == CUSTOS_DEPLOY_VERIFY || s == CUSTOS_DEPLOY_ROLLBACK_VERIFY)
 			snprintf(out, size, "@@" FIXTURE_NONCE " alive=9999\n@@" FIXTURE_NONCE " rc=0\n");
 		else if (s == CUSTOS_DEPLOY_BACKUP)
-			snprintf(out, size, "@@" FIXTURE_NONCE " backup=/etc\n@@" FIXTURE_NONCE " rc=0\n");
+			snprintf(out, size, "@@" FIXTURE_NONCE " backup=%s\n@@" FIXTURE_NONCE " rc=0\n", w->deviation_count == 1 ? "/etc" : "/a$(id)/.custos-esx1-" FIXTURE_NONCE);
 		else
 			snprintf(out, size, "@@" FIXTURE_NONCE " rc=0\nmore\n");
 		break;
 	default: break;
 	}
 	bool ok = choice == ALT_GOOD || choice == ALT_GONE;
+	w->forged_backup = w->forged_backup || (choice == ALT_ODD && s == CUSTOS_DEPLOY_BACKUP);
 	if (s == CUSTOS_DEPLOY_SWITCH)
 		w->switched = true;
 	if (s == CUSTOS_DEPLOY_ROLLBACK) {
@@ -152,6 +153,8 @@ static void check_action(const struct world *w, const struct custos_machine *m, 
 	bool after_go = m->state == CUSTOS_DEPLOY_STAGE_KEY || m->state == CUSTOS_DEPLOY_SWITCH;
 	if (after_go && !w->went)
 		fail_msg("%s without the keeper's word", custos_deploy_state_name(m->state));
+	if (after_go && w->forged_backup)
+		fail_msg("went on with a backup directory that was not asked for");
 	if (m->state == CUSTOS_DEPLOY_SWITCH && w->keeper_gone)
 		fail_msg("switched without a keeper");
 	if (w->job == CUSTOS_DEPLOY_JOB_DRY_RUN && m->state != CUSTOS_DEPLOY_LOOK)
@@ -294,7 +297,7 @@ static void deployments(void **state)
 {
 	(void)state;
 	struct tally t = { 0 };
-	explore_all(1, CUSTOS_DEPLOY_JOB_DEPLOY, false, 3, 97, &t);
+	explore_all(1, CUSTOS_DEPLOY_JOB_DEPLOY, false, 3, 13, &t);
 	print_message("%lu worlds: %lu deployed, %lu untouched, %lu rolled back, %lu not rolled back\n", t.runs, t.results[1], t.results[3], t.results[4], t.results[5]);
 	assert_true(t.results[CUSTOS_DEPLOY_DEPLOYED] > 0 && t.results[CUSTOS_DEPLOY_UNTOUCHED] > 0 && t.results[CUSTOS_DEPLOY_ROLLED_BACK] > 0 && t.results[CUSTOS_DEPLOY_NOT_ROLLED_BACK] > 0);
 	for (unsigned s = CUSTOS_DEPLOY_LOCK; s < CUSTOS_DEPLOY_STATES; s++)

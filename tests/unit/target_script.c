@@ -74,12 +74,12 @@ static void by_rename(void **state)
 static void first_pair(void **state)
 {
 	(void)state;
+	if (getuid() != 0) /* the profile's owner is root */
+		skip();
 	BOTH_SHELLS {
 		struct rig rig;
 		rig_up(&rig, shell, "replace: in-place\n", false, 60);
 		assert_int_equal(unlink(at(&rig, "ssl/crt")) | unlink(at(&rig, "ssl/key")), 0);
-		if (getuid() != 0)
-			return;
 		up_to(&rig, CUSTOS_SCRIPT_SWITCH);
 		assert_file(at(&rig, "ssl/crt"), NEW_CHAIN, 0644);
 		assert_file(at(&rig, "ssl/key"), NEW_KEY, 0600);

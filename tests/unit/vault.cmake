@@ -1,3 +1,1 @@
-foreach(name state binding)
-  custos_unit(vault_${name} vault vault_${name}.c USES base data)
-endforeach()
+custos_unit(vault_state vault vault_state.c USES base data)
