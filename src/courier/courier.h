@@ -74,6 +74,9 @@ void custos_courier_host_tell(struct custos_courier_host *host, const struct cus
 /* login.c: a session for a host, with the credential it was given. Takes the socket. */
 CUSTOS_RC custos_courier_login(struct custos_courier_host *host, int socket, struct custos_ssh **ret_ssh, struct custos_err *err);
 
+/* scan.c: the whole errand of a SCAN after PREPARE. */
+CUSTOS_RC custos_courier_scan(struct custos_courier *c, struct custos_err *err);
+
 /* deliver.c: the one place where the key is in the clear. */
 CUSTOS_RC custos_courier_deliver(struct custos_courier *c, const struct custos_frame *key_message, struct custos_err *err);
 

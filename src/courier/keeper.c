@@ -61,8 +61,8 @@ custos_rc custos_courier_receive_setup(struct custos_courier *c, struct custos_e
 	c->key_format = custos_wire_u8(&r);
 	c->padding = custos_wire_u8(&r);
 	struct custos_bytes leaf = custos_wire_bytes(&r), chain = custos_wire_bytes(&r);
-	CUSTOS_REQUIRE(!r.failed && job >= CUSTOS_JOB_DEPLOY && job <= CUSTOS_JOB_ROLLBACK && c->key_format <= 1 && c->padding <= 7, err, CUSTOS_E_INTERNAL, "SETUP message makes no sense");
-	CUSTOS_REQUIRE(job == CUSTOS_JOB_ROLLBACK || (leaf.len > 0 && chain.len > 0), err, CUSTOS_E_INTERNAL, "SETUP message holds no certificate");
+	CUSTOS_REQUIRE(!r.failed && job >= CUSTOS_JOB_DEPLOY && job <= CUSTOS_JOB_SCAN && c->key_format <= 1 && c->padding <= 7, err, CUSTOS_E_INTERNAL, "SETUP message makes no sense");
+	CUSTOS_REQUIRE(job == CUSTOS_JOB_ROLLBACK || job == CUSTOS_JOB_SCAN || (leaf.len > 0 && chain.len > 0), err, CUSTOS_E_INTERNAL, "SETUP message holds no certificate");
 	CUSTOS_TRY(keep(&c->leaf, leaf, err));
 	CUSTOS_TRY(keep(&c->chain, chain, err));
 	CUSTOS_TRY(read_hosts(c, &r, err));
@@ -72,7 +72,7 @@ custos_rc custos_courier_receive_setup(struct custos_courier *c, struct custos_e
 		CUSTOS_TRY(custos_sha256(custos_buf_view(&c->chain), hash, err));
 		custos_text_hex(hash, sizeof hash, c->chain_sha256);
 	}
-	for (uint32_t i = 0; i < c->count; i++)
+	for (uint32_t i = 0; job != CUSTOS_JOB_SCAN && i < c->count; i++)
 		custos_machine_init(&c->hosts[i].machine, &c->hosts[i].plan, (enum custos_deploy_job)c->job, c->chain_sha256, c->chain.len);
 	return CUSTOS_OK;
 }

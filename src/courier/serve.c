@@ -112,6 +112,8 @@ custos_rc custos_courier_serve(size_t locked_bytes, struct custos_err *err)
 	if (started != CUSTOS_OK && c.count > 0 && custos_courier_is_alone(&c))
 		return CUSTOS_OK;
 	CUSTOS_TRY(started);
+	if (c.job == CUSTOS_JOB_SCAN)
+		return custos_courier_scan(&c, err);
 	for (uint32_t i = 0; i < c.count; i++)
 		custos_courier_host_begin(&c.hosts[i]);
 	work(&c);

@@ -11,7 +11,7 @@
 #include <poll.h>
 #include <stdio.h>
 
-enum { KEEP_ALIVE_S = 30, PART_MS = 2000, FINGERPRINT = 64 };
+enum { KEEP_ALIVE_S = 30, PART_MS = 2000 };
 
 custos_rc custos_ssh_start(struct custos_err *err)
 {
@@ -148,21 +148,27 @@ static bool is_pinned(const char *pins, const char *fingerprint)
 	return false;
 }
 
-static custos_rc check_host_key(struct custos_ssh *ssh, struct custos_err *err)
+static custos_rc present_host_key(struct custos_ssh *ssh, char fingerprint[static CUSTOS_SSH_FINGERPRINT], int *ret_type, struct custos_err *err)
 {
 	size_t len = 0;
-	int type = 0;
-	const char *blob = libssh2_session_hostkey(ssh->session, &len, &type);
+	const char *blob = libssh2_session_hostkey(ssh->session, &len, ret_type);
 	CUSTOS_REQUIRE(blob != NULL && len > 0, err, CUSTOS_E_NETWORK, "the host presented no host key");
 	uint8_t hash[CUSTOS_HASH_SIZE];
 	CUSTOS_TRY(custos_sha256(CUSTOS_BYTES(blob, len), hash, err));
 	CUSTOS_AUTO_BUF text = { 0 };
 	CUSTOS_TRY(custos_base64_encode(CUSTOS_BYTES(hash, sizeof hash), &text, err));
-	char fingerprint[FINGERPRINT];
 	size_t digits = text.len;
 	while (digits > 0 && text.ptr[digits - 1] == '=')
 		digits--;
-	snprintf(fingerprint, sizeof fingerprint, "SHA256:%.*s", (int)digits, (const char *)text.ptr);
+	snprintf(fingerprint, CUSTOS_SSH_FINGERPRINT, "SHA256:%.*s", (int)digits, (const char *)text.ptr);
+	return CUSTOS_OK;
+}
+
+static custos_rc check_host_key(struct custos_ssh *ssh, struct custos_err *err)
+{
+	char fingerprint[CUSTOS_SSH_FINGERPRINT];
+	int type = 0;
+	CUSTOS_TRY(present_host_key(ssh, fingerprint, &type, err));
 	if (is_pinned(ssh->options.hostkeys, fingerprint))
 		return CUSTOS_OK;
 	if (ssh->options.hostkeys[0] == '\0')
@@ -193,7 +199,8 @@ void custos_ssh_free(struct custos_ssh *ssh)
 	free(ssh);
 }
 
-custos_rc custos_ssh_open(int fd, const struct custos_ssh_options *options, struct custos_ssh **ret_ssh, struct custos_err *err)
+/* A session after its handshake, its host key not looked at yet. Takes the socket. */
+static custos_rc meet(int fd, const struct custos_ssh_options *options, struct custos_ssh **ret_ssh, struct custos_err *err)
 {
 	CUSTOS_AUTO(custos_ssh) *ssh = calloc(1, sizeof *ssh);
 	if (ssh == NULL) {
@@ -208,8 +215,28 @@ custos_rc custos_ssh_open(int fd, const struct custos_ssh_options *options, stru
 	libssh2_session_set_blocking(ssh->session, 0);
 	CUSTOS_TRY(prefer(ssh, err));
 	CUSTOS_TRY(shake_hands(ssh, err));
+	*ret_ssh = CUSTOS_TAKE(ssh);
+	return CUSTOS_OK;
+}
+
+custos_rc custos_ssh_open(int fd, const struct custos_ssh_options *options, struct custos_ssh **ret_ssh, struct custos_err *err)
+{
+	CUSTOS_AUTO(custos_ssh) *ssh = NULL;
+	CUSTOS_TRY(meet(fd, options, &ssh, err));
 	CUSTOS_TRY(check_host_key(ssh, err));
 	*ret_ssh = CUSTOS_TAKE(ssh);
+	return CUSTOS_OK;
+}
+
+custos_rc custos_ssh_scan(int fd, const struct custos_ssh_options *options, char ret_fingerprint[static CUSTOS_SSH_FINGERPRINT], char **ret_banner, struct custos_err *err)
+{
+	CUSTOS_AUTO(custos_ssh) *ssh = NULL;
+	int type = 0;
+	CUSTOS_TRY(meet(fd, options, &ssh, err));
+	CUSTOS_TRY(present_host_key(ssh, ret_fingerprint, &type, err));
+	const char *banner = libssh2_session_banner_get(ssh->session);
+	*ret_banner = custos_text_safe(CUSTOS_BYTES(banner, banner == NULL ? 0 : strlen(banner)), 128);
+	CUSTOS_REQUIRE(*ret_banner != NULL, err, CUSTOS_E_SYSTEM, "out of memory");
 	return CUSTOS_OK;
 }
 

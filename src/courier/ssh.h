@@ -26,6 +26,9 @@ struct custos_ssh_options {
 CUSTOS_RC custos_ssh_start(struct custos_err *err);
 /* Takes the socket, also when it fails. CUSTOS_E_POLICY: the host key is not a pinned one (both fingerprints are named). */
 CUSTOS_RC custos_ssh_open(int fd, const struct custos_ssh_options *options, struct custos_ssh **ret_ssh, struct custos_err *err);
+/* The same handshake, but the host key is told and not judged, and the session is at its end. *ret_banner, made safe for display, is the caller's to free. */
+enum { CUSTOS_SSH_FINGERPRINT = 64 };
+CUSTOS_RC custos_ssh_scan(int fd, const struct custos_ssh_options *options, char ret_fingerprint[static CUSTOS_SSH_FINGERPRINT], char **ret_banner, struct custos_err *err);
 void custos_ssh_free(struct custos_ssh *ssh);
 CUSTOS_DEFINE_FREEP(custos_ssh);
 

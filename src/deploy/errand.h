@@ -18,7 +18,7 @@ struct custos_errand_host {
 	struct custos_plan plan;
 	char *auth;
 	struct custos_buf login_blob;          /* SSH public key, when the agent signs */
-	unsigned login_signatures;             /* given so far: at most one */
+	unsigned ssh_sockets, login_signatures; /* given so far: never more signatures than connections */
 	/* PREPARED */
 	enum custos_prepared prepared;         /* 0: not yet */
 	char *version, *backup;

@@ -37,6 +37,8 @@ custos_rc custos_errand_send_socket(struct custos_errand *e, uint32_t host, enum
 	struct custos_err why = { 0 };
 	custos_rc rc = address == NULL ? custos_err_set(&why, CUSTOS_E_INPUT, 0, "the target has no address for this")
 	                               : custos_dial(address, purpose == CUSTOS_SOCKET_SSH ? "22" : "443", CONNECT_MS, &fd, &why);
+	if (rc == CUSTOS_OK && purpose == CUSTOS_SOCKET_SSH)
+		h->ssh_sockets++;
 	CUSTOS_AUTO_BUF body = { 0 };
 	struct custos_wire_out w = { .buf = &body, .err = err };
 	custos_wire_put_u32(&w, host);
@@ -58,7 +60,7 @@ static custos_rc need_socket(struct custos_errand *e, struct custos_wire *r, str
 	return custos_errand_send_socket(e, host, purpose, err);
 }
 
-/* One signature for each host and session: a second one is refused, whatever it is for. */
+/* One signature for each connection that was made to the host: another one is refused, whatever it is for. */
 static custos_rc sign_login(struct custos_errand *e, struct custos_wire *r, struct custos_err *err)
 {
 	uint32_t host = custos_wire_u32(r);
@@ -68,7 +70,7 @@ static custos_rc sign_login(struct custos_errand *e, struct custos_wire *r, stru
 	CUSTOS_TRY(find_host(e, host, &h, err));
 	CUSTOS_AUTO_BUF signature = { 0 };
 	struct custos_err why = { 0 };
-	if (h->login_blob.len > 0 && h->login_signatures++ == 0 && custos_agent_check_login(data, h->plan.user, custos_buf_view(&h->login_blob), &why) == CUSTOS_OK &&
+	if (h->login_blob.len > 0 && h->login_signatures++ < h->ssh_sockets && custos_agent_check_login(data, h->plan.user, custos_buf_view(&h->login_blob), &why) == CUSTOS_OK &&
 	    custos_agent_sign(e->options->agent_socket, custos_buf_view(&h->login_blob), data, &signature, &why) != CUSTOS_OK)
 		custos_buf_done(&signature);
 	CUSTOS_AUTO_BUF body = { 0 };

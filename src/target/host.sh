@@ -89,12 +89,18 @@ room() {
 	z=$(wc -c <"$f"); rm -f "$f"
 	[ $((z)) -ge "$2" ] || die "no room in $1: $2 bytes are needed, $((z)) could be written"
 }
+# The log may name a copy that was never made: what another user has put there is none.
+whole() {
+	[ -f "$1/modes" ] || die "the backup $1 is not there any more"
+	o=$(owner_of "$1")
+	[ ! -L "$1" ] && [ "${o%%:*}" = "$(id -u)" ] || die "the backup $1 is not ours"
+}
 survey() {
 	for t in $TOOLS; do command -v "$t" >/dev/null 2>&1 || die "the program $t is not on the host"; done
 	command -v sha256sum >/dev/null 2>&1 || command -v openssl >/dev/null 2>&1 || die "neither sha256sum nor openssl is on the host"
 	[ -z "$VERSION" ] || say "version=$( ( eval "$VERSION" ) </dev/null 2>/dev/null | head -n 1)"
 	refusals
-	[ "$JOB" != rollback ] || [ -f "$PREV/modes" ] || die "the backup $PREV is not there any more"
+	[ "$JOB" != rollback ] || whole "$PREV"
 	look certificate "$CERT"; look key "$KEY"; look combined "$BOTH"
 	[ "$1" = look ] && return 0
 	room "$D" $((NEED * 3))

@@ -199,7 +199,8 @@ static void look(const struct run *run, pid_t caller)
 		;
 }
 
-static void kill_victim(const struct run *run, pid_t caller)
+/* Whether the caller is gone: it must not be answered then, or its call would have its effect in the moment before it dies. */
+static bool kill_victim(const struct run *run, pid_t caller)
 {
 	pid_t victim = run->victim == NULL ? caller : 0;
 	for (size_t i = 0; i < run->program_count && run->victim != NULL; i++)
@@ -208,15 +209,16 @@ static void kill_victim(const struct run *run, pid_t caller)
 	/* a victim that has not started yet, or has been reaped, is not there to be killed */
 	if (victim > 0)
 		kill(victim, SIGKILL);
+	return victim == caller;
 }
 
-static void act(struct run *run, const struct seccomp_notif *q, struct seccomp_notif_resp *answer)
+/* Whether the caller is to be answered. */
+static bool act(struct run *run, const struct seccomp_notif *q, struct seccomp_notif_resp *answer)
 {
 	ssize_t n;
 	switch (run->action->doing) {
 	case KILL:
-		kill_victim(run, (pid_t)q->pid);
-		break;
+		return !kill_victim(run, (pid_t)q->pid);
 	case LOOK:
 		look(run, (pid_t)q->pid);
 		break;
@@ -229,6 +231,7 @@ static void act(struct run *run, const struct seccomp_notif *q, struct seccomp_n
 		*answer = (struct seccomp_notif_resp){ .id = q->id, .error = -run->action->error };
 		break;
 	}
+	return true;
 }
 
 static void serve_one(struct run *run)
@@ -246,7 +249,8 @@ static void serve_one(struct run *run)
 	if (counts && run->at > 0 && (run->counted == run->at || (run->from_then_on && run->counted > run->at))) {
 		if (run->hits++ == 0 && run->report != NULL)
 			fprintf(run->report, "hit %ld %s %s\n", run->counted, program->name, call_name(q.data.nr));
-		act(run, &q, &answer);
+		if (!act(run, &q, &answer))
+			return;
 	}
 	(void)ioctl(run->listener, SECCOMP_IOCTL_NOTIF_SEND, &answer);
 }

@@ -185,7 +185,7 @@ static void copy_in_a_strange_place(void **state)
 {
 	struct play *p = *state;
 	static const char *const strange[] = {
-		"/etc", "/tmp/.custos-web-" NONCE, "/vmfs/volumes/datastore1/.custos-web-fedcba9876543210", "/vmfs/volumes/datastore1/.custos-db-" NONCE,
+		"/etc", "/var/tmp/.custos-web-" NONCE, "/vmfs/volumes/datastore1/.custos-web-fedcba9876543210", "/vmfs/volumes/datastore1/.custos-db-" NONCE,
 		"/vmfs/volumes/datastore1/deep/.custos-web-" NONCE, "/vmfs/volumes/datastore1/../../tmp/.custos-web-" NONCE, "what the host wanted to say", ".custos-web-" NONCE,
 	};
 	for (size_t i = 0; i < sizeof strange / sizeof *strange; i++)

@@ -130,8 +130,17 @@ static void job_rollback(void **state)
 		must(&rig, CUSTOS_SCRIPT_RESTORE); /* and undone once more */
 		assert_file(at(&rig, "ssl/key"), NEW_KEY, 0400);
 		must(&rig, CUSTOS_SCRIPT_CLEAN);
-		/* a backup that is not there is noticed before anything is touched */
 		char command[300];
+		/* one that another user has put there is not ours */
+		if (geteuid() == 0) {
+			snprintf(command, sizeof command, "chown 65534 %s/backup1/.custos-esx1-%s", rig.root, FIXTURE_NONCE);
+			run_command(&rig, command, "", 0, &(struct custos_buf){ 0 });
+			must(&rig, CUSTOS_SCRIPT_LOCK);
+			assert_int_not_equal(run_script_with(&rig, CUSTOS_SCRIPT_PROBE, "", 0, &values), 0);
+			assert_non_null(strstr(custos_reply_get(&rig.reply, "why"), "is not ours"));
+			must(&rig, CUSTOS_SCRIPT_CLEAN);
+		}
+		/* a backup that is not there is noticed before anything is touched */
 		snprintf(command, sizeof command, "rm -rf %s/backup1/.custos-esx1-%s", rig.root, FIXTURE_NONCE);
 		run_command(&rig, command, "", 0, &(struct custos_buf){ 0 });
 		must(&rig, CUSTOS_SCRIPT_LOCK);
