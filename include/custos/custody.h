@@ -26,7 +26,7 @@ struct custos_init_options {
 	const char *dir;        /* must not exist, or be empty */
 	const char *module;     /* PKCS#11 module: a name in the system's directory or an absolute path owned by root */
 	const char *token_uri;  /* RFC 7512, selects exactly one token */
-	const char *origin;     /* name of the log, e.g. custody.example/lab; NULL: made from the token's label */
+	const char *origin;     /* name of the log, e.g. custody.example/lab; NULL: made from the machine's name and the token's label */
 	const char *store;      /* NULL: sqlite:custody.db */
 	const char *trust;      /* PEM file of trust anchors a client would use; NULL: the system's */
 };
@@ -39,7 +39,7 @@ CUSTOS_API custos_custody_init(const struct custos_init_options *options, const 
 CUSTOS_API custos_custody_open(const char *dir, const struct custos_pin *pin, struct custos_custody **ret_custody, struct custos_err *err);
 void custos_custody_free(struct custos_custody *custody);
 
-/* `pin_source:` of custody.yaml, or NULL. Borrowed. */
+/* `pin:` of custody.yaml, or NULL. Borrowed. */
 const char *custos_custody_pin_source(const struct custos_custody *custody);
 
 CUSTOS_API custos_custody_status(struct custos_custody *custody, struct custos_json **ret_status, struct custos_err *err);

@@ -11,7 +11,7 @@ enum custos_deploy_flags { CUSTOS_DEPLOY_DRY_RUN = 1u << 0 };
 
 struct custos_deploy_options {
 	unsigned flags;
-	unsigned confirm_within_s;   /* the host puts the old pair back by itself when it is not confirmed in this time; 0: 180 */
+	unsigned confirm_within_s;   /* the host puts the old pair back by itself when it is not confirmed in this time; 0: 300 */
 	const char *reason;          /* goes into the log; NULL: none */
 	/* Called with one short line for people; may be NULL. */
 	void (*progress)(void *ctx, const char *target, const char *line);

@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-static custos_rc set(struct custos_err *err, custos_rc rc, long native, const char *remedy, const char *format, va_list ap)
+CUSTOS_PRINTF(5, 0) static custos_rc set(struct custos_err *err, custos_rc rc, long native, const char *remedy, const char *format, va_list ap)
 {
 	if (err == NULL || err->rc != CUSTOS_OK)
 		return err == NULL ? rc : err->rc;

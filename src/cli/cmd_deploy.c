@@ -8,7 +8,7 @@
 
 static const struct custos_option deploy_options[] = {
 	{ "--dry-run", CUSTOS_OPTION_FLAG, NULL, "log in, look, say what would be done; change nothing" },
-	{ "--confirm-within", CUSTOS_OPTION_TEXT, "SECONDS", "the host puts the old pair back by itself unless confirmed in this time (180)" },
+	{ "--confirm-within", CUSTOS_OPTION_TEXT, "SECONDS", "the host puts the old pair back by itself unless confirmed in this time (300)" },
 	{ "--reason", CUSTOS_OPTION_TEXT, "TEXT", "goes into the log" },
 	{ 0 },
 };
@@ -23,7 +23,7 @@ static custos_rc password(void *ctx, const char *source, const char *what, struc
 
 static custos_rc fill(struct custos_call *call, struct custos_deploy_options *options, struct custos_err *err)
 {
-	const char *seconds = custos_call_text(call, "--confirm-within", "180");
+	const char *seconds = custos_call_text(call, "--confirm-within", "300");
 	char *end;
 	unsigned long within = strtoul(seconds, &end, 10);
 	CUSTOS_REQUIRE(*end == '\0' && within >= 10 && within <= 86400, err, CUSTOS_E_USAGE, "--confirm-within takes 10 to 86400 seconds, not \"%s\"", seconds);

@@ -10,11 +10,26 @@ static void usage(const struct custos_command *c, char *out, size_t size)
 	         c->options != NULL && c->options->name != NULL ? " [OPTIONS]" : "");
 }
 
+/* Characters, not bytes: continuation bytes of UTF-8 take no room. */
+static int width_of(const char *text)
+{
+	int width = 0;
+	for (; *text != '\0'; text++)
+		width += ((unsigned char)*text & 0xc0) != 0x80;
+	return width;
+}
+
+static void padded(const char *text, int width, const char *then)
+{
+	int room = width - width_of(text);
+	custos_out_line("  %s%*s %s", text, room > 0 ? room : 0, "", then);
+}
+
 static void row(const struct custos_command *c)
 {
 	char line[256];
 	usage(c, line, sizeof line);
-	custos_out_line("  %-58s %s", line + strlen("custos "), c->summary);
+	padded(line + strlen("custos "), 44, c->summary);
 }
 
 void custos_help_all(void)
@@ -35,7 +50,7 @@ void custos_help_command(const struct custos_command *c)
 	custos_out_line("  %s", c->summary);
 	for (const struct custos_option *o = c->options; o != NULL && o->name != NULL; o++) {
 		snprintf(line, sizeof line, "%s%s%s%s", o->name, o->value != NULL ? " " : "", o->value != NULL ? o->value : "", o->kind == CUSTOS_OPTION_LIST ? " …" : "");
-		custos_out_line("  %-28s %s", line, o->summary);
+		padded(line, 28, o->summary);
 	}
 }
 

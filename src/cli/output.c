@@ -92,6 +92,8 @@ char *custos_out_value(const struct custos_json *json, const char *path)
 	}
 	if (custos_json_is_array(value))
 		return join(value);
+	if (custos_json_is_object(value)) /* a record stands for itself by its name */
+		return custos_out_value(value, "name");
 	if (custos_json_is_boolean(value))
 		return strdup(custos_json_truth(value) ? "yes" : "no");
 	return strdup("");
@@ -101,7 +103,7 @@ static void table(const struct custos_json *rows, const struct custos_column *co
 {
 	enum { COLUMNS_MAX = 12 };
 	size_t width[COLUMNS_MAX] = { 0 }, count = 0;
-	for (; columns[count].heading != NULL && count < COLUMNS_MAX; count++) {
+	for (; count < COLUMNS_MAX && columns[count].heading != NULL; count++) {
 		width[count] = strlen(columns[count].heading);
 		for (size_t r = 0; r < custos_json_count(rows); r++) {
 			CUSTOS_AUTO_STR *value = custos_out_value(custos_json_at(rows, r), columns[count].path);

@@ -174,7 +174,7 @@ static custos_rc check_host_key(struct custos_ssh *ssh, struct custos_err *err)
 	if (ssh->options.hostkeys[0] == '\0')
 		CUSTOS_FAIL_HINT(err, CUSTOS_E_POLICY, "compare it with the host's console, then pin it", "host key %s (%s) is presented and none is pinned", fingerprint, type_name(type));
 	CUSTOS_FAIL_HINT(err, CUSTOS_E_POLICY,
-	                 "nothing was sent to this host; compare with its console (ssh-keygen -lf on the host's public key file) and use `custos target repin` only if they agree",
+	                 "nothing was sent to this host; compare with its console (ssh-keygen -lf on the host's public key file) and only if they agree remove the target and add it with the new key",
 	                 "host key %s (%s) is not the pinned one (%.200s)", fingerprint, type_name(type), ssh->options.hostkeys);
 }
 

@@ -235,7 +235,7 @@ char *custos_json_pretty(const struct custos_json *json)
 	for (const char *at = text; shown != NULL && *at != '\0';) {
 		size_t control = control_length(at);
 		if (control > 0)
-			to += snprintf(to, ESCAPE + 1, "\\u%04x", (unsigned)(unsigned char)at[control - 1]);
+			to += snprintf(to, ESCAPE + 1, "\\u%04X", (unsigned)(unsigned char)at[control - 1]);
 		else
 			*to++ = *at;
 		at += control > 0 ? control : 1;

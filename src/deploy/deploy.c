@@ -47,7 +47,7 @@ custos_rc custos_errand_add_host(struct custos_errand *e, const struct custos_js
 		.previous_backup = backup == NULL ? "" : backup,
 		.keep_backup = !previous_is_ours(target),
 		.nonce = nonce,
-		.confirm_within_s = e->options->confirm_within_s == 0 ? 180 : e->options->confirm_within_s,
+		.confirm_within_s = e->options->confirm_within_s,
 	};
 	CUSTOS_TRY(custos_plan_build(target, profile, &plan, &h->plan, err));
 	e->count++;

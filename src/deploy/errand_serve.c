@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <time.h>
 
-enum { CONNECT_MS = 10000, WHY = 256 };
+enum { CONNECT_MS = 10000, WHY = 256, SSH_SOCKETS_MAX = 2 };
 
 static custos_rc find_host(struct custos_errand *e, uint32_t index, struct custos_errand_host **ret, struct custos_err *err)
 {
@@ -35,7 +35,9 @@ custos_rc custos_errand_send_socket(struct custos_errand *e, uint32_t host, enum
 	const char *address = address_for(h, purpose);
 	CUSTOS_AUTO_FD fd = -1;
 	struct custos_err why = { 0 };
+	/* the first connection and one more when that broke: each comes with a login signature */
 	custos_rc rc = address == NULL ? custos_err_set(&why, CUSTOS_E_INPUT, 0, "the target has no address for this")
+	               : purpose == CUSTOS_SOCKET_SSH && h->ssh_sockets >= SSH_SOCKETS_MAX ? custos_err_set(&why, CUSTOS_E_POLICY, 0, "no further connection is made")
 	                               : custos_dial(address, purpose == CUSTOS_SOCKET_SSH ? "22" : "443", CONNECT_MS, &fd, &why);
 	if (rc == CUSTOS_OK && purpose == CUSTOS_SOCKET_SSH)
 		h->ssh_sockets++;

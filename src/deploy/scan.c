@@ -1,5 +1,6 @@
 /* A host's key for comparison with its console. The SSH handshake happens in a courier too: a hostile host meets a
  * process that knows nothing at all. */
+#include "base/text.h"
 #include "deploy/errand.h"
 
 #include <stdio.h>
@@ -36,20 +37,21 @@ custos_rc custos_target_scan(const char *address, struct custos_json **ret_scan,
 	CUSTOS_TRY(custos_errand_add_host(&e, target, profile, err));
 	CUSTOS_TRY(custos_errand_prepare(&e, err));
 	const struct custos_errand_host *h = &e.hosts[0];
+	CUSTOS_AUTO_STR *fingerprint = custos_text_dup(h->backup);
+	struct custos_err ignored = { 0 };
+	custos_rc ended = custos_errand_abort(&e, &ignored);
+	(void)ended; /* nothing was touched */
 	if (h->prepared != CUSTOS_PREPARED_READY) {
-		custos_rc rc = custos_err_set(err, h->category == CUSTOS_OK ? CUSTOS_E_NETWORK : h->category, 0, "%s", h->why == NULL ? "the host did not answer" : h->why);
+		custos_rc rc = custos_err_set(err, h->category == CUSTOS_OK ? CUSTOS_E_NETWORK : h->category, 0, "%s: %s", with_port, h->why == NULL ? "the host did not answer" : h->why);
 		if (h->hint != NULL && h->hint[0] != '\0')
 			custos_err_hint(err, "%s", h->hint);
 		return rc;
 	}
 	struct custos_json *scan = custos_json_object(), *keys = custos_json_array();
-	custos_json_push(keys, custos_json_string(h->backup));
+	custos_json_push(keys, custos_json_string(fingerprint));
 	custos_json_set_text(scan, "address", with_port);
 	custos_json_set(scan, "hostkeys", keys);
 	custos_json_set_text(scan, "banner", h->version);
 	*ret_scan = scan;
-	struct custos_err ignored = { 0 };
-	custos_rc rc = custos_errand_abort(&e, &ignored);
-	(void)rc; /* nothing was touched */
 	return CUSTOS_OK;
 }

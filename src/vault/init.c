@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <sys/stat.h>
 
@@ -89,14 +90,16 @@ static custos_rc copy_text(char **to, const char *from, struct custos_err *err)
 /* The log's name: given, or made from the token's label. It becomes part of every signature, so it is strict. */
 static custos_rc choose_origin(struct birth *b, const char *label, char **ret)
 {
-	char made[96];
+	char made[HOST_NAME_MAX + 48], machine[HOST_NAME_MAX + 1] = "";
 	if (b->options->origin != NULL) {
 		for (const char *c = b->options->origin; *c != '\0'; c++)
 			CUSTOS_REQUIRE(*c > ' ' && *c < 0x7f && *c != '+', b->err, CUSTOS_E_USAGE, "the origin \"%s\" must be one word of printable ASCII without +", b->options->origin);
 		CUSTOS_REQUIRE(b->options->origin[0] != '\0', b->err, CUSTOS_E_USAGE, "the origin is empty");
 		return copy_text(ret, b->options->origin, b->err);
 	}
-	snprintf(made, sizeof made, "custos.example/%s", label);
+	if (gethostname(machine, sizeof machine - 1) != 0 || machine[0] == '\0')
+		snprintf(machine, sizeof machine, "localhost");
+	snprintf(made, sizeof made, "%s/custos/%s", machine, label);
 	for (char *c = made; *c != '\0'; c++)
 		if (*c <= ' ' || *c >= 0x7f || *c == '+')
 			*c = '-';

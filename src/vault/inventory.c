@@ -25,6 +25,16 @@ static custos_rc read_profile(const char *profile, struct custos_buf *yaml, stru
 	return custos_file_read(profile, yaml, err);
 }
 
+/* How to log in, as far as it is built. A program as password source could be run by whoever may change the store. */
+static custos_rc check_login(const struct custos_json *target, struct custos_err *err)
+{
+	const char *auth = custos_json_text(target, "auth");
+	if (auth == NULL || (strcmp(auth, "agent") != 0 && strncmp(auth, "agent:", 6) != 0 && strncmp(auth, "key:", 4) != 0 && strncmp(auth, "password:", 9) != 0))
+		CUSTOS_FAIL_HINT(err, CUSTOS_E_USAGE, "agent, agent:SHA256:…, key:FILE or password:SRC", "\"%s\" is not a way to log in", auth == NULL ? "" : auth);
+	CUSTOS_REQUIRE(strncmp(auth, "password:exec:", 14) != 0, err, CUSTOS_E_POLICY, "a target's record may not name a program as password source");
+	return CUSTOS_OK;
+}
+
 custos_rc custos_target_add(struct custos_custody *c, const struct custos_json *record, struct custos_json **ret_target, struct custos_err *err)
 {
 	CUSTOS_AUTO_BUF yaml = { .max = 1 << 20 };
@@ -39,6 +49,7 @@ custos_rc custos_target_add(struct custos_custody *c, const struct custos_json *
 	CUSTOS_TRY(read_profile(profile_name, &yaml, err));
 	CUSTOS_TRY(custos_profile_parse(custos_buf_view(&yaml), profile_name, &profile, err));
 	CUSTOS_TRY(custos_target_check(target, err));
+	CUSTOS_TRY(check_login(target, err));
 	CUSTOS_TRY(custos_vault_token(c, &token, err));
 	CUSTOS_TRY(custos_vault_begin(c, err));
 	custos_rc rc = custos_vault_put_blob(c, "profile", custos_buf_view(&yaml), hash, err);

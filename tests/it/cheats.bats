@@ -25,6 +25,12 @@ custos_aside() { exec custos --pin-source "file:$LAB/pin" "$@"; }
 custos_at_gate() { exec custos --pin-source "exec:read x < $gate; cat $LAB/pin" "$@"; }
 
 has_child() { pgrep -P "$1" > /dev/null; }
+ended() { # PID CODE
+	local status=0
+	wait "$1" || status=$?
+	[ "$status" -eq "$2" ] || { echo "exit $status instead of $2"; cat "$BATS_TEST_TMPDIR/said"; return 1; }
+}
+stands_at_gate() { pgrep -P "$1" -x sh > /dev/null; }
 has_event() { lab_events | grep -qx "$1"; }
 index_of() { custos log show --json | /usr/bin/python3 -c 'import json,sys; print([e["index"] for e in json.load(sys.stdin) if e["event"] == sys.argv[1]][-1])' "$1"; }
 
@@ -37,14 +43,13 @@ target_on_paper() { custos_in target add "$1" --address "$2" --profile esxi --ho
 	target_on_paper paper paper.example.com
 	custos_at_gate target remove paper > /dev/null 3>&- &
 	remover=$!
-	lab_until has_child "$remover"
+	lab_until stands_at_gate "$remover"
 	custos_aside key allow permit paper > /dev/null 2> "$BATS_TEST_TMPDIR/said" 3>&- &
 	allower=$!
 	lab_until has_child "$allower"
 	echo > "$gate"
 	wait "$remover"
-	run wait "$allower"
-	[ "$status" -eq 3 ]
+	ended "$allower" 3
 	grep -q "removed or replaced meanwhile" "$BATS_TEST_TMPDIR/said"
 	target_on_paper paper other.example.com
 	[ "$(custos target show paper --json | lab_json '["allowed_keys"]')" = "[]" ]
@@ -58,7 +63,7 @@ target_on_paper() { custos_in target add "$1" --address "$2" --profile esxi --ho
 	cp "$CUSTOS_DIR/custody.db" "$BATS_TEST_TMPDIR/db"
 	custos_at_gate key generate onto > /dev/null 2> "$BATS_TEST_TMPDIR/said" 3>&- &
 	waiting=$!
-	lab_until has_child "$waiting"
+	lab_until stands_at_gate "$waiting"
 	/usr/bin/python3 - "$CUSTOS_DIR/custody.db" "$size" <<-'END'
 		import sqlite3, sys
 		db = sqlite3.connect(sys.argv[1])
@@ -69,8 +74,7 @@ target_on_paper() { custos_in target add "$1" --address "$2" --profile esxi --ho
 	END
 	[ "$(lab_log_size)" -eq $((size - 1)) ]
 	echo > "$gate"
-	run wait "$waiting"
-	[ "$status" -eq 13 ]
+	ended "$waiting" 13
 	grep -q "not the one that was read a moment ago" "$BATS_TEST_TMPDIR/said"
 	[ "$(lab_log_size)" -eq $((size - 1)) ]
 }
@@ -96,7 +100,7 @@ target_on_paper() { custos_in target add "$1" --address "$2" --profile esxi --ho
 	keeper=$!
 	lab_until has_event rollback.intent
 	kill -9 "$keeper"
-	run wait "$keeper"
+	ended "$keeper" 137
 	# the courier ends by itself; the release lock went with the keeper
 	expect 0 custos release list --json
 	[ "$(lab_json '[0]["event"]' '[0]["state"]' <<< "$output")" = "rollback.intent unknown" ]

@@ -14,8 +14,7 @@ setup_file() {
 }
 
 teardown() {
-	local pid
-	for pid in $(cat "$BATS_TEST_TMPDIR/pids" 2> /dev/null); do kill "$pid" 2> /dev/null || true; done
+	[ ! -s "$BATS_TEST_TMPDIR/pid" ] || kill "$(cat "$BATS_TEST_TMPDIR/pid")" 2> /dev/null || true
 	[ ! -d "$LAB/web" ] || web_end
 }
 
@@ -251,7 +250,7 @@ power_cut() {
 	expect 4 custos_in deploy agent agent
 	says "there is no SSH agent"
 	ssh-agent -D -a "$BATS_TEST_TMPDIR/agent" > /dev/null 3>&- &
-	echo $! > "$BATS_TEST_TMPDIR/pids"
+	echo $! > "$BATS_TEST_TMPDIR/pid"
 	export SSH_AUTH_SOCK=$BATS_TEST_TMPDIR/agent
 	lab_until test -S "$SSH_AUTH_SOCK"
 	expect 4 custos_in deploy agent agent
@@ -304,7 +303,7 @@ power_cut() {
 	expect 0 custos status --check
 	custos --pin-source "file:$LAB/pin" deploy open open --confirm-within 10 > /dev/null 2>&1 3>&- &
 	keeper=$!
-	echo "$keeper" > "$BATS_TEST_TMPDIR/pids"
+	echo "$keeper" > "$BATS_TEST_TMPDIR/pid"
 	switched() { [ "$(openssl x509 -in "$ROOT/etc/vmware/ssl/rui.crt" -outform DER | sha256sum | cut -d' ' -f1)" != "$old" ]; }
 	lab_until switched
 	kill -KILL "$keeper"
@@ -331,7 +330,7 @@ power_cut() {
 	expect 0 custos_in release resolve "$size" --as failed --note "looked at the host: the old certificate is served"
 	expect 0 custos status --check
 	[ "$(custos release list --json | lab_json '')" = '[]' ]
-	expect 6 custos_in release resolve "$size" --as done --note again
+	expect 6 custos_in release resolve "$size" --as 'done' --note again
 	"$here/esxi/host" "$LAB/open" fault reload-noop off
 	expect 0 custos_in deploy open open
 }
@@ -468,7 +467,7 @@ power_cut() {
 	expect 0 custos_in deploy web2 web
 	client_accepts web.example.com "$WEB_HTTPS"
 	[ "$(lab_served)" = "$(lab_leaf web2)" ]
-	[ -z "$(ls -A "$LAB/web/backup" "$LAB/web/stage" | grep custos)" ]
+	[ -z "$(ls -A "$LAB/web/backup")$(ls -A "$LAB/web/stage")" ]
 	expect 0 custos_in rollback web
 	[ "$(lab_served)" = "$(lab_leaf web)" ]
 	[ "$first" != "$(lab_served)" ]

@@ -75,7 +75,7 @@ rolled_back() {
 	local name=$1 old=$2 modes=$3
 	serves "$name" "$old"
 	[ "$(pair_modes)" = "$modes" ]
-	[ -z "$(ls -A "$ROOT/tmp" "$LAB/$name/datastore1" | grep custos)" ]
+	[ -z "$(ls -A "$ROOT/tmp")$(ls -A "$LAB/$name/datastore1")" ]
 	power_cut "$name"
 	serves "$name" "$old"
 	[ "$(pair_modes)" = "$modes" ]
@@ -248,11 +248,11 @@ last_entry() { custos log show --from "$(($(lab_log_size) - 1))" --json | lab_js
 	custos_in target add moved --address "$SSH_ADDRESS" --profile "$LAB/esxi-quick.yaml" --hostkey "$pin" --verify "$HTTPS_ADDRESS" --sni prod.example.com \
 		--auth "key:$LAB/login" > /dev/null
 	custos_in key allow prod moved > /dev/null
-	lines=$(lab_auth_log prod | wc -l)
+	before=$(lab_auth_log prod | wc -l)
 	expect 3 custos_in deploy prod moved
 	says "$HOSTKEY_SHA256"
 	says "$pin"
-	run ! grep -E 'Accepted|Failed|Postponed|authenticating' <<< "$(lab_auth_log prod | tail -n "+$((lines + 1))")"
+	run ! grep -E 'Accepted|Failed|Postponed|authenticating' <<< "$(lab_auth_log prod | tail -n "+$((before + 1))")"
 	untouched
 }
 

@@ -12,7 +12,7 @@
 #include "deploy/errand.h"
 #include "deploy/record.h"
 
-#include <fcntl.h>
+#include <arpa/inet.h>
 #include <stdio.h>
 #include <sys/socket.h>
 
@@ -205,6 +205,31 @@ static void category_that_is_none(void **state)
 	assert_int_equal(p->errand.hosts[0].category, CUSTOS_E_INTERNAL);
 }
 
+/* Each connection brings a login signature with it: a courier does not get as many as it likes. */
+static void connections_without_end(void **state)
+{
+	struct play *p = *state;
+	struct sockaddr_in any = { .sin_family = AF_INET, .sin_addr = { htonl(INADDR_LOOPBACK) } };
+	socklen_t len = sizeof any;
+	char address[32];
+	CUSTOS_AUTO_FD listening = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	assert_int_equal(bind(listening, (struct sockaddr *)&any, sizeof any), 0);
+	assert_int_equal(listen(listening, 8), 0);
+	assert_int_equal(getsockname(listening, (struct sockaddr *)&any, &len), 0);
+	snprintf(address, sizeof address, "127.0.0.1:%u", ntohs(any.sin_port));
+	custos_json_set_text(p->errand.hosts[0].named, "address", address);
+	for (int i = 0; i < 4; i++) {
+		CUSTOS_AUTO_BUF body = { 0 };
+		CUSTOS_AUTO_FRAME frame = { .fd = -1 };
+		struct custos_wire_out w = { .buf = &body };
+		custos_wire_put_u32(&w, 0);
+		custos_wire_put_u8(&w, CUSTOS_SOCKET_SSH);
+		assert_int_equal(serve(p, CUSTOS_COURIER_NEED_SOCKET, &w), CUSTOS_OK);
+		hear(p, &frame);
+		assert_int_equal(frame.type, i < 2 ? CUSTOS_COURIER_SOCKET : CUSTOS_COURIER_NO_SOCKET);
+	}
+}
+
 /* ---- what an agent is asked to sign ---- */
 
 static void put_login(struct custos_wire_out *w, const char *session, uint8_t type, const char *user, const char *service, const char *method, const char *algorithm, struct custos_bytes key)
@@ -292,7 +317,7 @@ int main(void)
 {
 #define WITH(t) cmocka_unit_test_setup_teardown(t, up, down)
 	const struct CMUnitTest tests[] = {
-		WITH(honest), WITH(success_that_nobody_saw), WITH(deed_without_go_ahead), WITH(unchanged_that_nobody_saw), WITH(copy_in_a_strange_place), WITH(category_that_is_none),
+		WITH(honest), WITH(success_that_nobody_saw), WITH(deed_without_go_ahead), WITH(unchanged_that_nobody_saw), WITH(copy_in_a_strange_place), WITH(connections_without_end), WITH(category_that_is_none),
 		cmocka_unit_test(login_signatures), WITH(a_host_that_needs_a_person_is_told_first),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
