@@ -44,8 +44,12 @@ static custos_rc ask(const char *path, const struct custos_buf *request, uint8_t
 	CUSTOS_AUTO_FD fd = -1;
 	uint8_t head[4], *body;
 	CUSTOS_TRY(connect_agent(path, &fd, err));
-	uint8_t length[4] = { (uint8_t)(request->len >> 24), (uint8_t)(request->len >> 16), (uint8_t)(request->len >> 8), (uint8_t)request->len };
-	CUSTOS_REQUIRE(send(fd, length, 4, MSG_NOSIGNAL) == 4 && send(fd, request->ptr, request->len, MSG_NOSIGNAL) == (ssize_t)request->len, err, CUSTOS_E_AUTH, "the SSH agent hung up");
+	/* one message: an agent that answers early must not leave us writing to nobody */
+	CUSTOS_AUTO_BUF message = { 0 };
+	struct custos_wire_out w = { .buf = &message, .err = err };
+	custos_wire_put_bytes(&w, custos_buf_view(request));
+	CUSTOS_TRY(w.rc);
+	CUSTOS_REQUIRE(send(fd, message.ptr, message.len, MSG_NOSIGNAL) == (ssize_t)message.len, err, CUSTOS_E_AUTH, "the SSH agent hung up");
 	CUSTOS_TRY(read_all(fd, head, sizeof head, err));
 	size_t len = (size_t)head[0] << 24 | (size_t)head[1] << 16 | (size_t)head[2] << 8 | head[3];
 	CUSTOS_REQUIRE(len >= 1 && len <= ANSWER_MAX, err, CUSTOS_E_AUTH, "the SSH agent sent nonsense");

@@ -36,8 +36,9 @@ custos_rc custos_errand_send_socket(struct custos_errand *e, uint32_t host, enum
 	CUSTOS_AUTO_FD fd = -1;
 	struct custos_err why = { 0 };
 	/* the first connection and one more when that broke: each comes with a login signature */
+	bool enough = purpose == CUSTOS_SOCKET_SSH && h->ssh_sockets >= SSH_SOCKETS_MAX;
 	custos_rc rc = address == NULL ? custos_err_set(&why, CUSTOS_E_INPUT, 0, "the target has no address for this")
-	               : purpose == CUSTOS_SOCKET_SSH && h->ssh_sockets >= SSH_SOCKETS_MAX ? custos_err_set(&why, CUSTOS_E_POLICY, 0, "no further connection is made")
+	               : enough        ? custos_err_set(&why, CUSTOS_E_POLICY, 0, "no further connection is made")
 	                               : custos_dial(address, purpose == CUSTOS_SOCKET_SSH ? "22" : "443", CONNECT_MS, &fd, &why);
 	if (rc == CUSTOS_OK && purpose == CUSTOS_SOCKET_SSH)
 		h->ssh_sockets++;

@@ -93,7 +93,7 @@ room() {
 whole() {
 	[ -f "$1/modes" ] || die "the backup $1 is not there any more"
 	o=$(owner_of "$1")
-	[ ! -L "$1" ] && [ "${o%%:*}" = "$(id -u)" ] || die "the backup $1 is not ours"
+	if [ -L "$1" ] || [ "${o%%:*}" != "$(id -u)" ]; then die "the backup $1 is not ours"; fi
 }
 survey() {
 	for t in $TOOLS; do command -v "$t" >/dev/null 2>&1 || die "the program $t is not on the host"; done

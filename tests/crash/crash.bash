@@ -57,11 +57,13 @@ crash_count() {
 	sed -n "s/^program $program //p" "$LAB/report"
 }
 
+# shellcheck disable=SC2016  # for the shell inside
 crash_host_is_busy() { lab_host_run "$1" sh -c 'for f in /tmp/.custos-*/armed /tmp/.custos-*/fired; do [ ! -e "$f" ] || exit 0; done; exit 1'; }
 
 lab_host_run() {
 	local name=$1
 	shift
+	# shellcheck disable=SC2154  # lab.bash sets it
 	"$here/esxi/host" "$LAB/$name" exec "$@" 3>&-
 }
 

@@ -1,8 +1,8 @@
 /* fault: runs a command and lets something go wrong at one of its system calls, or at one of any process it has started.
  *
- *   fault [-o REPORT] [-p PROGRAM] [-c CALL] [-v VICTIM] [-x LOOKER] [-a] [-l] N ACTION COMMAND…
+ *   fault [-o REPORT] [-p PROGRAM] [-c CALL] [-v VICTIM] [-x LOOKER] [-e STEP] [-l] N ACTION COMMAND…
  *
- * The N-th call that counts (0: none) is hit; with -a every one from the N-th on. ACTION is kill (SIGKILL, before the call has an effect), short
+ * The N-th call that counts (0: none) is hit; with -e every STEP-th after it too. ACTION is kill (SIGKILL, before the call has an effect), short
  * (half of what was to be written is), look (LOOKER runs while the caller stands still) or an error: eio, enospc, eperm, enosys. What counts are
  * the calls of the table below, all of them or those of PROGRAM, or those called CALL; kill takes VICTIM instead of the caller.
  *
@@ -62,8 +62,8 @@ struct program {
 
 struct run {
 	const char *report_path, *program, *call, *victim, *looker;
-	bool from_then_on, lists;
-	long at, counted, seen, hits;
+	bool lists;
+	long at, step, counted, seen, hits;
 	const struct action *action;
 	int listener;
 	struct program programs[PROGRAMS_MAX];
@@ -246,7 +246,8 @@ static void serve_one(struct run *run)
 	run->counted += counts;
 	if (run->lists && run->report != NULL)
 		fprintf(run->report, "call %ld %s %ld %s\n", run->seen, program->name, program->calls, call_name(q.data.nr));
-	if (counts && run->at > 0 && (run->counted == run->at || (run->from_then_on && run->counted > run->at))) {
+	long past = run->counted - run->at;
+	if (counts && run->at > 0 && (past == 0 || (past > 0 && run->step > 0 && past % run->step == 0))) {
 		if (run->hits++ == 0 && run->report != NULL)
 			fprintf(run->report, "hit %ld %s %s\n", run->counted, program->name, call_name(q.data.nr));
 		if (!act(run, &q, &answer))
@@ -277,7 +278,7 @@ static int serve(struct run *run, pid_t command)
 
 static int usage(void)
 {
-	fprintf(stderr, "usage: fault [-o REPORT] [-p PROGRAM] [-c CALL] [-v VICTIM] [-x LOOKER] [-a] [-l] N kill|short|look|eio|enospc|eperm|enosys COMMAND…\n");
+	fprintf(stderr, "usage: fault [-o REPORT] [-p PROGRAM] [-c CALL] [-v VICTIM] [-x LOOKER] [-e STEP] [-l] N kill|short|look|eio|enospc|eperm|enosys COMMAND…\n");
 	return 2;
 }
 
@@ -292,14 +293,14 @@ static bool is_known_call(const char *name)
 int main(int argc, char **argv)
 {
 	struct run run = { .listener = -1 };
-	for (int option; (option = getopt(argc, argv, "+o:p:c:v:x:al")) != -1;) {
+	for (int option; (option = getopt(argc, argv, "+o:p:c:v:x:e:l")) != -1;) {
 		switch (option) {
 		case 'o': run.report_path = optarg; break;
 		case 'p': run.program = optarg; break;
 		case 'c': run.call = optarg; break;
 		case 'v': run.victim = optarg; break;
 		case 'x': run.looker = optarg; break;
-		case 'a': run.from_then_on = true; break;
+		case 'e': run.step = atol(optarg); break;
 		case 'l': run.lists = true; break;
 		default: return usage();
 		}

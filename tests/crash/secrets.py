@@ -6,12 +6,14 @@ secrets.py search NEEDLES PATH…   searches files, and directories on their fil
                                     NAME.text   a PIN or a password: a line of its own, and base64 and hex of it
                                     NAME.key    a private key in PEM: 12-byte windows of its private numbers, raw, in base64 and in hex
                                     allowed     paths that may hold the key, one a line (an archive's member: PATH!MEMBER)
-                                  PEM armour of a private key is a finding wherever it is.
+                                  PEM of any private key is a finding too
+secrets.py among-others NEEDLES PATH…   the same where other people's files lie: PEM of any key is none of our business there
 """
 import base64
 import fcntl
 import io
 import os
+import re
 import signal
 import stat
 import subprocess
@@ -19,6 +21,8 @@ import sys
 import tarfile
 
 WINDOW = 12
+# with something in it: programs that handle keys hold the bare line
+PEM = re.compile(rb"-----BEGIN (?:[A-Z]+ )?PRIVATE KEY-----\s+(?:[A-Za-z-]+: [^\n]*\s+)*[A-Za-z0-9+/]{32}")
 LIMIT = 64 << 20
 
 
@@ -96,7 +100,7 @@ def encodings(raw):
 
 
 def needles(folder):
-    found = {b"PRIVATE KEY-----": "PEM armour of a private key"}
+    found = {}
     for name in sorted(os.listdir(folder)):
         path = os.path.join(folder, name)
         if name.endswith(".text"):
@@ -143,7 +147,7 @@ def files(path):
                 pass
 
 
-def search(folder, paths):
+def search(folder, paths, pem):
     wanted, found, looked = needles(folder), set(), 0
     allowed = set(read(os.path.join(folder, "allowed")).decode().splitlines())
     for path in (f for p in paths for f in files(p)):
@@ -152,6 +156,8 @@ def search(folder, paths):
             if place in allowed:
                 continue
             found.update((place, what) for needle, what in wanted.items() if needle in data)
+            if pem and PEM.search(data):
+                found.add((place, "PEM of a private key"))
     for place, what in sorted(found):
         print("%s: %s" % (place, what))
     print("%d files and members, %d needles" % (looked, len(wanted)), file=sys.stderr)
@@ -167,7 +173,7 @@ def main():
         collect(known)
         save(known, sys.argv[2])
     else:
-        sys.exit(search(sys.argv[2], sys.argv[3:]))
+        sys.exit(search(sys.argv[2], sys.argv[3:], verb == "search"))
 
 
 main()

@@ -31,7 +31,7 @@ ended() { # PID CODE
 	[ "$status" -eq "$2" ] || { echo "exit $status instead of $2"; cat "$BATS_TEST_TMPDIR/said"; return 1; }
 }
 stands_at_gate() { pgrep -P "$1" -x sh > /dev/null; }
-has_event() { lab_events | grep -qx "$1"; }
+has_event() { lab_events 0 | grep -qx "$1"; }
 index_of() { custos log show --json | /usr/bin/python3 -c 'import json,sys; print([e["index"] for e in json.load(sys.stdin) if e["event"] == sys.argv[1]][-1])' "$1"; }
 
 # A target nobody connects to.
@@ -88,10 +88,10 @@ target_on_paper() { custos_in target add "$1" --address "$2" --profile esxi --ho
 	custos_aside deploy busy busy > /dev/null 3>&- &
 	deployment=$!
 	lab_until has_event release.intent
-	expect 3 custos_in release resolve "$(index_of release.intent)" --as done --note "I think so"
+	expect 3 custos_in release resolve "$(index_of release.intent)" --as "done" --note "I think so"
 	says "is under way"
 	wait "$deployment"
-	[ "$(lab_events | tail -n 1)" = release.done ]
+	[ "$(lab_events 0 | tail -n 1)" = release.done ]
 }
 
 @test "a keeper that is killed while a copy is put back leaves a log that verifies, and an open release" {

@@ -2,6 +2,7 @@
 # Goal: what people, files, disks and networks do wrong ends in one clear error with the right exit code, and nothing is half done.
 #
 # Needs the build directory in CUSTOS_BUILD (ctest sets it), root, expect and opensc-pkcs11 (its pkcs11-spy shows what the token was asked).
+# shellcheck disable=SC2016,SC2086  # $ is for the shell inside; a command is a list of words
 bats_require_minimum_version 1.5.0
 # shellcheck source=tests/it/lab.bash
 . "$BATS_TEST_DIRNAME/lab.bash"
@@ -29,7 +30,8 @@ setup() {
 
 teardown() {
 	local pid
-	for pid in $(cat "$BATS_TEST_TMPDIR/pids" 2> /dev/null); do kill "$pid" 2> /dev/null || true; done
+	[ -e "$BATS_TEST_TMPDIR/pids" ] || return 0
+	while read -r pid; do kill "$pid" 2> /dev/null || true; done < "$BATS_TEST_TMPDIR/pids"
 }
 
 teardown_file() {

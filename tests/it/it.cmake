@@ -19,5 +19,7 @@ include(${CMAKE_CURRENT_LIST_DIR}/tlog.cmake)
 # The tool itself: custody and certificates, deployments, what must go wrong safely, the published log (needs damage_log of tlog.cmake).
 custos_bats(main_job LABELS job)
 custos_bats(deploy LABELS job)
+custos_bats(cheats LABELS job)
 custos_bats(disasters LABELS job)
 custos_bats(published LABELS log)
+include(${CMAKE_CURRENT_LIST_DIR}/../crash/crash.cmake)

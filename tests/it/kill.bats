@@ -4,6 +4,7 @@
 #
 # The points are system calls (tests/crash/fault.c): some of each process, sampled by CUSTOS_SEED, or all of them with CUSTOS_ALL=1. Custody, token and
 # host are used on after each fault, as people would. Needs the build directory in CUSTOS_BUILD (ctest sets it), and root.
+# shellcheck disable=SC2016,SC2030,SC2031  # $ is for the shell inside; each test is one shell, and says POINT in its teardown
 bats_require_minimum_version 1.5.0
 # shellcheck source=tests/it/lab.bash
 . "$BATS_TEST_DIRNAME/lab.bash"
@@ -88,7 +89,7 @@ kill_each() {
 	done
 	printf '#!/bin/sh\necho "$1" >> %s\n' "$LAB/looked" > "$LAB/looker"
 	chmod 700 "$LAB/looker"
-	crash_fault -x "$LAB/looker" -c write -a 1 look sh -c 'echo a; echo b; echo c' > /dev/null
+	crash_fault -x "$LAB/looker" -c write -e 1 1 look sh -c 'echo a; echo b; echo c' > /dev/null
 	[ "$(wc -l < "$LAB/looked")" = 3 ]
 }
 
@@ -239,7 +240,7 @@ hit_key() {
 	crash_fault -l 0 kill custos --pin-source "file:$LAB/pin" deploy "$KEY" box > /dev/null
 	# the first write of the last transaction: everything after the intent's
 	n=$(awk '$1 == "call" && $3 == "custos" && $5 == "pwrite64" { count++ } $1 == "call" && $3 == "custos-courier" && $5 == "sendmsg" { at = count } END { print at + 1 }' "$LAB/report")
-	hit_deploy -p custos -c pwrite64 -a -- "$n" enospc
+	hit_deploy -p custos -c pwrite64 -e 1 -- "$n" enospc
 	[ -n "$(crash_hit)" ]
 	[[ $POINT == *"exit 7"* ]]
 	grep -q '"event": "release.unknown"' <(custos log show --json)

@@ -116,7 +116,7 @@ static void a_wrong_host_key_gets_nothing(void **state)
 	assert_int_equal(s.outcome[0], CUSTOS_OUTCOME_UNTOUCHED);
 	assert_non_null(strstr(s.why, s.pins));
 	assert_non_null(strstr(s.why, s.pin));
-	assert_non_null(strstr(s.hint, "repin"));
+	assert_non_null(strstr(s.hint, "console"));
 	assert_false(log_says(&s, "userauth-request"));
 	assert_false(log_says(&s, "Accepted"));
 	stage_down(&s);

@@ -294,7 +294,7 @@ static pid_t start_impostor(const void *answer, size_t len, const char *path)
 	if (pid == 0) {
 		char request[4096];
 		int fd = accept(listener, NULL, NULL);
-		if (fd >= 0 && len > 0 && read(fd, request, 5) > 0 && send(fd, answer, len, MSG_NOSIGNAL) < 0)
+		if (fd >= 0 && len > 0 && read(fd, request, sizeof request) > 0 && send(fd, answer, len, MSG_NOSIGNAL) < 0)
 			_exit(1);
 		_exit(0);
 	}

@@ -33,6 +33,8 @@ static const struct allowed courier[] = {
 	{ 3, K, C(KEY), 4, NO_FD }, { 3, K, C(ABORT), 4, NO_FD },
 	/* delivering */
 	{ 4, K, C(SOCKET), 4, ONE_FD }, { 4, K, C(NO_SOCKET), 4, NO_FD }, { 4, K, C(VERDICT), 4, NO_FD },
+	/* a session that was cut is had again */
+	{ 4, H, C(SIGN_LOGIN), 4, NO_FD }, { 4, K, C(LOGIN_SIGNATURE), 4, NO_FD },
 	{ 4, H, C(PROGRESS), 4, NO_FD }, { 4, H, C(NEED_SOCKET), 4, NO_FD }, { 4, H, C(SERVED), 4, NO_FD }, { 4, H, C(OUTCOME), 4, NO_FD },
 	{ 4, H, C(BYE), 5, NO_FD },
 };

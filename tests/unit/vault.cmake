@@ -1,1 +1,3 @@
-custos_unit(vault_state vault vault_state.c USES base data)
+foreach(name state fold binding)
+  custos_unit(vault_${name} vault vault_${name}.c USES base data)
+endforeach()
