@@ -231,7 +231,8 @@ persist() {
 # What was never saved need not be saved again: then the host still starts with the previous pair.
 persist_again() {
 	quietly "$PERSIST" && return 0
-	[ -n "$PROOF" ] && [ -f "$D/proof" ] && [ "$(proof)" = "$(cat "$D/proof")" ] || die "the command that saves the host's state failed"
+	if [ -n "$PROOF" ] && [ -f "$D/proof" ] && [ "$(proof)" = "$(cat "$D/proof")" ]; then return 0; fi
+	die "the command that saves the host's state failed"
 }
 
 # Asked twice (after a lost connection) it must say the same.

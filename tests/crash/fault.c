@@ -1,10 +1,11 @@
 /* fault: runs a command and lets something go wrong at one of its system calls, or at one of any process it has started.
  *
- *   fault [-o REPORT] [-p PROGRAM] [-c CALL] [-v VICTIM] [-x LOOKER] [-e STEP] [-l] N ACTION COMMAND…
+ *   fault [-o REPORT] [-p PROGRAM] [-c CALL] [-v VICTIM] [-x LOOKER] [-b PROGRAM:CALLS] [-e STEP] [-l] N ACTION COMMAND…
  *
  * The N-th call that counts (0: none) is hit; with -e every STEP-th after it too. ACTION is kill (SIGKILL, before the call has an effect), short
  * (half of what was to be written is), look (LOOKER runs while the caller stands still) or an error: eio, enospc, eperm, enosys. What counts are
- * the calls of the table below, all of them or those of PROGRAM, or those called CALL; kill takes VICTIM instead of the caller.
+ * the calls of the table below, all of them or those of PROGRAM, or those called CALL, with -b from when PROGRAM has made
+ * CALLS calls; kill takes VICTIM instead of the caller.
  *
  * By seccomp user notification: no tracer (TracerPid stays 0), fork and exec are followed, non-dumpable processes are reached, and raw calls are
  * seen as well as libc's. Ends when the last process has ended. REPORT tells how many calls there were and what was hit, with -l every call. As root. */
@@ -63,6 +64,8 @@ struct program {
 struct run {
 	const char *report_path, *program, *call, *victim, *looker;
 	bool lists;
+	char begin_program[NAME_MAX_SIZE];
+	long begin_calls;
 	long at, step, counted, seen, hits;
 	const struct action *action;
 	int listener;
@@ -234,6 +237,14 @@ static bool act(struct run *run, const struct seccomp_notif *q, struct seccomp_n
 	return true;
 }
 
+static bool has_begun(const struct run *run)
+{
+	for (size_t i = 0; i < run->program_count; i++)
+		if (strcmp(run->programs[i].name, run->begin_program) == 0)
+			return run->programs[i].calls >= run->begin_calls;
+	return run->begin_program[0] == '\0';
+}
+
 static void serve_one(struct run *run)
 {
 	struct seccomp_notif q = { 0 };
@@ -242,7 +253,7 @@ static void serve_one(struct run *run)
 	struct seccomp_notif_resp answer = { .id = q.id, .flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE };
 	struct program *program = program_of(run, (pid_t)q.pid);
 	run->seen++;
-	bool counts = (run->program == NULL || strcmp(run->program, program->name) == 0) && (run->call == NULL || strcmp(run->call, call_name(q.data.nr)) == 0);
+	bool counts = has_begun(run) && (run->program == NULL || strcmp(run->program, program->name) == 0) && (run->call == NULL || strcmp(run->call, call_name(q.data.nr)) == 0);
 	run->counted += counts;
 	if (run->lists && run->report != NULL)
 		fprintf(run->report, "call %ld %s %ld %s\n", run->seen, program->name, program->calls, call_name(q.data.nr));
@@ -278,7 +289,7 @@ static int serve(struct run *run, pid_t command)
 
 static int usage(void)
 {
-	fprintf(stderr, "usage: fault [-o REPORT] [-p PROGRAM] [-c CALL] [-v VICTIM] [-x LOOKER] [-e STEP] [-l] N kill|short|look|eio|enospc|eperm|enosys COMMAND…\n");
+	fprintf(stderr, "usage: fault [-o REPORT] [-p PROGRAM] [-c CALL] [-v VICTIM] [-x LOOKER] [-b PROGRAM:CALLS] [-e STEP] [-l] N kill|short|look|eio|enospc|eperm|enosys COMMAND…\n");
 	return 2;
 }
 
@@ -293,13 +304,17 @@ static bool is_known_call(const char *name)
 int main(int argc, char **argv)
 {
 	struct run run = { .listener = -1 };
-	for (int option; (option = getopt(argc, argv, "+o:p:c:v:x:e:l")) != -1;) {
+	for (int option; (option = getopt(argc, argv, "+o:p:c:v:x:b:e:l")) != -1;) {
 		switch (option) {
 		case 'o': run.report_path = optarg; break;
 		case 'p': run.program = optarg; break;
 		case 'c': run.call = optarg; break;
 		case 'v': run.victim = optarg; break;
 		case 'x': run.looker = optarg; break;
+		case 'b':
+			if (sscanf(optarg, "%63[^:]:%ld", run.begin_program, &run.begin_calls) != 2)
+				return usage();
+			break;
 		case 'e': run.step = atol(optarg); break;
 		case 'l': run.lists = true; break;
 		default: return usage();

@@ -235,12 +235,8 @@ hit_key() {
 
 @test "deploy: the disk is full from the middle of the release on" {
 	# Goal: an outcome that cannot be written is not lost: exit code, an open release, and a host that is whole.
-	local n
-	next_key
-	crash_fault -l 0 kill custos --pin-source "file:$LAB/pin" deploy "$KEY" box > /dev/null
-	# the first write of the last transaction: everything after the intent's
-	n=$(awk '$1 == "call" && $3 == "custos" && $5 == "pwrite64" { count++ } $1 == "call" && $3 == "custos-courier" && $5 == "sendmsg" { at = count } END { print at + 1 }' "$LAB/report")
-	hit_deploy -p custos -c pwrite64 -e 1 -- "$n" enospc
+	# the courier has the key and has begun to switch: the intent is on the disk, nothing after it can be
+	hit_deploy -p custos -c pwrite64 -b custos-courier:70 -e 1 -- 1 enospc
 	[ -n "$(crash_hit)" ]
 	[[ $POINT == *"exit 7"* ]]
 	grep -q '"event": "release.unknown"' <(custos log show --json)

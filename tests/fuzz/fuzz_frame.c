@@ -1,0 +1,162 @@
+/* A frame from a peer that was taken over. The first byte says to whom (bit 0 protocol, bit 1 receiving side, bits 2 to 4 state) and with how many descriptors (bits 5 to 7);
+ * the rest is the packet. What is accepted must be exactly what the header says, and its fields, read as link/courier.h and link/token.h describe them and written
+ * again, must give the same bytes. No descriptor may be left behind. */
+#include "link/courier.h"
+#include "link/token.h"
+
+#include "fuzz.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/socket.h>
+
+/* Fields: b u8, w u32, q u64, B bytes, T text, P point (65), H hash (32), I id (16); + a u32 count of what follows it. */
+static const struct {
+	const struct custos_link_protocol *protocol;
+	uint8_t type;
+	const char *fields;
+} layouts[] = {
+	{ &custos_courier_protocol, CUSTOS_COURIER_SETUP, "bbbBB+B" },
+	{ &custos_courier_protocol, CUSTOS_COURIER_HELLO, "PTw" },
+	{ &custos_courier_protocol, CUSTOS_COURIER_SOCKET, "wb" },
+	{ &custos_courier_protocol, CUSTOS_COURIER_NO_SOCKET, "wbT" },
+	{ &custos_courier_protocol, CUSTOS_COURIER_CREDENTIAL, "wbBB" },
+	{ &custos_courier_protocol, CUSTOS_COURIER_PREPARE, "" },
+	{ &custos_courier_protocol, CUSTOS_COURIER_SIGN_LOGIN, "wB" },
+	{ &custos_courier_protocol, CUSTOS_COURIER_LOGIN_SIGNATURE, "wB" },
+	{ &custos_courier_protocol, CUSTOS_COURIER_PROGRESS, "wbT" },
+	{ &custos_courier_protocol, CUSTOS_COURIER_NEED_SOCKET, "wb" },
+	{ &custos_courier_protocol, CUSTOS_COURIER_SERVED, "wbwT+B" },
+	{ &custos_courier_protocol, CUSTOS_COURIER_VERDICT, "wbT" },
+	{ &custos_courier_protocol, CUSTOS_COURIER_PREPARED, "wbbTTTTH" },
+	{ &custos_courier_protocol, CUSTOS_COURIER_KEY, "PB+w" },
+	{ &custos_courier_protocol, CUSTOS_COURIER_OUTCOME, "wbbTTwT" },
+	{ &custos_courier_protocol, CUSTOS_COURIER_BYE, "w" },
+	{ &custos_token_protocol, CUSTOS_TOKEN_FAILED, "bqTT" },
+	{ &custos_token_protocol, CUSTOS_TOKEN_OPEN, "TTTT" },
+	{ &custos_token_protocol, CUSTOS_TOKEN_OPENED, "TTTTTTTTTwb" },
+	{ &custos_token_protocol, CUSTOS_TOKEN_KEK_OPEN, "IbBH" },
+	{ &custos_token_protocol, CUSTOS_TOKEN_KEY_GENERATE, "bbITHH" },
+	{ &custos_token_protocol, CUSTOS_TOKEN_KEY_MADE, "bBBBB" },
+	{ &custos_token_protocol, CUSTOS_TOKEN_SIGN, "bbIBB" },
+	{ &custos_token_protocol, CUSTOS_TOKEN_RELEASE, "bBPB+HBBH" },
+	{ &custos_token_protocol, CUSTOS_TOKEN_RELEASED, "BPB" },
+};
+
+static void copy_fixed(struct custos_wire *r, struct custos_wire_out *w, size_t len)
+{
+	uint8_t fixed[CUSTOS_POINT_SIZE];
+	custos_wire_fixed(r, fixed, len);
+	custos_wire_put_fixed(w, fixed, len);
+}
+
+static void copy_field(struct custos_wire *r, struct custos_wire_out *w, char field)
+{
+	switch (field) {
+	case 'b': custos_wire_put_u8(w, custos_wire_u8(r)); return;
+	case 'w': custos_wire_put_u32(w, custos_wire_u32(r)); return;
+	case 'q': custos_wire_put_u64(w, custos_wire_u64(r)); return;
+	case 'B': custos_wire_put_bytes(w, custos_wire_bytes(r)); return;
+	case 'P': copy_fixed(r, w, CUSTOS_POINT_SIZE); return;
+	case 'H': copy_fixed(r, w, CUSTOS_HASH_SIZE); return;
+	case 'I': copy_fixed(r, w, 16); return;
+	default: {
+		CUSTOS_AUTO_STR *text = custos_wire_text(r);
+		MUST((text == NULL) == r->failed);
+		custos_wire_put_text(w, text);
+	}
+	}
+}
+
+static void decode(const struct custos_link_protocol *protocol, uint8_t type, struct custos_bytes body)
+{
+	for (size_t i = 0; i < sizeof layouts / sizeof *layouts; i++) {
+		if (layouts[i].protocol != protocol || layouts[i].type != type)
+			continue;
+		CUSTOS_AUTO_BUF again = { 0 };
+		struct custos_wire r = custos_wire_read(body);
+		struct custos_wire_out w = { .buf = &again };
+		for (const char *f = layouts[i].fields; *f != '\0'; f++) {
+			if (*f != '+') {
+				copy_field(&r, &w, *f);
+				continue;
+			}
+			uint32_t count = custos_wire_u32(&r);
+			custos_wire_put_u32(&w, count);
+			for (f++; count > 0 && !r.failed; count--)
+				copy_field(&r, &w, *f);
+		}
+		/* nothing behind the end, ever */
+		MUST(r.rest.len <= body.len);
+		if (custos_wire_end(&r, "fuzz", NULL) == CUSTOS_OK)
+			MUST(w.rc == CUSTOS_OK && custos_bytes_equal(custos_buf_view(&again), body));
+	}
+}
+
+static bool send_packet(int to, struct custos_bytes packet, int fd, size_t count)
+{
+	union {
+		const uint8_t *in;
+		void *out;
+	} data = { .in = packet.ptr };
+	struct iovec part = { data.out, packet.len };
+	_Alignas(struct cmsghdr) char control[CMSG_SPACE(7 * sizeof(int))] = { 0 };
+	struct msghdr message = { .msg_iov = &part, .msg_iovlen = 1 };
+	if (count > 0) {
+		message.msg_control = control;
+		message.msg_controllen = CMSG_SPACE(count * sizeof(int));
+		struct cmsghdr *c = CMSG_FIRSTHDR(&message);
+		c->cmsg_level = SOL_SOCKET;
+		c->cmsg_type = SCM_RIGHTS;
+		c->cmsg_len = CMSG_LEN(count * sizeof(int));
+		for (size_t i = 0; i < count; i++)
+			memcpy(CMSG_DATA(c) + i * sizeof fd, &fd, sizeof fd);
+	}
+	return sendmsg(to, &message, MSG_NOSIGNAL) == (ssize_t)packet.len;
+}
+
+static void receive(struct custos_channel *channel, struct custos_bytes packet, size_t descriptors)
+{
+	CUSTOS_AUTO_FRAME frame = { .fd = -1 };
+	struct custos_err err = { 0 };
+	uint8_t before = channel->state;
+	custos_rc rc = custos_channel_receive(channel, 0, &frame, &err);
+	MUST(rc == CUSTOS_OK || rc == CUSTOS_E_INTERNAL || rc == CUSTOS_E_SYSTEM);
+	if (rc != CUSTOS_OK) {
+		MUST(frame.fd < 0 && frame.body.ptr == NULL && channel->state == before && err.msg[0] != '\0');
+		return;
+	}
+	MUST(packet.len >= 8 && packet.ptr[0] == CUSTOS_LINK_VERSION && frame.type == packet.ptr[1]);
+	MUST(custos_bytes_equal(custos_buf_view(&frame.body), CUSTOS_BYTES(packet.ptr + 8, packet.len - 8)));
+	MUST(frame.body.ptr[frame.body.len] == 0);
+	MUST(descriptors <= 1 && (frame.fd >= 0) == (descriptors == 1));
+	decode(channel->protocol, frame.type, custos_buf_view(&frame.body));
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	int pair[2], pipe_ends[2];
+	if (size == 0 || size > 150000)
+		return 0;
+	struct custos_bytes packet = CUSTOS_BYTES(data + 1, size - 1);
+	size_t descriptors = data[0] >> 5;
+	MUST(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) == 0 && pipe2(pipe_ends, O_CLOEXEC | O_NONBLOCK) == 0);
+	struct custos_channel channel = {
+		.fd = pair[0],
+		.side = (data[0] & 2) != 0 ? CUSTOS_SIDE_HELPER : CUSTOS_SIDE_KEEPER,
+		.state = data[0] >> 2 & 7,
+		.protocol = (data[0] & 1) != 0 ? &custos_token_protocol : &custos_courier_protocol,
+		.peer = "peer",
+	};
+	bool sent = send_packet(pair[1], packet, pipe_ends[1], descriptors);
+	close(pipe_ends[1]);
+	if (sent)
+		receive(&channel, packet, descriptors);
+	/* the last writer of the pipe is gone only when no descriptor was left behind */
+	char byte;
+	MUST(read(pipe_ends[0], &byte, 1) == 0);
+	close(pipe_ends[0]);
+	close(pair[0]);
+	close(pair[1]);
+	return 0;
+}
