@@ -77,8 +77,33 @@ bool custos_ssh_has_rsa_sha2(void)
 
 /* ---- algorithms ---- */
 
+static bool is_among(const char *name, size_t len, const char *const *known, int count)
+{
+	for (int i = 0; i < count; i++)
+		if (strlen(known[i]) == len && memcmp(known[i], name, len) == 0)
+			return true;
+	return false;
+}
+
+/* Those of the wanted names that this libssh2 has: 1.10 moves memory over itself when it has to drop one from the middle. */
+static custos_rc keep_known(struct custos_ssh *ssh, int method, const char *wanted, struct custos_buf *list, struct custos_err *err)
+{
+	const char **known = NULL;
+	int count = libssh2_session_supported_algs(ssh->session, method, &known);
+	custos_rc rc = CUSTOS_OK;
+	for (const char *at = wanted; *at != '\0' && rc == CUSTOS_OK;) {
+		size_t len = strcspn(at, ",");
+		if (count <= 0 || is_among(at, len, known, count))
+			rc = custos_buf_printf(list, err, "%s%.*s", list->len == 0 ? "" : ",", (int)len, at);
+		at += len + (at[len] == ',');
+	}
+	if (known != NULL)
+		libssh2_free(ssh->session, known);
+	return rc;
+}
+
 /* Finite-field key exchange is left out: libssh2 1.10 does not check the peer's value. No CBC, no SHA-1, and no ChaCha20 or ETM, which the Terrapin
- * attack needs. Names that this libssh2 does not know are skipped by it. */
+ * attack needs. */
 static custos_rc prefer(struct custos_ssh *ssh, struct custos_err *err)
 {
 	bool legacy = (ssh->options.flags & CUSTOS_SSH_LEGACY) != 0;
@@ -97,9 +122,12 @@ static custos_rc prefer(struct custos_ssh *ssh, struct custos_err *err)
 		{ LIBSSH2_METHOD_COMP_CS, "none", NULL },
 		{ LIBSSH2_METHOD_COMP_SC, "none", NULL },
 	};
-	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
-		if (libssh2_session_method_pref(ssh->session, rows[i].method, legacy && rows[i].legacy != NULL ? rows[i].legacy : rows[i].modern) != 0)
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		CUSTOS_AUTO_BUF list = { 0 };
+		CUSTOS_TRY(keep_known(ssh, rows[i].method, legacy && rows[i].legacy != NULL ? rows[i].legacy : rows[i].modern, &list, err));
+		if (list.len == 0 || libssh2_session_method_pref(ssh->session, rows[i].method, (const char *)list.ptr) != 0)
 			return custos_ssh_fail(ssh, CUSTOS_E_SYSTEM, "libssh2 lacks an algorithm", err);
+	}
 	return CUSTOS_OK;
 }
 

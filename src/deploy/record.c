@@ -56,6 +56,13 @@ void custos_tally_untouched(struct custos_tally *t, const char *target, const st
 	fail(t, rc, why->msg, why->hint);
 }
 
+void custos_tally_call(struct custos_tally *t, const char *result)
+{
+	size_t count = custos_json_count(t->results);
+	if (count > 0)
+		custos_json_set_text(custos_json_item(t->results, count - 1), "result", result);
+}
+
 /* The category a host's outcome stands for in the exit code. Untouched is what a dry run wants of a host that is ready; otherwise it is a failure. */
 static custos_rc category(const struct custos_errand_host *h, bool after_intent)
 {

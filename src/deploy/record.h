@@ -16,6 +16,8 @@ void custos_tally_done(struct custos_tally *tally);
 void custos_tally_untouched(struct custos_tally *tally, const char *target, const struct custos_err *why);
 /* One host of an errand. `index` of the outcome's log entry, -1 when nothing was logged. */
 void custos_tally_host(struct custos_tally *tally, const struct custos_errand_host *host, int64_t log_index);
+/* The result of the host told last, in another word. */
+void custos_tally_call(struct custos_tally *tally, const char *result);
 /* The worst outcome decides (cli.md). One target: its own category; several: 11, else 12. */
 custos_rc custos_tally_verdict(const struct custos_tally *tally, struct custos_err *err);
 /* The same when the run itself failed with `why`, say because an outcome could not be recorded: a host that needs a person now is told before that. */

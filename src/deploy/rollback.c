@@ -51,7 +51,10 @@ static custos_rc restore_copy(struct custos_custody *c, const struct custos_json
 	CUSTOS_TRY(log_intent(c, &e, before, &intent, err));
 	custos_rc rc = custos_errand_deliver(&e, NULL, &why);
 	(void)rc; /* a host without an outcome is recorded as such */
-	return custos_record_outcomes(c, &e, intent, "rollback", tally, err);
+	CUSTOS_TRY(custos_record_outcomes(c, &e, intent, "rollback", tally, err));
+	if (e.hosts[0].outcome == CUSTOS_OUTCOME_DEPLOYED)
+		custos_tally_call(tally, "restored");
+	return CUSTOS_OK;
 }
 
 custos_rc custos_rollback(struct custos_custody *c, const char *name, const struct custos_deploy_options *options, struct custos_json **ret_results, struct custos_err *err)

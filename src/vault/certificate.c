@@ -21,18 +21,21 @@ static custos_rc sign_request(void *ctx, struct custos_bytes message, struct cus
 	return custos_token_sign(s->token, s->ref, s->algorithm, message, signature, err);
 }
 
-/* Problems become one error line: the first error's text and remedy. */
+/* Problems become one error line, the first error's text and remedy; that there is no certificate is said only when nothing says why. */
 static custos_rc refuse_errors(const struct custos_json *problems, struct custos_err *err)
 {
+	const struct custos_json *chosen = NULL;
 	for (size_t i = 0; i < custos_json_count(problems); i++) {
 		const struct custos_json *p = custos_json_at(problems, i);
-		if (strcmp(custos_json_text(p, "severity"), "error") != 0)
-			continue;
-		custos_rc rc = custos_err_set(err, CUSTOS_E_INPUT, 0, "%s", custos_json_text(p, "text"));
-		custos_err_hint(err, "%s", custos_json_text(p, "remedy"));
-		return rc;
+		bool vague = chosen != NULL && strcmp(custos_json_text(chosen, "code"), "no_certificate") == 0;
+		if (strcmp(custos_json_text(p, "severity"), "error") == 0 && (chosen == NULL || vague))
+			chosen = p;
 	}
-	return CUSTOS_OK;
+	if (chosen == NULL)
+		return CUSTOS_OK;
+	custos_rc rc = custos_err_set(err, CUSTOS_E_INPUT, 0, "%s", custos_json_text(chosen, "text"));
+	custos_err_hint(err, "%s", custos_json_text(chosen, "remedy"));
+	return rc;
 }
 
 static custos_rc refuse_unusable(const struct custos_json *report, struct custos_err *err)

@@ -110,7 +110,12 @@ custos_rc custos_vault_record_outcome(struct custos_custody *c, const char *even
 	custos_rc rc = c->token == NULL ? CUSTOS_E_TOKEN : custos_vault_record(c, event, fields, &index, &first);
 	if (rc != CUSTOS_OK) {
 		/* the token is gone: the outcome is written all the same and signed with the next checkpoint */
-		CUSTOS_TRY(custos_vault_record_unsigned(c, event, fields, err));
+		struct custos_err second = { 0 };
+		custos_rc again = custos_vault_record_unsigned(c, event, fields, &second);
+		/* why the first attempt failed says more than that the store is not used any further */
+		if (again != CUSTOS_OK)
+			CUSTOS_FAIL_HINT(err, again, "when the store can be written again, `custos release list` shows it as unknown; look at what the host serves, then `custos release resolve`",
+			                 "%s could not be recorded: %s", event, rc == CUSTOS_E_STORE && first.msg[0] != '\0' ? first.msg : second.msg);
 		index = custos_log_size(c->log) - 1;
 	}
 	if (ret_index != NULL)

@@ -296,6 +296,19 @@ static const char *state_of_hosts(const struct custos_json *hosts)
 	return open ? "open" : unknown ? "unknown" : "closed";
 }
 
+/* A host whose last outcome was bad is remembered until a good one, or until a person resolves it. */
+static void set_attention(struct step *s, const char *target, const char *event)
+{
+	struct custos_json *record = custos_json_child(s->state->targets, target);
+	static const char *const bad[] = { "release.not_rolled_back", "release.unknown", "rollback.failed" };
+	if (record == NULL || strcmp(event, "release.untouched") == 0)
+		return;
+	custos_json_remove(record, "attention");
+	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+		if (strcmp(event, bad[i]) == 0)
+			custos_json_set_text(record, "attention", event);
+}
+
 static custos_rc outcome(struct step *s)
 {
 	const char *event = custos_json_text(s->entry, "event"), *name = custos_json_text(s->entry, "target");
@@ -312,6 +325,7 @@ static custos_rc outcome(struct step *s)
 	/* a person's word on the whole stands */
 	if (strcmp(custos_json_text(release, "state"), "resolved") != 0)
 		custos_json_set_text(release, "state", state_of_hosts(hosts));
+	set_attention(s, name, event);
 	if (strcmp(event, "release.done") == 0)
 		remember_deployed(s, release, name);
 	else if (strcmp(event, "rollback.done") == 0) {
@@ -331,6 +345,9 @@ static custos_rc resolved(struct step *s)
 	if (strcmp(state, "open") != 0 && strcmp(state, "unknown") != 0)
 		return contradicts(s, "nothing is left to resolve");
 	custos_json_set_text(release, "state", "resolved");
+	const struct custos_json *hosts = custos_json_get(release, "hosts");
+	for (size_t i = 0; i < custos_json_count(hosts); i++)
+		set_attention(s, custos_json_text(custos_json_at(hosts, i), "target"), "release.resolved");
 	copy_member(release, s->entry, "as");
 	copy_member(release, s->entry, "note");
 	return CUSTOS_OK;

@@ -49,5 +49,11 @@ size_t custos_status_count_urgent(const struct custos_json *status)
 	const struct custos_json *keys = custos_json_get(status, "keys");
 	for (size_t i = 0; i < custos_json_count(keys); i++)
 		urgent += custos_json_int(custos_json_at(keys, i), "days_left", SOON_DAYS) < SOON_DAYS;
+	/* an unknown release is counted above; a host that was not rolled back has a closed release and still needs somebody */
+	const struct custos_json *targets = custos_json_get(status, "targets");
+	for (size_t i = 0; i < custos_json_count(targets); i++) {
+		const char *attention = custos_json_text(custos_json_at(targets, i), "attention");
+		urgent += attention != NULL && strcmp(attention, "release.unknown") != 0;
+	}
 	return urgent;
 }

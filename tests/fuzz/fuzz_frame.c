@@ -1,6 +1,7 @@
-/* A frame from a peer that was taken over. The first byte says to whom (bit 0 protocol, bit 1 receiving side, bits 2 to 4 state) and with how many descriptors (bits 5 to 7);
- * the rest is the packet. What is accepted must be exactly what the header says, and its fields, read as link/courier.h and link/token.h describe them and written
- * again, must give the same bytes. No descriptor may be left behind. */
+/* A frame from a peer that was taken over. The first byte says to whom (bit 0 protocol, bit 1 receiving side, bits 2 to 4 state) and
+ * with how many descriptors (bits 5 to 7); the rest is the packet. What is accepted must be exactly what the header says, and its
+ * fields, read as link/courier.h and link/token.h describe them and written again, must give the same bytes. No descriptor may be left
+ * behind. */
 #include "link/courier.h"
 #include "link/token.h"
 

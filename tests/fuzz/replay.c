@@ -1,5 +1,5 @@
-/* Drives a fuzz target without libFuzzer: every file of a corpus as it stands, every prefix of it, and seeded mutations of it. Each input lies in an allocation of exactly
- * its size. CUSTOS_SEED repeats a run, CUSTOS_ALL makes it longer; an empty corpus is a failure. */
+/* Drives a fuzz target without libFuzzer: every file of a corpus as it stands, every prefix of it, and seeded mutations of it. Each
+ * input lies in an allocation of exactly its size. CUSTOS_SEED repeats a run, CUSTOS_ALL makes it longer; an empty corpus is a failure. */
 #include "fuzz.h"
 
 #include <dirent.h>
@@ -82,7 +82,8 @@ static bool replay_file(struct corpus *c, const char *path)
 int main(int argc, char **argv)
 {
 	const char *seed = getenv("CUSTOS_SEED");
-	struct corpus c = { .random = 1 + (seed == NULL ? 1 : strtoull(seed, NULL, 10)), .mutations = getenv("CUSTOS_ALL") != NULL ? MUTATIONS_ALL : MUTATIONS };
+	struct corpus c = { .random = 1 + (seed == NULL ? 1 : strtoull(seed, NULL, 10)),
+		.mutations = getenv("CUSTOS_ALL") != NULL ? MUTATIONS_ALL : MUTATIONS };
 	DIR *dir = argc == 2 ? opendir(argv[1]) : NULL;
 	if (dir == NULL) {
 		fprintf(stderr, "usage: %s CORPUS\n", argv[0]);

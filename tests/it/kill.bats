@@ -238,7 +238,7 @@ hit_key() {
 	# the courier has the key and has begun to switch: the intent is on the disk, nothing after it can be
 	hit_deploy -p custos -c pwrite64 -b custos-courier:70 -e 1 -- 1 enospc
 	[ -n "$(crash_hit)" ]
-	[[ $POINT == *"exit 7"* ]]
+	[[ $POINT == *"exit 7"*"release.done could not be recorded: "*"disk is full"*"custos release resolve"* ]]
 	grep -q '"event": "release.unknown"' <(custos log show --json)
 }
 

@@ -10,7 +10,8 @@
 static void numbers_are_whole_and_in_range(void **state)
 {
 	(void)state;
-	static const char *const refused[] = { "", " 1", "1 ", "+1", "-1", "-0", "01", "00", "0x1", "1e3", "1.0", "1,000", "18446744073709551616", "99999999999999999999",
+	static const char *const refused[] = { "", " 1", "1 ", "+1", "-1", "-0", "01", "00", "0x1", "1e3", "1.0", "1,000",
+		"18446744073709551616", "99999999999999999999",
 		                               "184467440737095516150", "1\n", "\xd9\xa1", "٣" };
 	uint64_t v = 4711;
 	for (size_t i = 0; i < sizeof refused / sizeof *refused; i++)
@@ -48,7 +49,8 @@ static void hex_is_lower_case_and_of_one_length(void **state)
 static void names_cannot_leave_their_place(void **state)
 {
 	(void)state;
-	static const char *const refused[] = { "", ".", "..", "-rf", "_x", "a/b", "../x", "A", "a b", "a\tb", "ä", "a\n", "a:b", "a*", "a\\b", "a%b", "a\x7f", "a$" };
+	static const char *const refused[] = { "", ".", "..", "-rf", "_x", "a/b", "../x", "A", "a b", "a\tb", "ä", "a\n", "a:b", "a*",
+		"a\\b", "a%b", "a\x7f", "a$" };
 	for (size_t i = 0; i < sizeof refused / sizeof *refused; i++)
 		if (custos_text_is_name(refused[i]))
 			fail_msg("\"%s\" was taken for a name", refused[i]);

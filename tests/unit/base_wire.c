@@ -1,4 +1,5 @@
-/* Fields of frames: what was written is read back, every shorter, longer or lying body is refused, and no byte behind the end is touched. */
+/* Fields of frames: what was written is read back, every shorter, longer or lying body is refused, and no byte behind the end is
+ * touched. */
 #include "base/wire.h"
 
 #include <setjmp.h>
@@ -48,7 +49,8 @@ static void what_was_written_is_read(void **state)
 	CUSTOS_AUTO_BUF out = { 0 };
 	struct message m;
 	write_message(&out);
-	static const uint8_t big_endian[] = { 0xfe, 0xfe, 0xdc, 0xba, 0x98, 1, 0x23, 0x45, 0x67, 0x89, 0xab, 0xcd, 0xef, 0, 0, 0, 3, 'a', 0, 'b', 0, 0, 0, 5 };
+	static const uint8_t big_endian[] = { 0xfe, 0xfe, 0xdc, 0xba, 0x98, 1, 0x23, 0x45, 0x67, 0x89, 0xab, 0xcd, 0xef,
+		0, 0, 0, 3, 'a', 0, 'b', 0, 0, 0, 5 };
 	assert_memory_equal(out.ptr, big_endian, sizeof big_endian);
 	assert_int_equal(read_message(custos_buf_view(&out), &m), CUSTOS_OK);
 	assert_int_equal(m.u8, 0xfe);
@@ -93,7 +95,8 @@ static void trailing_bytes_are_refused(void **state)
 static void lying_lengths_are_refused(void **state)
 {
 	(void)state;
-	static const uint8_t lies[][8] = { { 0xff, 0xff, 0xff, 0xff, 1, 2, 3, 4 }, { 0, 0, 0, 5, 1, 2, 3, 4 }, { 0x80, 0, 0, 0, 1, 2, 3, 4 }, { 0, 0, 1, 0, 1, 2, 3, 4 } };
+	static const uint8_t lies[][8] = { { 0xff, 0xff, 0xff, 0xff, 1, 2, 3, 4 }, { 0, 0, 0, 5, 1, 2, 3, 4 },
+		{ 0x80, 0, 0, 0, 1, 2, 3, 4 }, { 0, 0, 1, 0, 1, 2, 3, 4 } };
 	for (size_t i = 0; i < sizeof lies / sizeof *lies; i++) {
 		struct custos_wire r = custos_wire_read(CUSTOS_BYTES(lies[i], 8));
 		struct custos_bytes b = custos_wire_bytes(&r);

@@ -16,7 +16,8 @@ static custos_rc no_run(struct custos_call *call, struct custos_err *err)
 }
 
 static const struct custos_option generate_options[] = {
-	{ "--type", CUSTOS_OPTION_TEXT, "TYPE", "" }, { "--force", CUSTOS_OPTION_FLAG, NULL, "" }, { "-o", CUSTOS_OPTION_TEXT, "FILE", "" }, { "--san", CUSTOS_OPTION_LIST, "SAN", "" }, { 0 },
+	{ "--type", CUSTOS_OPTION_TEXT, "TYPE", "" }, { "--force", CUSTOS_OPTION_FLAG, NULL, "" }, { "-o", CUSTOS_OPTION_TEXT, "FILE", "" },
+	{ "--san", CUSTOS_OPTION_LIST, "SAN", "" }, { 0 },
 };
 static const struct custos_command key_generate = { "key", "generate", "NAME", "", 1, 1, generate_options, CUSTOS_READS, no_run };
 static const struct custos_command key_list = { "key", "list", "", "", 0, 0, NULL, CUSTOS_READS, no_run };
@@ -99,7 +100,8 @@ static void global_options_stand_anywhere(void **state)
 {
 	(void)state;
 	static const char *const words[] = { "key", "generate", "web", "--type", "rsa" };
-	static const char *const forms[][2] = { { "-C", "/custody" }, { "--pin-source", "fd:7" }, { "--pin-source=fd:7", NULL }, { "--json", NULL }, { "--quiet", NULL } };
+	static const char *const forms[][2] = { { "-C", "/custody" }, { "--pin-source", "fd:7" }, { "--pin-source=fd:7", NULL },
+		{ "--json", NULL }, { "--quiet", NULL } };
 	for (size_t f = 0; f < sizeof forms / sizeof *forms; f++)
 		for (size_t at = 0; at <= 5; at++) {
 			const char *line[16] = { "custos" };

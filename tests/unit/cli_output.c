@@ -90,7 +90,8 @@ static void errors_are_two_safe_lines(void **state)
 {
 	(void)state;
 	struct custos_err err = { 0 };
-	assert_int_equal(custos_err_set_hinted(&err, CUSTOS_E_INPUT, "look\nat it", "cannot open %s", "evil\n\x1b[1mcustos: error: other"), CUSTOS_E_INPUT);
+	assert_int_equal(custos_err_set_hinted(&err, CUSTOS_E_INPUT, "look\nat it", "cannot open %s",
+		"evil\n\x1b[1mcustos: error: other"), CUSTOS_E_INPUT);
 	begin();
 	custos_out_line("data");
 	custos_out_error(&err);

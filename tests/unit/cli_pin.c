@@ -137,7 +137,8 @@ static void a_descriptor(void **state)
 	assert_int_equal(read(ends[0], rest, sizeof rest), 4);
 	assert_refused(source, CUSTOS_E_INPUT, "is empty");
 	close(ends[0]);
-	static const char *const bad[] = { "fd:", "fd: 0", "fd:-1", "fd:+3", "fd:03", "fd:0x3", "fd:3x", "fd:1024", "fd:4294967296", "fd:99999999999999999999" };
+	static const char *const bad[] = { "fd:", "fd: 0", "fd:-1", "fd:+3", "fd:03", "fd:0x3", "fd:3x", "fd:1024", "fd:4294967296",
+		"fd:99999999999999999999" };
 	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
 		assert_refused(bad[i], CUSTOS_E_USAGE, "number of a descriptor");
 	assert_refused("fd:1023", CUSTOS_E_SYSTEM, "cannot read");

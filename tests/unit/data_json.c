@@ -71,10 +71,14 @@ static void only_one_strict_document(void **state)
 		size_t len;
 	} refused[] = {
 #define BAD(t) { t, sizeof(t) - 1 }
-		BAD(""), BAD(" "), BAD("{"), BAD("{}{}"), BAD("{} x"), BAD("{}\0"), BAD("[1,]"), BAD("{\"a\":1,}"), BAD("{a:1}"), BAD("{'a':1}"), BAD("[01]"), BAD("[+1]"),
-		BAD("[.5]"), BAD("[NaN]"), BAD("[Infinity]"), BAD("[1e999]"), BAD("[9223372036854775808]"), BAD("[\"\t\"]"), BAD("[\"\n\"]"), BAD("[\"\\x41\"]"),
-		BAD("[\"a\\u0000b\"]"), BAD("{\"a\\u0000b\":1}"), BAD("[\"a\0b\"]"), BAD("[\"\xff\"]"), BAD("[\"\xc0\xaf\"]"), BAD("[\"\xed\xa0\x80\"]"), BAD("[\"\\ud800\"]"),
-		BAD("\xef\xbb\xbf{}"), BAD("// x\n{}"), BAD("/**/{}"), BAD("True"), BAD("\"text\""), BAD("7"), BAD("null"), BAD("[\"unterminated"), BAD("[tru]"),
+		BAD(""), BAD(" "), BAD("{"), BAD("{}{}"), BAD("{} x"), BAD("{}\0"), BAD("[1,]"), BAD("{\"a\":1,}"), BAD("{a:1}"),
+			BAD("{'a':1}"), BAD("[01]"), BAD("[+1]"),
+		BAD("[.5]"), BAD("[NaN]"), BAD("[Infinity]"), BAD("[1e999]"), BAD("[9223372036854775808]"), BAD("[\"\t\"]"),
+			BAD("[\"\n\"]"), BAD("[\"\\x41\"]"),
+		BAD("[\"a\\u0000b\"]"), BAD("{\"a\\u0000b\":1}"), BAD("[\"a\0b\"]"), BAD("[\"\xff\"]"), BAD("[\"\xc0\xaf\"]"),
+			BAD("[\"\xed\xa0\x80\"]"), BAD("[\"\\ud800\"]"),
+		BAD("\xef\xbb\xbf{}"), BAD("// x\n{}"), BAD("/**/{}"), BAD("True"), BAD("\"text\""), BAD("7"), BAD("null"),
+			BAD("[\"unterminated"), BAD("[tru]"),
 		BAD("{\"a\":1,\"a\":1}"), BAD("{\"a\":1,\"\\u0061\":2}"), BAD("[{\"x\":{\"a\":1,\"b\":2,\"a\":3}}]"),
 	};
 	for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) {

@@ -30,7 +30,8 @@ static struct custos_yaml *good(const char *text)
 static void the_tree_is_what_was_written(void **state)
 {
 	(void)state;
-	CUSTOS_AUTO(custos_yaml) *root = good("# a comment\nname: esxi\nlist:\n  - one\n  - [ two, 'three ''3''' ]\nmap: { a: \"x: y # z\", b: }\ntext: |\n  first\n  second\n\"quoted key\": yes\n");
+	CUSTOS_AUTO(custos_yaml) *root = good("# a comment\nname: esxi\nlist:\n  - one\n  - [ two, 'three ''3''' ]\n"
+	                                       "map: { a: \"x: y # z\", b: }\ntext: |\n  first\n  second\n\"quoted key\": yes\n");
 	assert_int_equal(custos_yaml_kind(root), CUSTOS_YAML_MAP);
 	assert_int_equal(custos_yaml_count(root), 5);
 	assert_string_equal(custos_yaml_scalar(custos_yaml_get(root, "name")), "esxi");

@@ -65,7 +65,8 @@ static void numbers(void **state)
 {
 	struct custos_err err = { 0 };
 	uint64_t got = 7;
-	static const char *const bad[][2] = { { "negative", "p.yaml:3: " }, { "octal", "p.yaml:4: " }, { "spaced", "p.yaml:5: " }, { "empty", "p.yaml:6: " }, { "list", "p.yaml:10: " }, { "map", "p.yaml:14: " } };
+	static const char *const bad[][2] = { { "negative", "p.yaml:3: " }, { "octal", "p.yaml:4: " }, { "spaced", "p.yaml:5: " },
+		{ "empty", "p.yaml:6: " }, { "list", "p.yaml:10: " }, { "map", "p.yaml:14: " } };
 	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
 		assert_refused(custos_yaml_u64(*state, bad[i][0], 0, 100, 0, &got, &err), &err, bad[i][1]);
 	assert_refused(custos_yaml_u64(*state, "number", 43, 100, 0, &got, &err), &err, "p.yaml:2: \"number\" must be a number from 43 to 100");

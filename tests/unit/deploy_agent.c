@@ -105,7 +105,8 @@ static int tear_down_group(void **state)
 	(void)state;
 	kill(agent_pid, SIGTERM);
 	waitpid(agent_pid, NULL, 0);
-	static const char *const files[] = { "askpass", "ed", "ed.pub", "ec", "ec.pub", "rsa", "rsa.pub", "ca", "ca.pub", "ed-cert.pub", "ec-cert.pub", "agent", "fake" };
+	static const char *const files[] = { "askpass", "ed", "ed.pub", "ec", "ec.pub", "rsa", "rsa.pub", "ca", "ca.pub", "ed-cert.pub",
+		"ec-cert.pub", "agent", "fake" };
 	for (size_t i = 0; i < sizeof files / sizeof *files; i++)
 		unlink(files[i]);
 	return chdir("/") != 0 || rmdir(directory) != 0;
@@ -256,7 +257,8 @@ static void there_is_no_agent(void **state)
 	long_path[sizeof long_path - 1] = '\0';
 	const struct {
 		const char *path, *why;
-	} none[] = { { NULL, "no SSH agent" }, { "", "no SSH agent" }, { "./absent", "cannot reach" }, { "./askpass", "cannot reach" }, { long_path, "too long" } };
+	} none[] = { { NULL, "no SSH agent" }, { "", "no SSH agent" }, { "./absent", "cannot reach" }, { "./askpass", "cannot reach" },
+		{ long_path, "too long" } };
 	for (size_t i = 0; i < sizeof none / sizeof *none; i++) {
 		CUSTOS_AUTO_BUF blob = { 0 };
 		struct custos_err err = { 0 };
@@ -349,7 +351,8 @@ static void a_signature_that_is_none(void **state)
 	static const struct {
 		const char *bytes;
 		size_t len;
-	} answers[] = { { "\0\0\0\1\x0e", 5 }, { "\0\0\0\5\x0e\0\0\0\1", 9 }, { "\0\0\0\6\x0e\0\0\0\0!", 10 }, { "\0\0\0\5\x0e\xff\xff\xff\xff", 9 }, { "\0\0\0\1\x05", 5 } };
+	} answers[] = { { "\0\0\0\1\x0e", 5 }, { "\0\0\0\5\x0e\0\0\0\1", 9 }, { "\0\0\0\6\x0e\0\0\0\0!", 10 },
+		{ "\0\0\0\5\x0e\xff\xff\xff\xff", 9 }, { "\0\0\0\1\x05", 5 } };
 	for (size_t i = 0; i < sizeof answers / sizeof *answers; i++) {
 		int status;
 		CUSTOS_AUTO_BUF signature = { 0 };

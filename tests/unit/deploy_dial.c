@@ -1,4 +1,5 @@
-/* Addresses people type and hosts that do not answer: a port is a port, a name that cannot be split is refused before anything is resolved, and a deadline is kept. */
+/* Addresses people type and hosts that do not answer: a port is a port, a name that cannot be split is refused before anything is
+ * resolved, and a deadline is kept. */
 #include "deploy/dial.h"
 
 #include "base/clock.h"
@@ -23,7 +24,8 @@ static int listen_on(int family, int backlog, uint16_t *ret_port)
 	struct sockaddr_storage got;
 	socklen_t len = sizeof got;
 	CUSTOS_AUTO_FD fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (fd < 0 || bind(fd, family == AF_INET ? (struct sockaddr *)&v4 : (struct sockaddr *)&v6, family == AF_INET ? sizeof v4 : sizeof v6) != 0 || listen(fd, backlog) != 0 ||
+	if (fd < 0 || bind(fd, family == AF_INET ? (struct sockaddr *)&v4 : (struct sockaddr *)&v6,
+		family == AF_INET ? sizeof v4 : sizeof v6) != 0 || listen(fd, backlog) != 0 ||
 	    getsockname(fd, (struct sockaddr *)&got, &len) != 0)
 		return -1;
 	*ret_port = ntohs(family == AF_INET ? ((struct sockaddr_in *)&got)->sin_port : ((struct sockaddr_in6 *)&got)->sin6_port);
@@ -85,8 +87,10 @@ static void version_six(void **state)
 static void what_is_no_address(void **state)
 {
 	(void)state;
-	static const char *const bad[] = { "", ":", ":22", "[", "[]", "[]:22", "[::1", "[::1]22", "[::1]:", "[::1]x:22", "::1", "::1:22", "fe80::1", "2001:db8::1", "127.0.0.1:", "127.0.0.1:ssh",
-		                           "127.0.0.1:0", "127.0.0.1:65536", "127.0.0.1:65558", "127.0.0.1:-22", "127.0.0.1:+22", "127.0.0.1: 22", "127.0.0.1:22 ", "127.0.0.1:022",
+	static const char *const bad[] = { "", ":", ":22", "[", "[]", "[]:22", "[::1", "[::1]22", "[::1]:", "[::1]x:22", "::1", "::1:22",
+		"fe80::1", "2001:db8::1", "127.0.0.1:", "127.0.0.1:ssh",
+		                           "127.0.0.1:0", "127.0.0.1:65536", "127.0.0.1:65558", "127.0.0.1:-22", "127.0.0.1:+22",
+			"127.0.0.1: 22", "127.0.0.1:22 ", "127.0.0.1:022",
 		                           "127.0.0.1:22:22", "127.0.0.1:22x", "127.0.0.1:4294967318", "127.0.0.1:18446744073709551638" };
 	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
 		struct custos_err err = { 0 };
@@ -128,7 +132,8 @@ static void no_such_name(void **state)
 	struct custos_err err = { 0 };
 	int fd = -1;
 	/* not even a question for a name server: the label is too long for one */
-	assert_int_equal(custos_dial("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa.invalid:22", "22", SECONDS, &fd, &err), CUSTOS_E_NETWORK);
+	assert_int_equal(custos_dial("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa.invalid:22", "22", SECONDS,
+		&fd, &err), CUSTOS_E_NETWORK);
 	assert_non_null(strstr(err.msg, "cannot resolve aaa"));
 }
 

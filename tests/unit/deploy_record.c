@@ -14,7 +14,8 @@ struct notebook {
 };
 
 /* Not static: record.o calls it by this name. */
-custos_rc custos_vault_record_outcome(struct custos_custody *c, const char *event, const struct custos_json *fields, uint64_t *ret_index, struct custos_err *err)
+custos_rc custos_vault_record_outcome(struct custos_custody *c, const char *event, const struct custos_json *fields, uint64_t *ret_index,
+	struct custos_err *err)
 {
 	struct notebook *n = (struct notebook *)(void *)c;
 	size_t count = custos_json_count(n->entries);
@@ -36,10 +37,12 @@ static char names[8][8] = { "h0", "h1", "h2", "h3", "h4", "h5", "h6", "h7" };
 
 static struct custos_errand_host host(size_t i, enum custos_outcome outcome, custos_rc category)
 {
-	return (struct custos_errand_host){ .plan = { .name = names[i] }, .prepared = CUSTOS_PREPARED_READY, .outcome = outcome, .category = category };
+	return (struct custos_errand_host){ .plan = { .name = names[i] }, .prepared = CUSTOS_PREPARED_READY, .outcome = outcome,
+		.category = category };
 }
 
-enum { DEPLOYED = CUSTOS_OUTCOME_DEPLOYED, UNCHANGED = CUSTOS_OUTCOME_UNCHANGED, UNTOUCHED = CUSTOS_OUTCOME_UNTOUCHED, BACK = CUSTOS_OUTCOME_ROLLED_BACK, NOT_BACK = CUSTOS_OUTCOME_NOT_ROLLED_BACK, SILENT = 0 };
+enum { DEPLOYED = CUSTOS_OUTCOME_DEPLOYED, UNCHANGED = CUSTOS_OUTCOME_UNCHANGED, UNTOUCHED = CUSTOS_OUTCOME_UNTOUCHED,
+	BACK = CUSTOS_OUTCOME_ROLLED_BACK, NOT_BACK = CUSTOS_OUTCOME_NOT_ROLLED_BACK, SILENT = 0 };
 
 static custos_rc verdict_of(const struct custos_errand_host *hosts, size_t count, int64_t log_index, struct custos_err *err)
 {
@@ -120,7 +123,8 @@ static void the_worst_is_told_first(void **state)
 	(void)state;
 	char untouched[] = "no route to it", lost[] = "the session was cut", way_back[] = "log in and run restore";
 	struct custos_errand_host hosts[] = { host(0, CUSTOS_OUTCOME_UNTOUCHED, CUSTOS_E_NETWORK), host(1, CUSTOS_OUTCOME_DEPLOYED, CUSTOS_OK),
-		                              host(2, CUSTOS_OUTCOME_NOT_ROLLED_BACK, CUSTOS_E_NETWORK), host(3, CUSTOS_OUTCOME_NOT_ROLLED_BACK, CUSTOS_E_NETWORK) };
+		                              host(2, CUSTOS_OUTCOME_NOT_ROLLED_BACK, CUSTOS_E_NETWORK),
+		                              host(3, CUSTOS_OUTCOME_NOT_ROLLED_BACK, CUSTOS_E_NETWORK) };
 	struct custos_err err = { 0 };
 	hosts[0].why = untouched;
 	hosts[2].why = lost;
@@ -226,7 +230,8 @@ static void only_hosts_of_the_intent_are_recorded(void **state)
 {
 	(void)state;
 	struct notebook n = { .entries = custos_json_array() };
-	struct custos_errand_host hosts[] = { host(0, CUSTOS_OUTCOME_UNTOUCHED, CUSTOS_E_AUTH), host(1, CUSTOS_OUTCOME_DEPLOYED, CUSTOS_OK), host(2, CUSTOS_OUTCOME_UNCHANGED, CUSTOS_OK) };
+	struct custos_errand_host hosts[] = { host(0, CUSTOS_OUTCOME_UNTOUCHED, CUSTOS_E_AUTH), host(1, CUSTOS_OUTCOME_DEPLOYED, CUSTOS_OK),
+		                              host(2, CUSTOS_OUTCOME_UNCHANGED, CUSTOS_OK) };
 	hosts[0].prepared = CUSTOS_PREPARED_FAILED;
 	hosts[2].prepared = CUSTOS_PREPARED_UNCHANGED;
 	struct custos_errand e = { .hosts = hosts, .count = 3 };

@@ -1,5 +1,5 @@
-/* Starting helpers: exactly what was opened runs, with descriptors 0 to 3 and nothing else of ours; it is gone when we say so. The code under test is compiled into
- * this program with the current directory as the helpers' directory. */
+/* Starting helpers: exactly what was opened runs, with descriptors 0 to 3 and nothing else of ours; it is gone when we say so. The code
+ * under test is compiled into this program with the current directory as the helpers' directory. */
 #include "link/spawn.h"
 
 #include "base/clock.h"
@@ -64,7 +64,8 @@ static void start(unsigned flags, struct custos_helper *helper)
 {
 	CUSTOS_AUTO_FD exe = -1;
 	struct custos_err err = { 0 };
-	if (custos_helper_open("probe", &exe, &err) != CUSTOS_OK || custos_helper_start(exe, "probe", flags, &probe_protocol, helper, &err) != CUSTOS_OK)
+	if (custos_helper_open("probe", &exe, &err) != CUSTOS_OK ||
+	    custos_helper_start(exe, "probe", flags, &probe_protocol, helper, &err) != CUSTOS_OK)
 		fail_msg("%s", err.msg);
 }
 
@@ -93,7 +94,8 @@ static void nothing_is_inherited(void **state)
 	assert_true(len > 0);
 	ours[len] = '\0';
 	/* stderr may be a socket under some runners */
-	snprintf(expected, sizeof expected, "fd 0 /dev/null\nfd 1 /dev/null\nfd 2 %s\nfd 3 socket\nargv probe\n", strncmp(ours, "socket:", 7) == 0 ? "socket" : ours);
+	snprintf(expected, sizeof expected, "fd 0 /dev/null\nfd 1 /dev/null\nfd 2 %s\nfd 3 socket\nargv probe\n",
+	         strncmp(ours, "socket:", 7) == 0 ? "socket" : ours);
 	assert_string_equal(told, expected);
 }
 

@@ -1,5 +1,5 @@
-/* The two protocols' tables against a second copy written from their headers: for every state, side, type and with or without a descriptor, what is listed
- * here passes on both ends and leads where it says, and everything else is refused on both ends. */
+/* The two protocols' tables against a second copy written from their headers: for every state, side, type and with or without a
+ * descriptor, what is listed here passes on both ends and leads where it says, and everything else is refused on both ends. */
 #include "link/courier.h"
 #include "link/token.h"
 
@@ -42,14 +42,17 @@ static const struct allowed courier[] = {
 enum { NEW, STARTING, OPEN, OPEN_BUSY, LOGGING_IN, READY, READY_BUSY };
 static const struct allowed token[] = {
 	{ NEW, K, T(LIST), STARTING, NO_FD }, { NEW, K, T(INIT), STARTING, ONE_FD }, { NEW, K, T(OPEN), STARTING, NO_FD },
-	{ STARTING, H, T(LISTED), NEW, NO_FD }, { STARTING, H, T(INITIALIZED), NEW, NO_FD }, { STARTING, H, T(OPENED), OPEN, NO_FD }, { STARTING, H, T(FAILED), NEW, NO_FD },
+	{ STARTING, H, T(LISTED), NEW, NO_FD }, { STARTING, H, T(INITIALIZED), NEW, NO_FD }, { STARTING, H, T(OPENED), OPEN, NO_FD },
+	{ STARTING, H, T(FAILED), NEW, NO_FD },
 	{ OPEN, K, T(LOGIN), LOGGING_IN, ANY_FD }, { OPEN, K, T(INFO), OPEN_BUSY, NO_FD },
 	{ OPEN_BUSY, H, T(INFO_IS), OPEN, NO_FD }, { OPEN_BUSY, H, T(FAILED), OPEN, NO_FD },
 	{ LOGGING_IN, H, T(LOGGED_IN), READY, NO_FD }, { LOGGING_IN, H, T(FAILED), OPEN, NO_FD },
 	{ READY, K, T(INFO), READY_BUSY, NO_FD }, { READY, K, T(KEK_CREATE), READY_BUSY, NO_FD }, { READY, K, T(KEK_OPEN), READY_BUSY, NO_FD },
-	{ READY, K, T(LOG_KEY_CREATE), READY_BUSY, NO_FD }, { READY, K, T(LOG_OPEN), READY_BUSY, NO_FD }, { READY, K, T(LOG_SIGN), READY_BUSY, NO_FD },
+	{ READY, K, T(LOG_KEY_CREATE), READY_BUSY, NO_FD }, { READY, K, T(LOG_OPEN), READY_BUSY, NO_FD },
+	{ READY, K, T(LOG_SIGN), READY_BUSY, NO_FD },
 	{ READY, K, T(KEY_GENERATE), READY_BUSY, NO_FD }, { READY, K, T(SIGN), READY_BUSY, NO_FD }, { READY, K, T(RELEASE), READY_BUSY, NO_FD },
-	{ READY_BUSY, H, T(INFO_IS), READY, NO_FD }, { READY_BUSY, H, T(KEK_CREATED), READY, NO_FD }, { READY_BUSY, H, T(KEK_OPENED), READY, NO_FD },
+	{ READY_BUSY, H, T(INFO_IS), READY, NO_FD }, { READY_BUSY, H, T(KEK_CREATED), READY, NO_FD },
+	{ READY_BUSY, H, T(KEK_OPENED), READY, NO_FD },
 	{ READY_BUSY, H, T(LOG_OPENED), READY, NO_FD }, { READY_BUSY, H, T(KEY_MADE), READY, NO_FD }, { READY_BUSY, H, T(SIGNED), READY, NO_FD },
 	{ READY_BUSY, H, T(RELEASED), READY, NO_FD }, { READY_BUSY, H, T(FAILED), READY, NO_FD },
 };
@@ -66,7 +69,8 @@ static const struct table token_table = { &custos_token_protocol, token, sizeof 
 static const struct allowed *find(const struct table *t, uint8_t state, enum custos_link_side side, uint8_t type, bool with_fd)
 {
 	for (size_t i = 0; i < t->count; i++)
-		if (t->rows[i].state == state && t->rows[i].side == side && t->rows[i].type == type && (t->rows[i].fd == ANY_FD || (t->rows[i].fd == ONE_FD) == with_fd))
+		if (t->rows[i].state == state && t->rows[i].side == side && t->rows[i].type == type &&
+		    (t->rows[i].fd == ANY_FD || (t->rows[i].fd == ONE_FD) == with_fd))
 			return &t->rows[i];
 	return NULL;
 }
@@ -101,7 +105,8 @@ static void check_sending(const struct table *t, const struct pair *p, uint8_t s
 	struct custos_channel sender = channel(t, p->fds[0], side, state);
 	custos_rc rc = custos_channel_send(&sender, type, CUSTOS_BYTES(NULL, 0), with_fd ? p->spare : -1, NULL);
 	if ((rc == CUSTOS_OK) != (row != NULL))
-		fail_msg("%s: message %u %s descriptor from side %d in state %u %s sent", t->protocol->name, type, with_fd ? "with" : "without", side, state,
+		fail_msg("%s: message %u %s descriptor from side %d in state %u %s sent", t->protocol->name, type,
+			with_fd ? "with" : "without", side, state,
 		         row != NULL ? "was not" : "was");
 	assert_int_equal(sender.state, row == NULL ? state : row->next);
 	assert_int_equal(is_readable(p->fds[1]), row != NULL);
@@ -119,7 +124,8 @@ static void check_receiving(const struct table *t, const struct pair *p, uint8_t
 	send_raw(p->fds[0], packet, sizeof packet, p->spare, with_fd ? 1 : 0);
 	custos_rc rc = custos_channel_receive(&receiver, 5000, &frame, NULL);
 	if ((rc == CUSTOS_OK) != (row != NULL))
-		fail_msg("%s: message %u %s descriptor from side %d in state %u %s taken", t->protocol->name, type, with_fd ? "with" : "without", side, state,
+		fail_msg("%s: message %u %s descriptor from side %d in state %u %s taken", t->protocol->name, type,
+			with_fd ? "with" : "without", side, state,
 		         row != NULL ? "was not" : "was");
 	assert_int_equal(receiver.state, row == NULL ? state : row->next);
 	assert_int_equal(frame.fd >= 0, row != NULL && with_fd);
@@ -167,7 +173,8 @@ static void no_row_is_ambiguous(void **state)
 			assert_true(p->rules[i].type != 0 && p->rules[i].from != 0);
 			assert_true(p->rules[i].to < tables[t]->states || p->rules[i].to == CUSTOS_STATE_SAME);
 			for (size_t k = 0; k < i; k++)
-				assert_false(p->rules[i].type == p->rules[k].type && p->rules[i].side == p->rules[k].side && (p->rules[i].from & p->rules[k].from) != 0);
+				assert_false(p->rules[i].type == p->rules[k].type && p->rules[i].side == p->rules[k].side &&
+					(p->rules[i].from & p->rules[k].from) != 0);
 		}
 	}
 }

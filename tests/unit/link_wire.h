@@ -36,7 +36,8 @@ static inline void send_raw(int to, const void *packet, size_t len, int fd, size
 
 static inline void write_header(uint8_t *at, uint8_t version, uint8_t type, uint16_t zero, uint32_t len)
 {
-	const uint8_t header[WIRE_HEADER] = { version, type, (uint8_t)(zero >> 8), (uint8_t)zero, (uint8_t)(len >> 24), (uint8_t)(len >> 16), (uint8_t)(len >> 8), (uint8_t)len };
+	const uint8_t header[WIRE_HEADER] = { version, type, (uint8_t)(zero >> 8), (uint8_t)zero, (uint8_t)(len >> 24),
+		(uint8_t)(len >> 16), (uint8_t)(len >> 8), (uint8_t)len };
 	memcpy(at, header, sizeof header);
 }
 

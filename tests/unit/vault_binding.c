@@ -1,4 +1,5 @@
-/* custody.yaml: written and read back unchanged whatever a token calls itself; bad YAML refused with its line; nothing believed that somebody else could have written. */
+/* custody.yaml: written and read back unchanged whatever a token calls itself; bad YAML refused with its line; nothing believed that
+ * somebody else could have written. */
 #include "vault/binding.h"
 
 #include <setjmp.h>
@@ -240,8 +241,10 @@ static void assert_round_trip(struct place *p, const char *value)
 static void quoting(void **state)
 {
 	struct place *p = *state;
-	static const char *const values[] = { "plain", "", " ", "  lead and trail  ", "\"", "\\", "\\\"", "a\\nb", "\\x41", "'", "# no comment", "a: b", "- x", "{", "[", "*x", "&x", "!tag", "|", ">",
-		                              "%", "@", "`", "~", "null", "yes", "1", "a\" \nb", "x\"\npin: \"exec:/bin/evil", "Zürich € 𝄞", "\xc2\xa0", "a\xe2\x80\xa8z", "pkcs11:token=a%20b;serial=1?x=y", "---", "..." };
+	static const char *const values[] = { "plain", "", " ", "  lead and trail  ", "\"", "\\", "\\\"", "a\\nb", "\\x41", "'",
+		"# no comment", "a: b", "- x", "{", "[", "*x", "&x", "!tag", "|", ">",
+		                              "%", "@", "`", "~", "null", "yes", "1", "a\" \nb", "x\"\npin: \"exec:/bin/evil",
+			"Zürich € 𝄞", "\xc2\xa0", "a\xe2\x80\xa8z", "pkcs11:token=a%20b;serial=1?x=y", "---", "..." };
 	for (size_t i = 0; i < sizeof values / sizeof *values; i++)
 		if (strchr(values[i], '\n') == NULL)
 			assert_round_trip(p, values[i]);
@@ -257,8 +260,10 @@ static void quoting(void **state)
 static void what_cannot_be_kept_is_refused(void **state)
 {
 	struct place *p = *state;
-	static const char *const values[] = { "x\"\npin: \"file:/tmp/evil", "a\nb", "a\rb", "a\tb", "\x1b[2J", "\x7f", "caf\xe9", "\xc0\xaf", "\xed\xa0\x80", "\xff",
-		                              "a\xc2\x85z" /* next line */, "a \xe2\x80\xa8 b" /* line separator */, "a \xe2\x80\xa9 b", "\xc2\x9bm" };
+	static const char *const values[] = { "x\"\npin: \"file:/tmp/evil", "a\nb", "a\rb", "a\tb", "\x1b[2J", "\x7f", "caf\xe9",
+		"\xc0\xaf", "\xed\xa0\x80", "\xff",
+		                              "a\xc2\x85z" /* next line */, "a \xe2\x80\xa8 b" /* line separator */, "a \xe2\x80\xa9 b",
+			"\xc2\x9bm" };
 	for (size_t i = 0; i < sizeof values / sizeof *values; i++)
 		for (size_t member = 0; member < 7; member++) {
 			char *v = strdup(values[i]), plain[] = "plain";

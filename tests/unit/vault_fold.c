@@ -1,5 +1,5 @@
-/* The fold over hand-made entries: what a custody knows after each, and every way in which an entry can contradict those before it. Entries may be
- * malformed as well: outcomes may stand unsigned, so whoever can write the store can write one. */
+/* The fold over hand-made entries: what a custody knows after each, and every way in which an entry can contradict those before it.
+ * Entries may be malformed as well: outcomes may stand unsigned, so whoever can write the store can write one. */
 #include "vault/state.h"
 
 #include "base/text.h"
@@ -71,7 +71,8 @@ static void bad(struct fold *f, const char *entry, const char *why)
 static void furnish(struct fold *f)
 {
 	good(f, "{'event':'custody.genesis','origin':'log.example/x'}");
-	good(f, "{'event':'key.generate','key':'a','time':'2026-01-01T00:00:00Z','type':'rsa-2048','class':'deployable','spki_sha256':'" SPKI_A "','container_sha256':'" BOX_A "','evil':1}");
+	good(f, "{'event':'key.generate','key':'a','time':'2026-01-01T00:00:00Z','type':'rsa-2048','class':'deployable','evil':1,"
+	        "'spki_sha256':'" SPKI_A "','container_sha256':'" BOX_A "'}");
 	good(f, "{'event':'key.generate','key':'b','type':'ec-p256','spki_sha256':'" SPKI_B "','container_sha256':'" BOX_B "'}");
 	good(f, "{'event':'target.add','target':{'name':'one','address':'192.0.2.1:22','hostkeys':['SHA256:x']}}");
 	good(f, "{'event':'target.add','target':{'name':'two','address':'192.0.2.2:22'}}");
@@ -308,14 +309,16 @@ static void a_late_outcome_does_not_reopen(void **state)
 /* The cheat that matters: an unsigned entry that makes a failure a success, or plants a "backup" for the next roll-back. */
 static void a_second_outcome_is_refused(void **state)
 {
-	static const char *const seconds[] = { "release.done", "release.rolled_back", "release.not_rolled_back", "release.untouched", "release.unknown" };
+	static const char *const seconds[] = { "release.done", "release.rolled_back", "release.not_rolled_back", "release.untouched",
+		"release.unknown" };
 	struct fold *f = *state;
 	char entry[256];
 	furnish(f);
 	good(f, INTENT_A("[{'name':'one'},{'name':'two'}]"));
 	good(f, "{'event':'release.not_rolled_back','intent':8,'target':'one'}");
 	for (size_t i = 0; i < sizeof seconds / sizeof *seconds; i++) {
-		snprintf(entry, sizeof entry, "{'event':'%s','intent':8,'target':'one','backup':'/tmp/evil','previous_leaf_sha256':'ee'}", seconds[i]);
+		snprintf(entry, sizeof entry, "{'event':'%s','intent':8,'target':'one','backup':'/tmp/evil','previous_leaf_sha256':'ee'}",
+			seconds[i]);
 		bad(f, entry, "outcome already");
 	}
 	good(f, "{'event':'release.done','intent':8,'target':'two','backup':'/backup'}");
@@ -397,7 +400,8 @@ static void the_previous_pair(void **state)
 	good(f, "{'event':'release.done','intent':8,'target':'two','time':'t1','previous_leaf_sha256':'factory','backup':'/backup'}");
 	good(f, "{'event':'release.intent','key':'b','container_sha256':'" BOX_B "','leaf_sha256':'2eaf','chain_sha256':'c4a2','hosts':[{'name':'two'}]}");
 	good(f, "{'event':'release.done','intent':10,'target':'two','time':'t2','previous_leaf_sha256':'1eaf'}");
-	const struct custos_json *deployed = custos_json_get(custos_state_target(&f->state, "two"), "deployed"), *previous = custos_json_get(deployed, "previous");
+	const struct custos_json *deployed = custos_json_get(custos_state_target(&f->state, "two"), "deployed"),
+		*previous = custos_json_get(deployed, "previous");
 	assert_string_equal(custos_json_text(deployed, "key"), "b");
 	assert_string_equal(custos_json_text(deployed, "leaf_sha256"), "2eaf");
 	assert_string_equal(custos_json_text(previous, "key"), "a");
