@@ -31,21 +31,18 @@ static custos_rc make_nonce(char out[static 17], struct custos_err *err)
 	return CUSTOS_OK;
 }
 
-/* The pair of before stays on the host as a copy unless it is itself in custody. */
-static bool previous_is_ours(const struct custos_json *target)
-{
-	return custos_json_get(target, "deployed") != NULL;
-}
-
 custos_rc custos_errand_add_host(struct custos_errand *e, const struct custos_json *target, const struct custos_profile *profile, struct custos_err *err)
 {
 	struct custos_errand_host *h = &e->hosts[e->count];
-	const char *backup = custos_json_text(custos_json_get(target, "deployed"), "backup"), *auth = custos_json_text(target, "auth");
+	const struct custos_json *deployed = custos_json_get(target, "deployed");
+	const char *backup = custos_json_text(deployed, "backup"), *auth = custos_json_text(target, "auth");
 	char nonce[17];
 	CUSTOS_TRY(make_nonce(nonce, err));
 	struct custos_plan_options plan = {
 		.previous_backup = backup == NULL ? "" : backup,
-		.keep_backup = !previous_is_ours(target),
+		/* the first time the pair of before is not ours: its only copy stays; later it goes if it is the one in custody */
+		.custody_leaf = custos_json_text(deployed, "leaf_sha256"),
+		.keep_backup = deployed == NULL,
 		.nonce = nonce,
 		.confirm_within_s = e->options->confirm_within_s,
 	};

@@ -48,12 +48,20 @@ void custos_machine_blame(struct custos_machine *m, custos_rc category, const ch
 	snprintf(m->report.hint, sizeof m->report.hint, "%s", hint == NULL ? "" : hint);
 }
 
+/* The pair of before is removed with its copy only when it is the one in custody: what the host served says so. */
+static bool copy_stays(const struct custos_machine *m)
+{
+	char served[65];
+	custos_text_hex(m->report.leaf_sha256, sizeof m->report.leaf_sha256, served);
+	return m->plan->keep_backup || (m->plan->custody_leaf[0] != '\0' && strcmp(served, m->plan->custody_leaf) != 0);
+}
+
 static void end(struct custos_machine *m, enum custos_deploy_result result)
 {
 	m->state = CUSTOS_DEPLOY_ENDED;
 	m->report.result = result;
-	bool copy_stays = result == CUSTOS_DEPLOY_NOT_ROLLED_BACK || (result == CUSTOS_DEPLOY_DEPLOYED && m->plan->keep_backup);
-	if (!copy_stays)
+	bool stays = result == CUSTOS_DEPLOY_NOT_ROLLED_BACK || (result == CUSTOS_DEPLOY_DEPLOYED && copy_stays(m));
+	if (!stays)
 		m->report.backup[0] = '\0';
 	if (result == CUSTOS_DEPLOY_DEPLOYED || result == CUSTOS_DEPLOY_UNCHANGED)
 		m->report.category = CUSTOS_OK;
@@ -458,7 +466,7 @@ static int timeout_of(const struct custos_machine *m)
 static custos_rc run_action(struct custos_machine *m, struct custos_deploy_action *action, struct custos_err *err)
 {
 	struct custos_script_values values = { .backup = m->backup, .chain_sha256 = m->chain_sha256, .chain_length = m->chain_length, .key_length = m->key_length, .step = m->step,
-	                                       .from_backup = m->job == CUSTOS_DEPLOY_JOB_ROLLBACK };
+	                                       .keep_copy = copy_stays(m), .from_backup = m->job == CUSTOS_DEPLOY_JOB_ROLLBACK };
 	action->what = CUSTOS_DO_RUN;
 	action->input = m->state == CUSTOS_DEPLOY_STAGE_CHAIN ? CUSTOS_INPUT_CHAIN : m->state == CUSTOS_DEPLOY_STAGE_KEY ? CUSTOS_INPUT_KEY : CUSTOS_INPUT_NOTHING;
 	action->timeout_ms = timeout_of(m);

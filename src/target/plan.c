@@ -105,7 +105,7 @@ custos_rc custos_target_check(const struct custos_json *target, struct custos_er
 
 void custos_plan_done(struct custos_plan *plan)
 {
-	char *const texts[] = { plan->name, plan->user, plan->hostkeys, plan->auth, plan->sni, plan->nonce, plan->previous_backup };
+	char *const texts[] = { plan->name, plan->user, plan->hostkeys, plan->auth, plan->sni, plan->nonce, plan->previous_backup, plan->custody_leaf };
 	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
 		free(texts[i]);
 	custos_recipe_done(&plan->recipe);
@@ -154,6 +154,7 @@ static custos_rc check_plan(const struct custos_plan *p, struct custos_err *err)
 	CUSTOS_REQUIRE(p->verify_count >= 1 && p->verify_count <= CUSTOS_VERIFY_MAX, err, CUSTOS_E_INPUT, "plan for %s: no endpoint to verify", p->name);
 	CUSTOS_REQUIRE(is_hex(p->nonce, NONCE_DIGITS), err, CUSTOS_E_INPUT, "plan for %s: the nonce is not %d hex digits", p->name, NONCE_DIGITS);
 	CUSTOS_REQUIRE(p->previous_backup[0] == '\0' || custos_recipe_is_path(p->previous_backup), err, CUSTOS_E_INPUT, "plan for %s: the previous backup is not a plain absolute path", p->name);
+	CUSTOS_REQUIRE(p->custody_leaf[0] == '\0' || is_hex(p->custody_leaf, 64), err, CUSTOS_E_INPUT, "plan for %s: the leaf in custody is not a hash", p->name);
 	CUSTOS_REQUIRE(p->confirm_within_s >= 1 && p->confirm_within_s <= CUSTOS_CONFIRM_MAX_S, err, CUSTOS_E_INPUT, "plan for %s: the dead man's switch is out of range", p->name);
 	CUSTOS_TRY(custos_recipe_check(&p->recipe, err));
 	/* it is put back, or removed, by root of the host: an outcome in the log names it, and outcomes may be unsigned */
@@ -162,7 +163,7 @@ static custos_rc check_plan(const struct custos_plan *p, struct custos_err *err)
 	return CUSTOS_OK;
 }
 
-enum { TEXTS = 7 };
+enum { TEXTS = 8 };
 
 static void put(struct custos_wire_out *w, const char *const texts[TEXTS], const struct custos_plan *numbers, const struct custos_recipe *recipe)
 {
@@ -177,7 +178,7 @@ static void put(struct custos_wire_out *w, const char *const texts[TEXTS], const
 custos_rc custos_plan_encode(const struct custos_plan *p, struct custos_buf *out, struct custos_err *err)
 {
 	struct custos_wire_out w = { .buf = out, .err = err };
-	const char *const texts[TEXTS] = { p->name, p->user, p->hostkeys, p->auth, p->sni, p->nonce, p->previous_backup };
+	const char *const texts[TEXTS] = { p->name, p->user, p->hostkeys, p->auth, p->sni, p->nonce, p->previous_backup, p->custody_leaf };
 	put(&w, texts, p, &p->recipe);
 	return w.rc;
 }
@@ -185,7 +186,7 @@ custos_rc custos_plan_encode(const struct custos_plan *p, struct custos_buf *out
 static custos_rc decode(struct custos_bytes in, struct custos_plan *p, struct custos_err *err)
 {
 	struct custos_wire r = custos_wire_read(in);
-	char **const texts[TEXTS] = { &p->name, &p->user, &p->hostkeys, &p->auth, &p->sni, &p->nonce, &p->previous_backup };
+	char **const texts[TEXTS] = { &p->name, &p->user, &p->hostkeys, &p->auth, &p->sni, &p->nonce, &p->previous_backup, &p->custody_leaf };
 	for (size_t i = 0; i < TEXTS; i++)
 		*texts[i] = custos_wire_text(&r);
 	uint8_t flags = custos_wire_u8(&r);
@@ -227,7 +228,7 @@ custos_rc custos_plan_build(const struct custos_json *target, const struct custo
 	const char *auth = auth_kind(custos_json_text(target, "auth")), *sni = custos_json_text(target, "sni");
 	CUSTOS_AUTO_BUF bytes = { 0 };
 	struct custos_wire_out w = { .buf = &bytes, .err = err };
-	const char *const texts[TEXTS] = { custos_json_text(target, "name"), custos_json_text(target, "user"), (char *)hostkeys.ptr, auth, sni, options->nonce, options->previous_backup };
+	const char *const texts[TEXTS] = { custos_json_text(target, "name"), custos_json_text(target, "user"), (char *)hostkeys.ptr, auth, sni, options->nonce, options->previous_backup, options->custody_leaf };
 	struct custos_plan numbers = { .ssh_legacy = custos_json_bool(target, "ssh_legacy", false), .keep_backup = options->keep_backup,
 	                               .verify_count = (uint32_t)custos_json_count(custos_json_get(target, "verify")),
 	                               .confirm_within_s = options->confirm_within_s == 0 ? CUSTOS_CONFIRM_DEFAULT_S : options->confirm_within_s };
@@ -269,7 +270,7 @@ struct custos_json *custos_plan_describe(const struct custos_plan *p)
 		step(steps, "refuse", what, r->refusals[i].when);
 	}
 	snprintf(what, sizeof what, "copy the present pair, mode 0600, to the first usable of %u directories, %s first%s", r->backup_count, r->backups[0],
-	         p->keep_backup ? "; it stays there" : "; removed after success");
+	         p->keep_backup ? "; it stays there" : p->custody_leaf[0] != '\0' ? "; removed after success if that pair is the one in custody" : "; removed after success");
 	step(steps, "backup", what, NULL);
 	snprintf(what, sizeof what, "arm the dead man's switch: without word for %u s the host goes back by itself", p->confirm_within_s);
 	step(steps, "arm", what, NULL);

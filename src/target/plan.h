@@ -36,15 +36,17 @@ struct custos_plan {
 	uint32_t verify_count;      /* how many endpoints the keeper can connect (1 to CUSTOS_VERIFY_MAX); each round asks for them in turn */
 	char *nonce;                /* 16 hex digits */
 	char *previous_backup;      /* or "" */
+	char *custody_leaf;         /* hex SHA-256 of the leaf whose pair is in custody, or "" */
 	bool keep_backup;
 	uint32_t confirm_within_s;  /* after this long without word from the courier the host goes back by itself */
 	struct custos_recipe recipe;
 };
 /* previous_backup: directory on the host holding the pair to put back (ROLLBACK), or the one an earlier deployment left behind and this one may remove, "" if none.
- * keep_backup: whether a copy of the previous pair stays on the host after success (false when that pair is itself in custody). nonce: 16 hex digits, names staging files and trailers.
+ * keep_backup: a copy of the previous pair stays on the host after success. custody_leaf (NULL: none): instead, it stays unless the host served just this leaf before, whose pair is in
+ * custody: what somebody put there by hand is never removed. nonce: 16 hex digits, names staging files and trailers.
  * confirm_within_s: dead man's switch; 0 means CUSTOS_CONFIRM_DEFAULT_S. */
 struct custos_plan_options {
-	const char *previous_backup;
+	const char *previous_backup, *custody_leaf;
 	bool keep_backup;
 	const char *nonce;
 	uint32_t confirm_within_s;

@@ -140,7 +140,7 @@ static custos_rc prelude(struct custos_buf *b, const struct custos_plan *plan, c
 	CUSTOS_TRY(assign(b, "B", v->backup, err));
 	CUSTOS_TRY(assign(b, "PREV", plan->previous_backup, err));
 	CUSTOS_TRY(assign(b, "JOB", v->from_backup ? "rollback" : "deploy", err));
-	CUSTOS_TRY(assign(b, "KEEP", plan->keep_backup ? "yes" : "no", err));
+	CUSTOS_TRY(assign(b, "KEEP", v->keep_copy ? "yes" : "no", err));
 	CUSTOS_TRY(assign(b, "SUM", v->chain_sha256, err));
 	CUSTOS_TRY(assign_number(b, "LEN", v->key_length, err));
 	CUSTOS_TRY(assign_number(b, "NEED", v->chain_length + KEY_ROOM, err));

@@ -35,6 +35,7 @@ struct custos_script_values {
 	const char *chain_sha256;   /* hex */
 	size_t chain_length, key_length;
 	size_t step;
+	bool keep_copy;             /* DISARM: the copy of the previous pair stays */
 	bool from_backup;           /* job rollback: the plan's previous backup must be there */
 };
 

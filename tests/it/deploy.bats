@@ -157,6 +157,28 @@ power_cut() {
 	expect 6 custos_in rollback turn
 }
 
+@test "a pair that somebody put on the host by hand since is not thrown away" {
+	# Goal: only a pair that is in custody loses its copy on the host; the way back leads to what was really served.
+	lab_pair hand
+	lab_key hand2 rsa-2048 dns:hand.example.com
+	custos_in key allow hand2 hand > /dev/null
+	custos_in deploy hand hand > /dev/null
+	"$BATS_TEST_DIRNAME/esxi/host" "$LAB/hand" exec /bin/sh -c '/sbin/generate-certificates; /etc/init.d/rhttpproxy restart' > /dev/null
+	lab_until handmade_is_served
+	handmade=$(lab_served hand)
+	custos_in deploy hand2 hand > /dev/null
+	[ "$(lab_served hand)" = "$(lab_leaf hand2)" ]
+	[ -n "$(ls -A "$LAB/hand/datastore1")" ]
+	expect 0 custos_in rollback hand
+	[ "$(lab_served hand)" = "$handmade" ]
+}
+
+handmade_is_served() {
+	local now
+	now=$(lab_served hand)
+	[ "$now" != none ] && [ "$now" != "$(lab_leaf hand)" ]
+}
+
 @test "several hosts: one courier a group, every host its own result, and some may fail" {
 	# Goal: two in a group are one release, the third is another; exit 12 means that every failed one still serves its old pair.
 	lab_key many rsa-2048 dns:g1.example.com dns:g2.example.com dns:alone.example.com

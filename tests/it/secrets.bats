@@ -135,7 +135,7 @@ shared_files() {
 	[ "$status" = 1 ]
 	[ "$(grep -c ': deployed.key$' <<< "$output")" -ge 2 ]
 	# the copy of the pair of before is that, and not one of the new key
-	[[ $output != */datastore1/* ]]
+	[[ $output != *"/key: deployed.key"* ]]
 	grep -q 'state.tgz!local.tgz!etc/vmware/ssl/rui.key: deployed.key' <<< "$output"
 }
 

@@ -128,7 +128,7 @@ static inline unsigned run_script_with(struct rig *rig, enum custos_script which
 
 static inline struct custos_script_values values_of(const struct rig *rig)
 {
-	return (struct custos_script_values){ .backup = rig->backup, .chain_sha256 = rig->sum, .chain_length = strlen(NEW_CHAIN), .key_length = strlen(NEW_KEY) };
+	return (struct custos_script_values){ .backup = rig->backup, .chain_sha256 = rig->sum, .chain_length = strlen(NEW_CHAIN), .key_length = strlen(NEW_KEY), .keep_copy = rig->plan.keep_backup };
 }
 
 static inline unsigned run_script(struct rig *rig, enum custos_script which)
