@@ -19,7 +19,7 @@ static custos_rc need_module(const struct custos_call *call, const char **ret, s
 static const struct custos_column token_lines[] = {
 	{ "label", "label" },     { "serial", "serial" },   { "manufacturer", "manufacturer" }, { "model", "model" }, { "firmware", "firmware" },
 	{ "profile", "profile" }, { "tier", "tier" },       { "URI", "uri" },                   { "module", "module" }, { "initialized", "initialized" },
-	{ "PIN count low", "pin_count_low" }, { "PIN final try", "pin_final_try" }, { "PIN locked", "pin_locked" }, { NULL, NULL },
+	{ "PIN count low", "pin_count_low" }, { "PIN final try", "pin_final_try" }, { "PIN locked", "pin_locked" }, { "file put back from its copy", "repaired" }, { NULL, NULL },
 };
 
 static custos_rc list(struct custos_call *call, struct custos_err *err)

@@ -94,8 +94,10 @@ void custos_tally_host(struct custos_tally *t, const struct custos_errand_host *
 	if (h->backup != NULL && h->backup[0] != '\0')
 		custos_json_set_text(result, "backup", h->backup);
 	const char *why = h->outcome == 0 ? "the courier ended before it said what became of the host" : h->why;
-	const char *hint = h->outcome == 0 ? "the host puts its previous pair back by itself when the dead man's switch fires; look at what it serves then, and close the release with `custos release resolve`"
-	                                   : h->hint;
+	char unknown[512];
+	snprintf(unknown, sizeof unknown, "after %u s without word the host puts its previous pair back by itself (its copy is in %s); look at what it serves then, and close the release with `custos release resolve`",
+	         h->plan.confirm_within_s, h->backup == NULL || h->backup[0] == '\0' ? "its backup directory" : h->backup);
+	const char *hint = h->outcome == 0 ? unknown : h->hint;
 	if (rc != CUSTOS_OK || (why != NULL && why[0] != '\0')) {
 		custos_json_set_text(result, "category", custos_rc_name(rc));
 		custos_json_set_text(result, "reason", why);

@@ -152,6 +152,8 @@ back() {
 	same "$3/$1" "$2" && [ "$(mode_of "$2")" = "$5" ]
 }
 restore() {
+	# the dead man's switch was faster: the pair is back, and its copy gone
+	[ ! -f "$1/went-back" ] || [ -e "$1/key" ] || [ -e "$1/combined" ] || return 0
 	[ -f "$1/modes" ] || die "the backup $1 is not there any more"
 	e=""
 	back certificate "$CERT" "$1" || e=$CERT
@@ -174,7 +176,8 @@ deadman() {
 	mv "$D/armed" "$D/fired" || exit 0
 	if [ -f "$D/switched" ]; then
 		: >"$B/went-back"
-		( restore "$B" )
+		# what is back in its place needs no copy with a key in it; the mark stays for whoever asks
+		( restore "$B" ) && rm -f "$B/certificate" "$B/key" "$B/combined"
 		ladder
 		[ -z "$PERSIST" ] || quietly "$PERSIST"
 		finish

@@ -13,11 +13,17 @@
 #ifdef CUSTOS_SANITIZED
 /* SoftHSM 2.6 loses a few bytes with every Ed25519 key; nobody else may. Stacks have to reach through libcrypto to tell. */
 const char *__asan_default_options(void);
+const char *__lsan_default_options(void);
 const char *__lsan_default_suppressions(void);
 
 const char *__asan_default_options(void)
 {
 	return "fast_unwind_on_malloc=0";
+}
+
+const char *__lsan_default_options(void)
+{
+	return "print_suppressions=0";
 }
 
 const char *__lsan_default_suppressions(void)

@@ -61,6 +61,11 @@ static custos_rc make_directory(struct birth *b)
 	char path[4096];
 	CUSTOS_REQUIRE(stat(dir, &st) == 0 && S_ISDIR(st.st_mode), b->err, CUSTOS_E_INPUT, "%s is not a directory", dir);
 	CUSTOS_REQUIRE((st.st_uid == geteuid() || st.st_uid == 0) && (st.st_mode & (S_IWGRP | S_IWOTH)) == 0, b->err, CUSTOS_E_POLICY, "%s belongs to somebody else or can be written by others", dir);
+	snprintf(path, sizeof path, "%s/custody.yaml", dir);
+	bool finished = access(path, F_OK) == 0;
+	snprintf(path, sizeof path, "%s/custody.db", dir);
+	if (!finished && access(path, F_OK) == 0)
+		CUSTOS_FAIL_HINT(b->err, CUSTOS_E_POLICY, "if nobody is at it right now, remove its custody.db and try again; the token may hold unused keys named custos-…", "%s holds a custody whose making was interrupted", dir);
 	static const char *const taken[] = { "custody.yaml", "custody.db" };
 	for (size_t i = 0; i < sizeof taken / sizeof *taken; i++) {
 		snprintf(path, sizeof path, "%s/%s", dir, taken[i]);

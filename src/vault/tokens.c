@@ -13,6 +13,8 @@ custos_rc custos_tokens_show(const char *module, const char *uri, struct custos_
 	CUSTOS_AUTO(custos_token) *token = NULL;
 	CUSTOS_TRY(custos_token_open(&where, &token, err));
 	*ret_token = custos_token_info_json(custos_token_info(token));
+	if (custos_token_info(token)->repaired)
+		custos_json_set_bool(*ret_token, "repaired", true);
 	return CUSTOS_OK;
 }
 

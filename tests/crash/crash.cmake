@@ -5,4 +5,6 @@ set_target_properties(fault PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_D
 
 custos_bats(faults)
 custos_bats(kill LABELS crash)
+# in full every point of a deployment, some of which wait for the host to help itself
+set_tests_properties(it_kill PROPERTIES TIMEOUT 3600)
 custos_bats(secrets)

@@ -293,7 +293,7 @@ static void dead_man(void **state)
 	(void)state;
 	BOTH_SHELLS {
 		struct rig rig;
-		/* switched, and no word since: the old pair comes back, the service is reloaded, the state saved, nothing is left but the backup */
+		/* switched, and no word since: the old pair comes back, the service is reloaded, the state saved, and no copy of a key is left, only the mark */
 		rig_up(&rig, shell, "persist: {run: \"echo saved >> %/state\"}\n", false, 2);
 		up_to(&rig, CUSTOS_SCRIPT_SWITCH);
 		assert_file(at(&rig, "ssl/key"), NEW_KEY, 0400);
@@ -302,8 +302,9 @@ static void dead_man(void **state)
 		assert_file(at(&rig, "ssl/crt"), OLD_CHAIN, 01644);
 		assert_true(exists(&rig, "reloads"));
 		assert_true(exists(&rig, "state"));
-		assert_true(exists(&rig, "backup1/.custos-esx1-" FIXTURE_NONCE "/key"));
 		eventually(!exists(&rig, "stage/.custos.lock"));
+		assert_false(exists(&rig, "backup1/.custos-esx1-" FIXTURE_NONCE "/key"));
+		assert_true(exists(&rig, "backup1/.custos-esx1-" FIXTURE_NONCE "/went-back"));
 		/* whoever comes back too late is told */
 		must_fail(&rig, CUSTOS_SCRIPT_DISARM, "put the previous pair back");
 		must_fail(&rig, CUSTOS_SCRIPT_SWITCH, "not armed any more");
