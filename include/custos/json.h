@@ -1,7 +1,8 @@
 /* JSON documents: what reading commands return and what log entries are made of.
  *
  * A document is a tree of reference-counted values. Getters borrow; setters and push take over the value they are given
- * (also when it is NULL, which becomes null). Text is UTF-8. */
+ * (also when it is NULL, which becomes null). Getters take NULL and find nothing in it. Text is UTF-8. Makers return NULL when out of
+ * memory. */
 #ifndef CUSTOS_JSON_H
 #define CUSTOS_JSON_H
 

@@ -27,7 +27,8 @@
 /* The same with a remedy: CUSTOS_FAIL_HINT(err, rc, "what to do", "what happened to %s", name). */
 #define CUSTOS_FAIL_HINT(err, rc, remedy, ...) return custos_err_set_hinted((err), (rc), (remedy), __VA_ARGS__)
 
-/* Scope cleanup. CUSTOS_AUTO(custos_buf) … for structs with a `free` (heap), CUSTOS_DEFINE_FREEP makes the glue. */
+/* Scope cleanup. `CUSTOS_AUTO(custos_json) *x` for what lives on the heap and has a `free`: CUSTOS_DEFINE_FREEP makes the glue.
+ * CUSTOS_CLEANUP(fn) for the rest: fn gets the variable's address. */
 #define CUSTOS_DEFINE_FREEP(type) \
 	static inline void type##_freep(struct type **p) \
 	{ \
@@ -44,7 +45,7 @@ static inline void custos_free_chars(char **p)
 	free(*p);
 	*p = NULL;
 }
-#define CUSTOS_AUTO_STR __attribute__((cleanup(custos_free_chars))) char
+#define CUSTOS_AUTO_STR CUSTOS_CLEANUP(custos_free_chars) char
 
 static inline void custos_close_fd(int *fd)
 {
@@ -52,7 +53,7 @@ static inline void custos_close_fd(int *fd)
 		close(*fd);
 	*fd = -1;
 }
-#define CUSTOS_AUTO_FD __attribute__((cleanup(custos_close_fd))) int
+#define CUSTOS_AUTO_FD CUSTOS_CLEANUP(custos_close_fd) int
 static inline int custos_take_fd(int *fd)
 {
 	int taken = *fd;

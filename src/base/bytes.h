@@ -37,6 +37,6 @@ CUSTOS_RC custos_buf_printf(struct custos_buf *b, struct custos_err *err, const 
 /* Makes room for `len` more bytes and returns where they go in *ret_at; len is added to b->len. */
 CUSTOS_RC custos_buf_extend(struct custos_buf *b, size_t len, uint8_t **ret_at, struct custos_err *err);
 void custos_buf_done(struct custos_buf *b);
-#define CUSTOS_AUTO_BUF __attribute__((cleanup(custos_buf_done))) struct custos_buf
+#define CUSTOS_AUTO_BUF CUSTOS_CLEANUP(custos_buf_done) struct custos_buf
 
 #endif

@@ -1,7 +1,6 @@
 /* The two clocks and their text. */
 #include "base/clock.h"
 
-#include <stdio.h>
 #include <time.h>
 
 int64_t custos_clock_monotonic_ms(void)

@@ -90,7 +90,8 @@ size_t custos_text_utf8_length(const uint8_t *p, size_t left)
 static size_t base64_run(const uint8_t *p, size_t left)
 {
 	size_t n = 0;
-	while (n < left && ((p[n] >= 'A' && p[n] <= 'Z') || (p[n] >= 'a' && p[n] <= 'z') || (p[n] >= '0' && p[n] <= '9') || p[n] == '+' || p[n] == '/' || p[n] == '='))
+	while (n < left && ((p[n] >= 'A' && p[n] <= 'Z') || (p[n] >= 'a' && p[n] <= 'z') || (p[n] >= '0' && p[n] <= '9') || p[n] == '+' ||
+	                    p[n] == '/' || p[n] == '='))
 		n++;
 	return n;
 }

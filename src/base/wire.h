@@ -26,7 +26,7 @@ void custos_wire_fixed(struct custos_wire *r, uint8_t *out, size_t len);
 /* All fields were there and nothing follows them. `what` names the message. */
 CUSTOS_RC custos_wire_end(const struct custos_wire *r, const char *what, struct custos_err *err);
 
-/* Writers append; the first failure (buffer full) is kept in *rc so that they can be chained. */
+/* Writers append; the first failure (buffer full) is kept in `rc` so that they can be chained. */
 struct custos_wire_out {
 	struct custos_buf *buf;
 	struct custos_err *err;

@@ -15,11 +15,6 @@ static const struct custos_option csr_options[] = {
 	{ 0 },
 };
 
-static void free_list(const char ***list)
-{
-	free(*list);
-}
-
 /* A new file: what exists is never overwritten. */
 static custos_rc create_file(const char *path, int *ret_fd, struct custos_err *err)
 {
@@ -33,12 +28,13 @@ static custos_rc create_file(const char *path, int *ret_fd, struct custos_err *e
 static custos_rc create(struct custos_call *call, struct custos_err *err)
 {
 	const char *path = custos_call_text(call, "-o", NULL);
-	CUSTOS_CLEANUP(free_list) const char **sans = custos_call_list(call, "--san");
+	CUSTOS_CLEANUP(custos_call_list_done) const char **sans = custos_call_list(call, "--san");
 	CUSTOS_AUTO_STR *pem = NULL;
 	CUSTOS_AUTO_FD fd = -1;
 	if (path != NULL)
 		CUSTOS_TRY(create_file(path, &fd, err));
-	custos_rc rc = custos_csr_request(call->custody, call->args[0], custos_call_text(call, "--subject", ""), sans, custos_call_text(call, "--profile", "server"), &pem, err);
+	custos_rc rc = custos_csr_request(call->custody, call->args[0], custos_call_text(call, "--subject", ""), sans,
+	                                  custos_call_text(call, "--profile", "server"), &pem, err);
 	if (rc == CUSTOS_OK && path != NULL && (write(fd, pem, strlen(pem)) != (ssize_t)strlen(pem) || fsync(fd) != 0))
 		rc = custos_err_set(err, CUSTOS_E_SYSTEM, errno, "cannot write %s: %s", path, strerror(errno));
 	if (rc != CUSTOS_OK && path != NULL)
@@ -58,7 +54,8 @@ static custos_rc create(struct custos_call *call, struct custos_err *err)
 }
 
 const struct custos_command custos_cmd_csr_create = {
-	.noun = "csr", .verb = "create", .args = "NAME", .summary = "a certificate request, signed on the token", .min_args = 1, .max_args = 1, .options = csr_options,
+	.noun = "csr", .verb = "create", .args = "NAME", .summary = "a certificate request, signed on the token", .min_args = 1,
+	.max_args = 1, .options = csr_options,
 	.needs = CUSTOS_NEEDS_CUSTODY | CUSTOS_NEEDS_LOGIN | CUSTOS_MUTATES | CUSTOS_READS, .run = create,
 };
 
@@ -105,14 +102,17 @@ static const struct custos_option check_options[] = {
 static custos_rc check(struct custos_call *call, struct custos_err *err)
 {
 	CUSTOS_AUTO_DOCUMENT *report = NULL;
-	custos_rc rc = custos_cert_inspect(call->args, call->count, custos_call_text(call, "--for", NULL), custos_call_text(call, "--trust", NULL), &report, err);
+	custos_rc rc = custos_cert_inspect(call->args, call->count, custos_call_text(call, "--for", NULL),
+	                                   custos_call_text(call, "--trust", NULL), &report, err);
 	show_report(call, report);
 	return rc;
 }
 
 const struct custos_command custos_cmd_cert_check = {
-	.noun = "cert", .verb = "check", .args = "FILE…", .summary = "say what each file is and whether a server could use them; needs no custody", .min_args = 1,
-	.max_args = CUSTOS_ARGS_MAX, .options = check_options, .needs = CUSTOS_READS, .run = check,
+	.noun = "cert", .verb = "check", .args = "FILE…",
+	.summary = "say what each file is and whether a server could use them; needs no custody", .min_args = 1,
+	.max_args = CUSTOS_ARGS_MAX, .options = check_options,
+	.needs = CUSTOS_READS, .run = check,
 };
 
 static custos_rc accept(struct custos_call *call, struct custos_err *err)
@@ -124,7 +124,8 @@ static custos_rc accept(struct custos_call *call, struct custos_err *err)
 }
 
 const struct custos_command custos_cmd_cert_accept = {
-	.noun = "cert", .verb = "accept", .args = "NAME FILE…", .summary = "take what the CA sent for this key, in any form and order", .min_args = 2, .max_args = CUSTOS_ARGS_MAX,
+	.noun = "cert", .verb = "accept", .args = "NAME FILE…", .summary = "take what the CA sent for this key, in any form and order",
+	.min_args = 2, .max_args = CUSTOS_ARGS_MAX,
 	.needs = CUSTOS_NEEDS_CUSTODY | CUSTOS_NEEDS_LOGIN | CUSTOS_MUTATES | CUSTOS_READS, .run = accept,
 };
 
@@ -145,13 +146,15 @@ static custos_rc show(struct custos_call *call, struct custos_err *err)
 	CUSTOS_TRY(custos_cert_show(call->custody, call->args[0], &cert, err));
 	static const struct custos_column lines[] = {
 		{ "key", "key" },           { "subject", "subject" },     { "names", "sans" },       { "issuer", "issuer" }, { "serial", "serial" },
-		{ "from", "not_before" },   { "until", "not_after" },     { "days left", "days_left" }, { "SHA-256", "leaf_sha256" }, { "accepted", "time" }, { NULL, NULL },
+		{ "from", "not_before" }, { "until", "not_after" }, { "days left", "days_left" }, { "SHA-256", "leaf_sha256" },
+		{ "accepted", "time" }, { NULL, NULL },
 	};
 	custos_out(call, cert, lines);
 	return CUSTOS_OK;
 }
 
 const struct custos_command custos_cmd_cert_show = {
-	.noun = "cert", .verb = "show", .args = "NAME", .summary = "the accepted certificate of a key", .min_args = 1, .max_args = 1, .options = show_options,
+	.noun = "cert", .verb = "show", .args = "NAME", .summary = "the accepted certificate of a key", .min_args = 1, .max_args = 1,
+	.options = show_options,
 	.needs = CUSTOS_NEEDS_CUSTODY | CUSTOS_READS, .run = show,
 };

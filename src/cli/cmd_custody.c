@@ -58,10 +58,12 @@ static void status_text(const struct custos_call *call, const struct custos_json
 		{ "entries", "log.size" },  { "root", "log.root" },   { "unsigned", "log.unsigned" }, { NULL, NULL },
 	};
 	static const struct custos_column keys[] = {
-		{ "KEY", "name" }, { "TYPE", "type" }, { "CLASS", "class" }, { "DAYS LEFT", "days_left" }, { "CERTIFICATE", "certificate.subject" }, { "DEPLOYED", "deployed" }, { NULL, NULL },
+		{ "KEY", "name" }, { "TYPE", "type" }, { "CLASS", "class" }, { "DAYS LEFT", "days_left" },
+		{ "CERTIFICATE", "certificate.subject" }, { "DEPLOYED", "deployed" }, { NULL, NULL },
 	};
 	static const struct custos_column targets[] = {
-		{ "TARGET", "name" }, { "ADDRESS", "address" }, { "PROFILE", "profile" }, { "KEY", "deployed.key" }, { "SINCE", "deployed.time" }, { "NEEDS A PERSON", "attention" }, { NULL, NULL },
+		{ "TARGET", "name" }, { "ADDRESS", "address" }, { "PROFILE", "profile" }, { "KEY", "deployed.key" },
+		{ "SINCE", "deployed.time" }, { "NEEDS A PERSON", "attention" }, { NULL, NULL },
 	};
 	static const struct custos_column open[] = {
 		{ "OPEN RELEASE", "index" }, { "KEY", "key" }, { "STATE", "state" }, { "SINCE", "time" }, { NULL, NULL },

@@ -26,7 +26,8 @@ static custos_rc fill(struct custos_call *call, struct custos_deploy_options *op
 	const char *seconds = custos_call_text(call, "--confirm-within", "300");
 	char *end;
 	unsigned long within = strtoul(seconds, &end, 10);
-	CUSTOS_REQUIRE(*end == '\0' && within >= 10 && within <= 86400, err, CUSTOS_E_USAGE, "--confirm-within takes 10 to 86400 seconds, not \"%s\"", seconds);
+	CUSTOS_REQUIRE(*end == '\0' && within >= 10 && within <= 86400, err, CUSTOS_E_USAGE,
+	               "--confirm-within takes 10 to 86400 seconds, not \"%s\"", seconds);
 	*options = (struct custos_deploy_options){
 		.flags = custos_call_flag(call, "--dry-run") ? CUSTOS_DEPLOY_DRY_RUN : 0,
 		.confirm_within_s = (unsigned)within,
@@ -54,7 +55,8 @@ static void plan_text(const struct custos_json *result)
 static void show_results(const struct custos_call *call, const struct custos_json *results)
 {
 	static const struct custos_column columns[] = {
-		{ "TARGET", "target" }, { "RESULT", "result" }, { "EXPOSED MS", "exposure_ms" }, { "LOG", "log_index" }, { "REASON", "reason" }, { NULL, NULL },
+		{ "TARGET", "target" }, { "RESULT", "result" }, { "EXPOSED MS", "exposure_ms" }, { "LOG", "log_index" }, { "REASON", "reason" },
+		{ NULL, NULL },
 	};
 	if (results == NULL || custos_json_count(results) == 0)
 		return;
@@ -74,8 +76,9 @@ static custos_rc deploy(struct custos_call *call, struct custos_err *err)
 }
 
 const struct custos_command custos_cmd_deploy = {
-	.noun = "deploy", .args = "KEY TARGET…", .summary = "release a key to its hosts, verify what they serve, or roll back", .min_args = 2, .max_args = CUSTOS_ARGS_MAX,
-	.options = deploy_options, .needs = CUSTOS_NEEDS_CUSTODY | CUSTOS_NEEDS_LOGIN | CUSTOS_MUTATES | CUSTOS_READS, .run = deploy,
+	.noun = "deploy", .args = "KEY TARGET…", .summary = "release a key to its hosts, verify what they serve, or roll back",
+	.min_args = 2, .max_args = CUSTOS_ARGS_MAX, .options = deploy_options,
+	.needs = CUSTOS_NEEDS_CUSTODY | CUSTOS_NEEDS_LOGIN | CUSTOS_MUTATES | CUSTOS_READS, .run = deploy,
 };
 
 static custos_rc rollback(struct custos_call *call, struct custos_err *err)
@@ -94,7 +97,8 @@ static const struct custos_option rollback_options[] = {
 };
 
 const struct custos_command custos_cmd_rollback = {
-	.noun = "rollback", .args = "TARGET", .summary = "the previous pair back, verified, logged", .min_args = 1, .max_args = 1, .options = rollback_options,
+	.noun = "rollback", .args = "TARGET", .summary = "the previous pair back, verified, logged", .min_args = 1, .max_args = 1,
+	.options = rollback_options,
 	.needs = CUSTOS_NEEDS_CUSTODY | CUSTOS_NEEDS_LOGIN | CUSTOS_MUTATES | CUSTOS_READS, .run = rollback,
 };
 
@@ -102,13 +106,16 @@ static custos_rc list(struct custos_call *call, struct custos_err *err)
 {
 	CUSTOS_AUTO_DOCUMENT *open = NULL;
 	CUSTOS_TRY(custos_release_list(call->custody, &open, err));
-	static const struct custos_column columns[] = { { "RELEASE", "index" }, { "STATE", "state" }, { "KEY", "key" }, { "SINCE", "time" }, { NULL, NULL } };
+	static const struct custos_column columns[] = {
+		{ "RELEASE", "index" }, { "STATE", "state" }, { "KEY", "key" }, { "SINCE", "time" }, { NULL, NULL }
+	};
 	custos_out(call, open, columns);
 	return CUSTOS_OK;
 }
 
 const struct custos_command custos_cmd_release_list = {
-	.noun = "release", .verb = "list", .args = "", .summary = "releases without a known outcome", .needs = CUSTOS_NEEDS_CUSTODY | CUSTOS_READS, .run = list,
+	.noun = "release", .verb = "list", .args = "", .summary = "releases without a known outcome",
+	.needs = CUSTOS_NEEDS_CUSTODY | CUSTOS_READS, .run = list,
 };
 
 static const struct custos_option resolve_options[] = {
@@ -122,7 +129,8 @@ static custos_rc resolve(struct custos_call *call, struct custos_err *err)
 	const char *as = custos_call_text(call, "--as", NULL), *note = custos_call_text(call, "--note", NULL);
 	char *end;
 	unsigned long long index = strtoull(call->args[0], &end, 10);
-	CUSTOS_REQUIRE(*end == '\0' && call->args[0][0] >= '0' && call->args[0][0] <= '9', err, CUSTOS_E_USAGE, "\"%s\" is not the index of a release", call->args[0]);
+	CUSTOS_REQUIRE(*end == '\0' && call->args[0][0] >= '0' && call->args[0][0] <= '9', err, CUSTOS_E_USAGE,
+	               "\"%s\" is not the index of a release", call->args[0]);
 	CUSTOS_REQUIRE(as != NULL && note != NULL, err, CUSTOS_E_USAGE, "say --as done or --as failed, and --note how you know");
 	CUSTOS_TRY(custos_release_resolve(call->custody, index, as, note, err));
 	custos_out_line("release %llu resolved as %s", index, as);
@@ -130,6 +138,7 @@ static custos_rc resolve(struct custos_call *call, struct custos_err *err)
 }
 
 const struct custos_command custos_cmd_release_resolve = {
-	.noun = "release", .verb = "resolve", .args = "INDEX", .summary = "close a release whose outcome a person knows", .min_args = 1, .max_args = 1, .options = resolve_options,
+	.noun = "release", .verb = "resolve", .args = "INDEX", .summary = "close a release whose outcome a person knows", .min_args = 1,
+	.max_args = 1, .options = resolve_options,
 	.needs = CUSTOS_NEEDS_CUSTODY | CUSTOS_NEEDS_LOGIN | CUSTOS_MUTATES, .run = resolve,
 };

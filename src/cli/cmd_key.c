@@ -18,13 +18,15 @@ static const struct custos_option generate_options[] = {
 static custos_rc generate(struct custos_call *call, struct custos_err *err)
 {
 	CUSTOS_AUTO_DOCUMENT *key = NULL;
-	CUSTOS_TRY(custos_key_generate(call->custody, call->args[0], custos_call_text(call, "--type", "rsa-2048"), custos_call_text(call, "--class", "deployable"), &key, err));
+	CUSTOS_TRY(custos_key_generate(call->custody, call->args[0], custos_call_text(call, "--type", "rsa-2048"),
+	                               custos_call_text(call, "--class", "deployable"), &key, err));
 	custos_out(call, key, key_lines);
 	return CUSTOS_OK;
 }
 
 const struct custos_command custos_cmd_key_generate = {
-	.noun = "key", .verb = "generate", .args = "NAME", .summary = "a key, born on the token", .min_args = 1, .max_args = 1, .options = generate_options,
+	.noun = "key", .verb = "generate", .args = "NAME", .summary = "a key, born on the token", .min_args = 1, .max_args = 1,
+	.options = generate_options,
 	.needs = CUSTOS_NEEDS_CUSTODY | CUSTOS_NEEDS_LOGIN | CUSTOS_MUTATES | CUSTOS_READS, .run = generate,
 };
 
@@ -33,7 +35,8 @@ static custos_rc list(struct custos_call *call, struct custos_err *err)
 	CUSTOS_AUTO_DOCUMENT *keys = NULL;
 	CUSTOS_TRY(custos_key_list(call->custody, &keys, err));
 	static const struct custos_column columns[] = {
-		{ "KEY", "name" }, { "TYPE", "type" }, { "CLASS", "class" }, { "CREATED", "created" }, { "CERTIFICATE UNTIL", "certificate.not_after" }, { "MAY GO TO", "targets" }, { NULL, NULL },
+		{ "KEY", "name" }, { "TYPE", "type" }, { "CLASS", "class" }, { "CREATED", "created" },
+		{ "CERTIFICATE UNTIL", "certificate.not_after" }, { "MAY GO TO", "targets" }, { NULL, NULL },
 	};
 	custos_out(call, keys, columns);
 	return CUSTOS_OK;
@@ -52,7 +55,8 @@ static custos_rc show(struct custos_call *call, struct custos_err *err)
 }
 
 const struct custos_command custos_cmd_key_show = {
-	.noun = "key", .verb = "show", .args = "NAME", .summary = "one key", .min_args = 1, .max_args = 1, .needs = CUSTOS_NEEDS_CUSTODY | CUSTOS_READS, .run = show,
+	.noun = "key", .verb = "show", .args = "NAME", .summary = "one key", .min_args = 1, .max_args = 1,
+	.needs = CUSTOS_NEEDS_CUSTODY | CUSTOS_READS, .run = show,
 };
 
 static custos_rc allow(struct custos_call *call, struct custos_err *err)
@@ -64,6 +68,7 @@ static custos_rc allow(struct custos_call *call, struct custos_err *err)
 }
 
 const struct custos_command custos_cmd_key_allow = {
-	.noun = "key", .verb = "allow", .args = "NAME TARGET…", .summary = "which hosts this key may go to; deploy refuses others", .min_args = 2, .max_args = CUSTOS_ARGS_MAX,
+	.noun = "key", .verb = "allow", .args = "NAME TARGET…", .summary = "which hosts this key may go to; deploy refuses others",
+	.min_args = 2, .max_args = CUSTOS_ARGS_MAX,
 	.needs = CUSTOS_NEEDS_CUSTODY | CUSTOS_NEEDS_LOGIN | CUSTOS_MUTATES | CUSTOS_READS, .run = allow,
 };

@@ -17,14 +17,16 @@ static custos_rc show(struct custos_call *call, struct custos_err *err)
 	CUSTOS_REQUIRE(*end == '\0' && from[0] >= '0' && from[0] <= '9', err, CUSTOS_E_USAGE, "--from takes the index of an entry, not \"%s\"", from);
 	CUSTOS_TRY(custos_journal_show(call->custody, first, &entries, err));
 	static const struct custos_column columns[] = {
-		{ "INDEX", "index" }, { "TIME", "time" }, { "EVENT", "event" }, { "KEY", "key" }, { "TARGET", "target" }, { "INTENT", "intent" }, { "RESULT", "result" }, { NULL, NULL },
+		{ "INDEX", "index" }, { "TIME", "time" }, { "EVENT", "event" }, { "KEY", "key" }, { "TARGET", "target" },
+		{ "INTENT", "intent" }, { "RESULT", "result" }, { NULL, NULL },
 	};
 	custos_out(call, entries, columns);
 	return CUSTOS_OK;
 }
 
 const struct custos_command custos_cmd_log_show = {
-	.noun = "log", .verb = "show", .args = "", .summary = "the entries", .options = show_options, .needs = CUSTOS_NEEDS_CUSTODY | CUSTOS_READS, .run = show,
+	.noun = "log", .verb = "show", .args = "", .summary = "the entries", .options = show_options,
+	.needs = CUSTOS_NEEDS_CUSTODY | CUSTOS_READS, .run = show,
 };
 
 static const struct custos_option verify_options[] = {
@@ -36,11 +38,13 @@ static const struct custos_option verify_options[] = {
 
 static custos_rc verify(struct custos_call *call, struct custos_err *err)
 {
-	const char *dir = custos_call_text(call, "--dir", NULL), *vkey = custos_call_text(call, "--vkey", NULL), *since = custos_call_text(call, "--since", NULL);
+	const char *dir = custos_call_text(call, "--dir", NULL), *vkey = custos_call_text(call, "--vkey", NULL);
+	const char *since = custos_call_text(call, "--since", NULL);
 	CUSTOS_AUTO_DOCUMENT *report = NULL;
 	if (dir != NULL) {
 		if (vkey == NULL)
-			CUSTOS_FAIL_HINT(err, CUSTOS_E_USAGE, "custos init printed it; `custos log checkpoint` prints it again", "a published log is verified by its key: --vkey VKEY");
+			CUSTOS_FAIL_HINT(err, CUSTOS_E_USAGE, "custos init printed it; `custos log checkpoint` prints it again",
+			                 "a published log is verified by its key: --vkey VKEY");
 		CUSTOS_TRY(custos_journal_verify_published(dir, vkey, since, &report, err));
 	} else {
 		const char *custody = call->dir != NULL ? call->dir : getenv("CUSTOS_DIR");
@@ -57,7 +61,9 @@ static custos_rc verify(struct custos_call *call, struct custos_err *err)
 }
 
 const struct custos_command custos_cmd_log_verify = {
-	.noun = "log", .verb = "verify", .args = "", .summary = "tree, signatures, sequence, intents and outcomes", .options = verify_options, .needs = CUSTOS_READS, .run = verify,
+	.noun = "log", .verb = "verify", .args = "", .summary = "tree, signatures, sequence, intents and outcomes",
+	.options = verify_options,
+	.needs = CUSTOS_READS, .run = verify,
 };
 
 static custos_rc checkpoint(struct custos_call *call, struct custos_err *err)
@@ -72,14 +78,17 @@ static custos_rc checkpoint(struct custos_call *call, struct custos_err *err)
 }
 
 const struct custos_command custos_cmd_log_checkpoint = {
-	.noun = "log", .verb = "checkpoint", .args = "", .summary = "the newest signed checkpoint, to be remembered elsewhere", .needs = CUSTOS_NEEDS_CUSTODY | CUSTOS_READS, .run = checkpoint,
+	.noun = "log", .verb = "checkpoint", .args = "", .summary = "the newest signed checkpoint, to be remembered elsewhere",
+	.needs = CUSTOS_NEEDS_CUSTODY | CUSTOS_READS, .run = checkpoint,
 };
 
 static custos_rc publish(struct custos_call *call, struct custos_err *err)
 {
 	CUSTOS_AUTO_DOCUMENT *report = NULL;
 	CUSTOS_TRY(custos_journal_publish(call->custody, call->args[0], &report, err));
-	static const struct custos_column lines[] = { { "published to", "dir" }, { "size", "size" }, { "root", "root" }, { "vkey", "vkey" }, { NULL, NULL } };
+	static const struct custos_column lines[] = {
+		{ "published to", "dir" }, { "size", "size" }, { "root", "root" }, { "vkey", "vkey" }, { NULL, NULL }
+	};
 	custos_out(call, report, lines);
 	return CUSTOS_OK;
 }

@@ -19,7 +19,8 @@ static custos_rc scan(struct custos_call *call, struct custos_err *err)
 }
 
 const struct custos_command custos_cmd_target_scan = {
-	.noun = "target", .verb = "scan", .args = "HOST[:PORT]", .summary = "print a host's key fingerprint for comparison; stores nothing", .min_args = 1, .max_args = 1,
+	.noun = "target", .verb = "scan", .args = "HOST[:PORT]", .summary = "print a host's key fingerprint for comparison; stores nothing",
+	.min_args = 1, .max_args = 1,
 	.needs = CUSTOS_READS, .run = scan,
 };
 
@@ -36,11 +37,6 @@ static const struct custos_option add_options[] = {
 	{ 0 },
 };
 
-static void free_list(const char ***list)
-{
-	free(*list);
-}
-
 static void set_list(struct custos_json *record, const char *key, const char *const *list)
 {
 	struct custos_json *array = custos_json_array();
@@ -49,33 +45,40 @@ static void set_list(struct custos_json *record, const char *key, const char *co
 	custos_json_set(record, key, array);
 }
 
-/* The port of a verify endpoint is 443 unless said; an address without a port means 22. */
-static void with_port(const char *address, const char *port, char *out, size_t size)
+/* Where the port of an address begins; NULL when it has none. */
+static const char *find_port(const char *address)
 {
-	const char *bracket = strrchr(address, ']'), *colon = strchr(bracket != NULL ? bracket : address, ':');
-	snprintf(out, size, colon != NULL ? "%s" : "%s:%s", address, port);
+	const char *bracket = strrchr(address, ']');
+	return strchr(bracket != NULL ? bracket : address, ':');
 }
 
+static void with_ssh_port(const char *address, char *out, size_t size)
+{
+	snprintf(out, size, find_port(address) != NULL ? "%s" : "%s:22", address);
+}
+
+/* Unless said otherwise the certificate is served by the same host at the port of HTTPS. */
 static void default_verify(const char *address, char *out, size_t size)
 {
-	const char *bracket = strrchr(address, ']'), *colon = strchr(bracket != NULL ? bracket : address, ':');
+	const char *colon = find_port(address);
 	snprintf(out, size, "%.*s:443", (int)(colon != NULL ? (size_t)(colon - address) : strlen(address)), address);
 }
 
 static custos_rc add(struct custos_call *call, struct custos_err *err)
 {
 	const char *address = custos_call_text(call, "--address", NULL), *profile = custos_call_text(call, "--profile", NULL);
-	CUSTOS_CLEANUP(free_list) const char **pins = custos_call_list(call, "--hostkey");
-	CUSTOS_CLEANUP(free_list) const char **verify = custos_call_list(call, "--verify");
+	CUSTOS_CLEANUP(custos_call_list_done) const char **pins = custos_call_list(call, "--hostkey");
+	CUSTOS_CLEANUP(custos_call_list_done) const char **verify = custos_call_list(call, "--verify");
 	CUSTOS_AUTO_DOCUMENT *record = custos_json_object();
 	CUSTOS_AUTO_DOCUMENT *target = NULL;
 	char text[300];
 	CUSTOS_REQUIRE(address != NULL, err, CUSTOS_E_USAGE, "a target needs --address HOST[:PORT]");
 	CUSTOS_REQUIRE(profile != NULL, err, CUSTOS_E_USAGE, "a target needs --profile: esxi, or a YAML file");
 	if (pins == NULL || pins[0] == NULL)
-		CUSTOS_FAIL_HINT(err, CUSTOS_E_USAGE, "`custos target scan HOST` prints it; compare it with the host's console", "a target needs its host key: --hostkey SHA256:…");
+		CUSTOS_FAIL_HINT(err, CUSTOS_E_USAGE, "`custos target scan HOST` prints it; compare it with the host's console",
+		                 "a target needs its host key: --hostkey SHA256:…");
 	custos_json_set_text(record, "name", call->args[0]);
-	with_port(address, "22", text, sizeof text);
+	with_ssh_port(address, text, sizeof text);
 	custos_json_set_text(record, "address", text);
 	custos_json_set_text(record, "user", custos_call_text(call, "--user", "root"));
 	custos_json_set_text(record, "profile", profile);
@@ -92,13 +95,17 @@ static custos_rc add(struct custos_call *call, struct custos_err *err)
 	custos_json_set_text(record, "group", custos_call_text(call, "--group", ""));
 	custos_json_set_bool(record, "ssh_legacy", custos_call_flag(call, "--ssh-legacy"));
 	CUSTOS_TRY(custos_target_add(call->custody, record, &target, err));
-	static const struct custos_column lines[] = { { "target", "name" }, { "address", "address" }, { "host key", "hostkeys" }, { "profile", "profile" }, { "verified at", "verify" }, { NULL, NULL } };
+	static const struct custos_column lines[] = {
+		{ "target", "name" }, { "address", "address" }, { "host key", "hostkeys" }, { "profile", "profile" },
+		{ "verified at", "verify" }, { NULL, NULL },
+	};
 	custos_out(call, target, lines);
 	return CUSTOS_OK;
 }
 
 const struct custos_command custos_cmd_target_add = {
-	.noun = "target", .verb = "add", .args = "NAME", .summary = "a host, with its pinned host key", .min_args = 1, .max_args = 1, .options = add_options,
+	.noun = "target", .verb = "add", .args = "NAME", .summary = "a host, with its pinned host key", .min_args = 1, .max_args = 1,
+	.options = add_options,
 	.needs = CUSTOS_NEEDS_CUSTODY | CUSTOS_NEEDS_LOGIN | CUSTOS_MUTATES | CUSTOS_READS, .run = add,
 };
 
@@ -107,7 +114,8 @@ static custos_rc list(struct custos_call *call, struct custos_err *err)
 	CUSTOS_AUTO_DOCUMENT *targets = NULL;
 	CUSTOS_TRY(custos_target_list(call->custody, &targets, err));
 	static const struct custos_column columns[] = {
-		{ "TARGET", "name" }, { "ADDRESS", "address" }, { "USER", "user" }, { "PROFILE", "profile" }, { "KEY", "deployed.key" }, { "SINCE", "deployed.time" }, { NULL, NULL },
+		{ "TARGET", "name" }, { "ADDRESS", "address" }, { "USER", "user" }, { "PROFILE", "profile" }, { "KEY", "deployed.key" },
+		{ "SINCE", "deployed.time" }, { NULL, NULL },
 	};
 	custos_out(call, targets, columns);
 	return CUSTOS_OK;
@@ -122,8 +130,9 @@ static custos_rc show(struct custos_call *call, struct custos_err *err)
 	CUSTOS_AUTO_DOCUMENT *target = NULL;
 	CUSTOS_TRY(custos_target_show(call->custody, call->args[0], &target, err));
 	static const struct custos_column lines[] = {
-		{ "target", "name" },   { "address", "address" }, { "user", "user" },   { "login", "auth" },           { "host key", "hostkeys" },      { "profile", "profile" },
-		{ "verified at", "verify" }, { "SNI", "sni" },    { "group", "group" }, { "keys allowed", "allowed_keys" }, { "deployed", "deployed.key" }, { "since", "deployed.time" },
+		{ "target", "name" }, { "address", "address" }, { "user", "user" }, { "login", "auth" }, { "host key", "hostkeys" },
+		{ "profile", "profile" }, { "verified at", "verify" }, { "SNI", "sni" }, { "group", "group" }, { "keys allowed", "allowed_keys" },
+		{ "deployed", "deployed.key" }, { "since", "deployed.time" },
 		{ "copy of the previous pair", "deployed.backup" }, { NULL, NULL },
 	};
 	custos_out(call, target, lines);
@@ -131,7 +140,8 @@ static custos_rc show(struct custos_call *call, struct custos_err *err)
 }
 
 const struct custos_command custos_cmd_target_show = {
-	.noun = "target", .verb = "show", .args = "NAME", .summary = "one host", .min_args = 1, .max_args = 1, .needs = CUSTOS_NEEDS_CUSTODY | CUSTOS_READS, .run = show,
+	.noun = "target", .verb = "show", .args = "NAME", .summary = "one host", .min_args = 1, .max_args = 1,
+	.needs = CUSTOS_NEEDS_CUSTODY | CUSTOS_READS, .run = show,
 };
 
 static custos_rc removal(struct custos_call *call, struct custos_err *err)

@@ -19,7 +19,8 @@ static custos_rc need_module(const struct custos_call *call, const char **ret, s
 static const struct custos_column token_lines[] = {
 	{ "label", "label" },     { "serial", "serial" },   { "manufacturer", "manufacturer" }, { "model", "model" }, { "firmware", "firmware" },
 	{ "profile", "profile" }, { "tier", "tier" },       { "URI", "uri" },                   { "module", "module" }, { "initialized", "initialized" },
-	{ "PIN count low", "pin_count_low" }, { "PIN final try", "pin_final_try" }, { "PIN locked", "pin_locked" }, { "file put back from its copy", "repaired" }, { NULL, NULL },
+	{ "PIN count low", "pin_count_low" }, { "PIN final try", "pin_final_try" }, { "PIN locked", "pin_locked" },
+	{ "file put back from its copy", "repaired" }, { NULL, NULL },
 };
 
 static custos_rc list(struct custos_call *call, struct custos_err *err)
@@ -29,14 +30,16 @@ static custos_rc list(struct custos_call *call, struct custos_err *err)
 	CUSTOS_TRY(need_module(call, &module, err));
 	CUSTOS_TRY(custos_tokens_list(module, &tokens, err));
 	static const struct custos_column columns[] = {
-		{ "LABEL", "label" }, { "SERIAL", "serial" }, { "MODEL", "model" }, { "PROFILE", "profile" }, { "TIER", "tier" }, { "URI", "uri" }, { NULL, NULL },
+		{ "LABEL", "label" }, { "SERIAL", "serial" }, { "MODEL", "model" }, { "PROFILE", "profile" }, { "TIER", "tier" },
+		{ "URI", "uri" }, { NULL, NULL },
 	};
 	custos_out(call, tokens, columns);
 	return CUSTOS_OK;
 }
 
 const struct custos_command custos_cmd_token_list = {
-	.noun = "token", .verb = "list", .args = "", .summary = "the tokens of a module, with tier and profile", .options = module_options, .needs = CUSTOS_READS, .run = list,
+	.noun = "token", .verb = "list", .args = "", .summary = "the tokens of a module, with tier and profile", .options = module_options,
+	.needs = CUSTOS_READS, .run = list,
 };
 
 static custos_rc show(struct custos_call *call, struct custos_err *err)
@@ -50,7 +53,8 @@ static custos_rc show(struct custos_call *call, struct custos_err *err)
 }
 
 const struct custos_command custos_cmd_token_show = {
-	.noun = "token", .verb = "show", .args = "URI", .summary = "one token", .min_args = 1, .max_args = 1, .options = module_options, .needs = CUSTOS_READS, .run = show,
+	.noun = "token", .verb = "show", .args = "URI", .summary = "one token", .min_args = 1, .max_args = 1, .options = module_options,
+	.needs = CUSTOS_READS, .run = show,
 };
 
 static const struct custos_option init_options[] = {
@@ -80,5 +84,7 @@ static custos_rc init(struct custos_call *call, struct custos_err *err)
 }
 
 const struct custos_command custos_cmd_token_init = {
-	.noun = "token", .verb = "init", .args = "[URI]", .summary = "make an empty slot a token, with its PINs", .max_args = 1, .options = init_options, .needs = CUSTOS_READS, .run = init,
+	.noun = "token", .verb = "init", .args = "[URI]", .summary = "make an empty slot a token, with its PINs", .max_args = 1,
+	.options = init_options,
+	.needs = CUSTOS_READS, .run = init,
 };

@@ -61,8 +61,9 @@ extern const struct custos_command *const custos_commands[];
 CUSTOS_RC custos_call_parse(int argc, char **argv, struct custos_call *ret_call, struct custos_err *err);
 const char *custos_call_text(const struct custos_call *call, const char *option, const char *otherwise);
 bool custos_call_flag(const struct custos_call *call, const char *option);
-/* Values of a repeatable option, NULL-terminated; the array is the caller's to free. */
+/* Values of a repeatable option, NULL-terminated; the array is the caller's: CUSTOS_CLEANUP(custos_call_list_done). NULL when out of memory. */
 const char **custos_call_list(const struct custos_call *call, const char *option);
+void custos_call_list_done(const char ***list);
 
 /* help.c */
 void custos_help_all(void);
@@ -70,7 +71,7 @@ CUSTOS_RC custos_help_noun(const char *noun, struct custos_err *err);
 void custos_help_command(const struct custos_command *command);
 
 /* pin.c */
-/* Reads a PIN or password from a source: tty, fd:N, file:PATH, exec:COMMAND. */
+/* Reads a PIN or password from a source: tty (also NULL), fd:N, file:PATH, exec:COMMAND. `what` is the prompt and names it in errors. */
 CUSTOS_RC custos_pin_read(const char *source, const char *what, struct custos_secret **ret_secret, struct custos_err *err);
 /* The call's PIN source as a callback: --pin-source, else custody.yaml's, else the terminal. */
 struct custos_pin custos_call_pin(struct custos_call *call);

@@ -6,8 +6,8 @@
 
 static void usage(const struct custos_command *c, char *out, size_t size)
 {
-	snprintf(out, size, "custos %s%s%s%s%s%s", c->noun, c->verb != NULL ? " " : "", c->verb != NULL ? c->verb : "", c->args[0] != '\0' ? " " : "", c->args,
-	         c->options != NULL && c->options->name != NULL ? " [OPTIONS]" : "");
+	snprintf(out, size, "custos %s%s%s%s%s%s", c->noun, c->verb != NULL ? " " : "", c->verb != NULL ? c->verb : "",
+	         c->args[0] != '\0' ? " " : "", c->args, c->options != NULL && c->options->name != NULL ? " [OPTIONS]" : "");
 }
 
 /* Characters, not bytes: continuation bytes of UTF-8 take no room. */
@@ -49,7 +49,8 @@ void custos_help_command(const struct custos_command *c)
 	custos_out_line("usage: %s", line);
 	custos_out_line("  %s", c->summary);
 	for (const struct custos_option *o = c->options; o != NULL && o->name != NULL; o++) {
-		snprintf(line, sizeof line, "%s%s%s%s", o->name, o->value != NULL ? " " : "", o->value != NULL ? o->value : "", o->kind == CUSTOS_OPTION_LIST ? " …" : "");
+		snprintf(line, sizeof line, "%s%s%s%s", o->name, o->value != NULL ? " " : "", o->value != NULL ? o->value : "",
+		         o->kind == CUSTOS_OPTION_LIST ? " …" : "");
 		padded(line, 28, o->summary);
 	}
 }

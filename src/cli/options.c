@@ -1,7 +1,6 @@
 /* The command line: global options anywhere, then noun and verb, then what the row knows. No abbreviations. */
 #include "cli/command.h"
 
-#include <stdio.h>
 #include <string.h>
 
 static const struct custos_option global_dir = { "-C", CUSTOS_OPTION_TEXT, "DIR", "the custody directory" };
@@ -63,7 +62,8 @@ static custos_rc find_row(int argc, char **argv, struct custos_call *call, int u
 		return CUSTOS_OK;
 	call->command = find_command(words[0], words[1]);
 	if (call->command == NULL)
-		CUSTOS_FAIL_HINT(err, CUSTOS_E_USAGE, "`custos help` lists the commands", "there is no command \"%s%s%s\"", words[0], found > 1 ? " " : "", found > 1 ? words[1] : "");
+		CUSTOS_FAIL_HINT(err, CUSTOS_E_USAGE, "`custos help` lists the commands", "there is no command \"%s%s%s\"", words[0],
+		                 found > 1 ? " " : "", found > 1 ? words[1] : "");
 	if (call->command->verb == NULL)
 		used[1] = -1;
 	return CUSTOS_OK;
@@ -143,4 +143,9 @@ const char **custos_call_list(const struct custos_call *call, const char *option
 		if (strcmp(call->given[i].option->name, option) == 0)
 			list[n++] = call->given[i].value;
 	return list;
+}
+
+void custos_call_list_done(const char ***list)
+{
+	free(*list);
 }

@@ -1,5 +1,5 @@
-/* The only code that prints. stdout carries data, stderr "custos: error: …" and "custos: hint: …". What a token, a host or a CA called itself is shown with control
- * characters escaped. */
+/* The only code that prints. stdout carries data, stderr "custos: error: …" and "custos: hint: …". What a token, a host or a CA
+ * called itself is shown with control characters escaped. */
 #ifndef CUSTOS_CLI_OUTPUT_H
 #define CUSTOS_CLI_OUTPUT_H
 

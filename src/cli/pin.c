@@ -50,7 +50,9 @@ static custos_rc from_terminal(const char *what, struct custos_secret **ret_secr
 	for (size_t i = 0; i < sizeof keyboard / sizeof *keyboard; i++)
 		sigaddset(&blocked, keyboard[i]);
 	sigprocmask(SIG_BLOCK, &blocked, &mask);
-	custos_rc rc = tcsetattr(tty, TCSAFLUSH, &silent) == 0 ? CUSTOS_OK : custos_err_set(err, CUSTOS_E_SYSTEM, errno, "cannot use the terminal: %s", strerror(errno));
+	custos_rc rc = tcsetattr(tty, TCSAFLUSH, &silent) == 0
+	                       ? CUSTOS_OK
+	                       : custos_err_set(err, CUSTOS_E_SYSTEM, errno, "cannot use the terminal: %s", strerror(errno));
 	if (rc == CUSTOS_OK) {
 		dprintf(tty, "%s: ", what);
 		rc = wait_for_line(tty, &blocked, what, err);

@@ -9,7 +9,8 @@ extern const struct custos_command custos_cmd_token_list, custos_cmd_token_show,
 extern const struct custos_command custos_cmd_key_generate, custos_cmd_key_list, custos_cmd_key_show, custos_cmd_key_allow;
 extern const struct custos_command custos_cmd_csr_create;
 extern const struct custos_command custos_cmd_cert_check, custos_cmd_cert_accept, custos_cmd_cert_show;
-extern const struct custos_command custos_cmd_target_scan, custos_cmd_target_add, custos_cmd_target_list, custos_cmd_target_show, custos_cmd_target_remove;
+extern const struct custos_command custos_cmd_target_scan, custos_cmd_target_add, custos_cmd_target_list, custos_cmd_target_show,
+	custos_cmd_target_remove;
 extern const struct custos_command custos_cmd_deploy, custos_cmd_rollback;
 extern const struct custos_command custos_cmd_release_list, custos_cmd_release_resolve;
 extern const struct custos_command custos_cmd_log_show, custos_cmd_log_verify, custos_cmd_log_checkpoint, custos_cmd_log_publish;

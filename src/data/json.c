@@ -1,5 +1,6 @@
 /* The only code that sees jansson. */
 #include "data/json.h"
+#include "base/text.h"
 
 #include <jansson.h>
 #include <stdio.h>
@@ -50,18 +51,11 @@ struct custos_json *custos_json_boolean(bool value)
 
 struct custos_json *custos_json_hex(const uint8_t *data, size_t len)
 {
-	static const char digits[] = "0123456789abcdef";
-	char *text = malloc(2 * len + 1);
+	CUSTOS_AUTO_STR *text = malloc(2 * len + 1);
 	if (text == NULL)
 		return NULL;
-	for (size_t i = 0; i < len; i++) {
-		text[2 * i] = digits[data[i] >> 4];
-		text[2 * i + 1] = digits[data[i] & 15];
-	}
-	text[2 * len] = '\0';
-	struct custos_json *json = custos_json_string(text);
-	free(text);
-	return json;
+	custos_text_hex(data, len, text);
+	return custos_json_string(text);
 }
 
 struct custos_json *custos_json_ref(const struct custos_json *json)

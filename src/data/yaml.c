@@ -55,16 +55,19 @@ static custos_rc next(struct reader *r, yaml_event_t *event)
 	if (!yaml_parser_parse(&r->parser, event)) {
 		/* libyaml's own words name the context; the place is where the problem was seen */
 		size_t line = r->parser.problem_mark.line;
-		return custos_err_set(r->err, CUSTOS_E_INPUT, r->parser.error, "%s:%zu: %s", r->file, line + 1, r->parser.problem ? r->parser.problem : "not YAML");
+		return custos_err_set(r->err, CUSTOS_E_INPUT, r->parser.error, "%s:%zu: %s", r->file, line + 1,
+		                      r->parser.problem ? r->parser.problem : "not YAML");
 	}
 	size_t line = event->start_mark.line;
 	const char *why = NULL;
 	if (event->type == YAML_ALIAS_EVENT)
 		why = "aliases are not allowed";
-	else if ((event->type == YAML_SCALAR_EVENT && event->data.scalar.anchor != NULL) || (event->type == YAML_MAPPING_START_EVENT && event->data.mapping_start.anchor != NULL) ||
+	else if ((event->type == YAML_SCALAR_EVENT && event->data.scalar.anchor != NULL) ||
+	         (event->type == YAML_MAPPING_START_EVENT && event->data.mapping_start.anchor != NULL) ||
 	         (event->type == YAML_SEQUENCE_START_EVENT && event->data.sequence_start.anchor != NULL))
 		why = "anchors are not allowed";
-	else if ((event->type == YAML_SCALAR_EVENT && event->data.scalar.tag != NULL) || (event->type == YAML_MAPPING_START_EVENT && event->data.mapping_start.tag != NULL) ||
+	else if ((event->type == YAML_SCALAR_EVENT && event->data.scalar.tag != NULL) ||
+	         (event->type == YAML_MAPPING_START_EVENT && event->data.mapping_start.tag != NULL) ||
 	         (event->type == YAML_SEQUENCE_START_EVENT && event->data.sequence_start.tag != NULL))
 		why = "tags are not allowed";
 	if (why == NULL)
@@ -115,7 +118,8 @@ static custos_rc read_key(struct reader *r, const struct custos_yaml *map, yaml_
 		return refuse(r, line, "more than 1024 keys in one map");
 	for (size_t i = 0; i < map->count; i++)
 		if (strcmp(map->keys[i], key) == 0)
-			return custos_err_set(r->err, CUSTOS_E_INPUT, 0, "%s:%zu: \"%s\" stands here twice, first in line %u", r->file, line + 1, key, map->items[i]->line);
+			return custos_err_set(r->err, CUSTOS_E_INPUT, 0, "%s:%zu: \"%s\" stands here twice, first in line %u", r->file,
+			                      line + 1, key, map->items[i]->line);
 	*ret_key = strdup(key);
 	return *ret_key == NULL ? custos_err_set(r->err, CUSTOS_E_SYSTEM, 0, "out of memory") : CUSTOS_OK;
 }
@@ -123,7 +127,7 @@ static custos_rc read_key(struct reader *r, const struct custos_yaml *map, yaml_
 static custos_rc read_children(struct reader *r, struct custos_yaml *node, unsigned depth)
 {
 	for (;;) {
-		__attribute__((cleanup(yaml_event_delete))) yaml_event_t event = { 0 };
+		CUSTOS_CLEANUP(yaml_event_delete) yaml_event_t event = { 0 };
 		char *key = NULL;
 		CUSTOS_TRY(next(r, &event));
 		if (node->kind == CUSTOS_YAML_MAP) {
@@ -190,7 +194,7 @@ static void set_file(struct custos_yaml *node, const char *file)
 
 static custos_rc expect(struct reader *r, yaml_event_type_t type, const char *otherwise)
 {
-	__attribute__((cleanup(yaml_event_delete))) yaml_event_t event = { 0 };
+	CUSTOS_CLEANUP(yaml_event_delete) yaml_event_t event = { 0 };
 	CUSTOS_TRY(next(r, &event));
 	return event.type == type ? CUSTOS_OK : refuse(r, event.start_mark.line, otherwise);
 }
@@ -198,14 +202,14 @@ static custos_rc expect(struct reader *r, yaml_event_type_t type, const char *ot
 custos_rc custos_yaml_parse(struct custos_bytes text, const char *file, struct custos_yaml **ret_root, struct custos_err *err)
 {
 	CUSTOS_REQUIRE(text.len <= SIZE_MAX_BYTES, err, CUSTOS_E_INPUT, "%s: larger than 1 MiB", file);
-	__attribute__((cleanup(parser_done))) struct reader r = { .file = file, .err = err };
+	CUSTOS_CLEANUP(parser_done) struct reader r = { .file = file, .err = err };
 	CUSTOS_REQUIRE(yaml_parser_initialize(&r.parser), err, CUSTOS_E_SYSTEM, "out of memory");
 	yaml_parser_set_input_string(&r.parser, text.ptr == NULL ? (const unsigned char *)"" : text.ptr, text.len);
 	yaml_parser_set_encoding(&r.parser, YAML_UTF8_ENCODING);
 
 	CUSTOS_TRY(expect(&r, YAML_STREAM_START_EVENT, "not YAML"));
 	CUSTOS_TRY(expect(&r, YAML_DOCUMENT_START_EVENT, "the file is empty"));
-	__attribute__((cleanup(yaml_event_delete))) yaml_event_t event = { 0 };
+	CUSTOS_CLEANUP(yaml_event_delete) yaml_event_t event = { 0 };
 	CUSTOS_TRY(next(&r, &event));
 	CUSTOS_AUTO(custos_yaml) *root = NULL;
 	CUSTOS_TRY(read_node(&r, &event, 0, &root));

@@ -53,7 +53,8 @@ custos_rc custos_yaml_text(const struct custos_yaml *map, const char *key, const
 	return CUSTOS_OK;
 }
 
-custos_rc custos_yaml_u64(const struct custos_yaml *map, const char *key, uint64_t min, uint64_t max, uint64_t otherwise, uint64_t *ret, struct custos_err *err)
+custos_rc custos_yaml_u64(const struct custos_yaml *map, const char *key, uint64_t min, uint64_t max, uint64_t otherwise, uint64_t *ret,
+                          struct custos_err *err)
 {
 	const struct custos_yaml *value = custos_yaml_get(map, key);
 	if (value == NULL) {
@@ -66,7 +67,8 @@ custos_rc custos_yaml_u64(const struct custos_yaml *map, const char *key, uint64
 	return CUSTOS_OK;
 }
 
-custos_rc custos_yaml_word(const struct custos_yaml *map, const char *key, const char *const words[], const char *otherwise, size_t *ret, struct custos_err *err)
+custos_rc custos_yaml_word(const struct custos_yaml *map, const char *key, const char *const words[], const char *otherwise, size_t *ret,
+                           struct custos_err *err)
 {
 	const char *text;
 	char list[300];

@@ -17,11 +17,13 @@ static custos_rc connect_agent(const char *path, int *ret_fd, struct custos_err 
 	struct sockaddr_un to = { .sun_family = AF_UNIX };
 	/* an empty path would be an abstract address, at which anybody may listen */
 	if (path == NULL || path[0] == '\0')
-		CUSTOS_FAIL_HINT(err, CUSTOS_E_AUTH, "start one and add a key, or choose another --auth for the target", "there is no SSH agent: SSH_AUTH_SOCK is not set");
+		CUSTOS_FAIL_HINT(err, CUSTOS_E_AUTH, "start one and add a key, or choose another --auth for the target",
+		                 "there is no SSH agent: SSH_AUTH_SOCK is not set");
 	CUSTOS_REQUIRE(strlen(path) < sizeof to.sun_path, err, CUSTOS_E_INPUT, "the path of the SSH agent is too long");
 	snprintf(to.sun_path, sizeof to.sun_path, "%s", path);
 	CUSTOS_AUTO_FD fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	CUSTOS_REQUIRE(fd >= 0 && connect(fd, (struct sockaddr *)&to, sizeof to) == 0, err, CUSTOS_E_AUTH, "cannot reach the SSH agent at %s: %s", path, strerror(errno));
+	CUSTOS_REQUIRE(fd >= 0 && connect(fd, (struct sockaddr *)&to, sizeof to) == 0, err, CUSTOS_E_AUTH,
+	               "cannot reach the SSH agent at %s: %s", path, strerror(errno));
 	*ret_fd = custos_take_fd(&fd);
 	return CUSTOS_OK;
 }
@@ -109,9 +111,11 @@ custos_rc custos_agent_choose(const char *path, const char *fingerprint, struct 
 	}
 	CUSTOS_TRY(custos_wire_end(&r, "SSH agent", err));
 	if (found == 0)
-		CUSTOS_FAIL_HINT(err, CUSTOS_E_AUTH, "add an ECDSA or Ed25519 key with ssh-add", "the SSH agent does not hold %s", fingerprint != NULL ? fingerprint : "a key that can be used");
+		CUSTOS_FAIL_HINT(err, CUSTOS_E_AUTH, "add an ECDSA or Ed25519 key with ssh-add", "the SSH agent does not hold %s",
+		                 fingerprint != NULL ? fingerprint : "a key that can be used");
 	if (found > 1)
-		CUSTOS_FAIL_HINT(err, CUSTOS_E_AUTH, "say which with --auth agent:SHA256:…; only one login is tried", "the SSH agent holds %zu keys that could be used", found);
+		CUSTOS_FAIL_HINT(err, CUSTOS_E_AUTH, "say which with --auth agent:SHA256:…; only one login is tried",
+		                 "the SSH agent holds %zu keys that could be used", found);
 	return custos_buf_append(blob, chosen.ptr, chosen.len, err);
 }
 
@@ -126,16 +130,20 @@ custos_rc custos_agent_check_login(struct custos_bytes data, const char *user, s
 	struct custos_bytes algorithm = custos_wire_bytes(&r), with = custos_wire_bytes(&r), kind = custos_wire_bytes(&key);
 	CUSTOS_TRY(custos_wire_end(&r, "login", err));
 	/* the session's hash: SHA-1 of old hosts, SHA-2 up to 512 bits of the others */
-	bool login = session.len >= 20 && session.len <= 64 && type == USERAUTH_REQUEST && has_signature == 1 && custos_bytes_equal(service, CUSTOS_BYTES_STR("ssh-connection")) &&
+	bool login = session.len >= 20 && session.len <= 64 && type == USERAUTH_REQUEST && has_signature == 1 &&
+	             custos_bytes_equal(service, CUSTOS_BYTES_STR("ssh-connection")) &&
 	             custos_bytes_equal(method, CUSTOS_BYTES_STR("publickey"));
 	CUSTOS_REQUIRE(login, err, CUSTOS_E_POLICY, "what the courier wants signed is no login");
-	CUSTOS_REQUIRE(custos_bytes_equal(who, CUSTOS_BYTES_STR(user)), err, CUSTOS_E_POLICY, "the courier wants to log in as another user than %s", user);
-	bool fits = custos_bytes_equal(algorithm, kind) || (custos_bytes_equal(kind, CUSTOS_BYTES_STR("ssh-rsa")) && algorithm.len > 9 && memcmp(algorithm.ptr, "rsa-sha2-", 9) == 0);
+	CUSTOS_REQUIRE(custos_bytes_equal(who, CUSTOS_BYTES_STR(user)), err, CUSTOS_E_POLICY,
+	               "the courier wants to log in as another user than %s", user);
+	bool fits = custos_bytes_equal(algorithm, kind) || (custos_bytes_equal(kind, CUSTOS_BYTES_STR("ssh-rsa")) && algorithm.len > 9 &&
+	                                                    memcmp(algorithm.ptr, "rsa-sha2-", 9) == 0);
 	CUSTOS_REQUIRE(!key.failed && custos_bytes_equal(with, blob) && fits, err, CUSTOS_E_POLICY, "the courier wants to log in with another key");
 	return CUSTOS_OK;
 }
 
-custos_rc custos_agent_sign(const char *path, struct custos_bytes blob, struct custos_bytes data, struct custos_buf *signature, struct custos_err *err)
+custos_rc custos_agent_sign(const char *path, struct custos_bytes blob, struct custos_bytes data, struct custos_buf *signature,
+                            struct custos_err *err)
 {
 	CUSTOS_AUTO_BUF request = { 0 };
 	CUSTOS_AUTO_BUF answer = { 0 };

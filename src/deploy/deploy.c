@@ -6,8 +6,6 @@
 #include "crypto/digest.h"
 #include "deploy/record.h"
 
-#include <stdio.h>
-
 struct deployment {
 	struct custos_custody *c;
 	const struct custos_deploy_options *options;
@@ -31,7 +29,8 @@ static custos_rc make_nonce(char out[static 17], struct custos_err *err)
 	return CUSTOS_OK;
 }
 
-custos_rc custos_errand_add_host(struct custos_errand *e, const struct custos_json *target, const struct custos_profile *profile, struct custos_err *err)
+custos_rc custos_errand_add_host(struct custos_errand *e, const struct custos_json *target, const struct custos_profile *profile,
+                                 struct custos_err *err)
 {
 	struct custos_errand_host *h = &e->hosts[e->count];
 	const struct custos_json *deployed = custos_json_get(target, "deployed");
@@ -115,10 +114,11 @@ static custos_rc release(struct deployment *d, struct custos_errand *e, struct c
 	custos_rc rc = custos_release_execute(d->c, &order, &intent, &parcel, &why);
 	if (rc == CUSTOS_OK) {
 		rc = custos_errand_deliver(e, &parcel, &why);
+		(void)rc; /* a host without an outcome is recorded as such */
 		custos_buf_done(&parcel.wrapped);
 		return custos_record_outcomes(d->c, e, intent, "release", &d->tally, err);
 	}
-	/* no key left the token */
+	/* no key left the token, so nothing was changed; a courier that cannot even say so changes that as little */
 	rc = custos_errand_abort(e, &ignored);
 	(void)rc;
 	mark_untouched(e, &why);
@@ -156,13 +156,14 @@ static const char *group_of(const struct custos_custody *c, const char *name)
 	return group == NULL ? "" : group;
 }
 
-/* All targets from `first` on that share its group; a target without a group is alone. */
+/* Targets of one group share a courier; a target without a group is alone. */
 static bool same_errand(const struct custos_custody *c, const char *a, const char *b)
 {
 	return strcmp(a, b) == 0 || (group_of(c, a)[0] != '\0' && strcmp(group_of(c, a), group_of(c, b)) == 0);
 }
 
-static custos_rc prepare_errand(struct deployment *d, const char *const targets[], size_t count, bool *taken, size_t first, struct custos_errand *e, struct custos_err *err)
+static custos_rc prepare_errand(struct deployment *d, const char *const targets[], size_t count, bool *taken, size_t first,
+                                struct custos_errand *e, struct custos_err *err)
 {
 	e->hosts = calloc(count, sizeof *e->hosts);
 	CUSTOS_REQUIRE(e->hosts != NULL, err, CUSTOS_E_SYSTEM, "out of memory");
@@ -176,7 +177,8 @@ static custos_rc prepare_errand(struct deployment *d, const char *const targets[
 		CUSTOS_TRY(custos_release_profile(d->c, target, &profile, err));
 		CUSTOS_TRY(custos_errand_add_host(e, target, profile, err));
 		unsigned format = custos_profile_key_format(profile);
-		CUSTOS_REQUIRE(e->count == 1 || e->key_format == format, err, CUSTOS_E_INPUT, "the targets of group %s want keys in different formats", group_of(d->c, targets[i]));
+		CUSTOS_REQUIRE(e->count == 1 || e->key_format == format, err, CUSTOS_E_INPUT,
+		               "the targets of group %s want keys in different formats", group_of(d->c, targets[i]));
 		e->key_format = format;
 	}
 	return CUSTOS_OK;
@@ -184,7 +186,7 @@ static custos_rc prepare_errand(struct deployment *d, const char *const targets[
 
 static custos_rc run_group(struct deployment *d, const char *const targets[], size_t count, bool *taken, size_t first, struct custos_err *err)
 {
-	__attribute__((cleanup(custos_errand_done))) struct custos_errand e = {
+	CUSTOS_CLEANUP(custos_errand_done) struct custos_errand e = {
 		.options = d->options,
 		.anchors = d->anchors,
 		.job = (d->options->flags & CUSTOS_DEPLOY_DRY_RUN) != 0 ? CUSTOS_JOB_DRY_RUN : CUSTOS_JOB_DEPLOY,
@@ -237,7 +239,7 @@ static custos_rc run(struct deployment *d, const char *const targets[], size_t c
 custos_rc custos_deploy_consignment(struct custos_custody *c, const char *key, const char *chain_sha256, const char *const targets[], size_t count,
                                     const struct custos_deploy_options *options, struct custos_json **ret_results, struct custos_err *err)
 {
-	__attribute__((cleanup(deployment_done))) struct deployment d = { .c = c, .options = options };
+	CUSTOS_CLEANUP(deployment_done) struct deployment d = { .c = c, .options = options };
 	CUSTOS_REQUIRE(count > 0, err, CUSTOS_E_USAGE, "no target was named");
 	CUSTOS_TRY(custos_tally_start(&d.tally, err));
 	CUSTOS_TRY(custos_consignment_load(c, key, chain_sha256, &d.goods, err));
@@ -249,8 +251,8 @@ custos_rc custos_deploy_consignment(struct custos_custody *c, const char *key, c
 	return custos_tally_conclude(&d.tally, &why, err);
 }
 
-custos_rc custos_deploy(struct custos_custody *c, const char *key, const char *const targets[], size_t count, const struct custos_deploy_options *options,
-                        struct custos_json **ret_results, struct custos_err *err)
+custos_rc custos_deploy(struct custos_custody *c, const char *key, const char *const targets[], size_t count,
+                        const struct custos_deploy_options *options, struct custos_json **ret_results, struct custos_err *err)
 {
 	return custos_deploy_consignment(c, key, NULL, targets, count, options, ret_results, err);
 }

@@ -4,7 +4,6 @@
 #include "base/text.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -69,7 +68,7 @@ custos_rc custos_dial(const char *address, const char *default_port, int timeout
 {
 	char host[256], port[16];
 	CUSTOS_TRY(split(address, default_port, host, port, err));
-	__attribute__((cleanup(free_addresses))) struct addrinfo *list = NULL;
+	CUSTOS_CLEANUP(free_addresses) struct addrinfo *list = NULL;
 	struct addrinfo hints = { .ai_socktype = SOCK_STREAM };
 	int why = getaddrinfo(host, port, &hints, &list);
 	CUSTOS_REQUIRE(why == 0, err, CUSTOS_E_NETWORK, "cannot resolve %s: %s", host, gai_strerror(why));

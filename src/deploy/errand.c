@@ -2,7 +2,6 @@
  * are left without one and the caller says so. */
 #include "deploy/errand.h"
 #include "base/clock.h"
-#include "base/text.h"
 #include "crypto/digest.h"
 #include "crypto/seal.h"
 #include "deploy/agent.h"
@@ -12,7 +11,8 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
-/* A courier may be silent for SILENCE_MS and busy for an hour and ten minutes a host; when it has switched something it gets ROLL_BACK_MS to put that back by itself. */
+/* A courier may be silent for SILENCE_MS and busy for an hour and ten minutes a host; when it has switched something it gets
+ * ROLL_BACK_MS to put that back by itself. */
 enum { HELLO_MS = 10000, SILENCE_MS = 900000, HALF_MS = 3600000, HOST_MS = 600000, GRACE_MS = 5000, ROLL_BACK_MS = 120000 };
 
 static custos_rc send(struct custos_errand *e, uint8_t type, const struct custos_buf *body, int fd, struct custos_err *err)
@@ -122,7 +122,8 @@ static custos_rc send_credential(struct custos_errand *e, uint32_t host, struct 
 		return send_key_file(e, host, rest, err);
 	if (strcmp(auth, "agent") == 0 || strncmp(auth, "agent:", 6) == 0)
 		return send_signer(e, host, rest, err);
-	CUSTOS_FAIL_HINT(err, CUSTOS_E_AUTH, "key:FILE, agent or password:SRC", "target %s wants to log in by \"%s\", which is not supported yet", e->hosts[host].plan.name, auth);
+	CUSTOS_FAIL_HINT(err, CUSTOS_E_AUTH, "key:FILE, agent or password:SRC",
+	                 "target %s wants to log in by \"%s\", which is not supported yet", e->hosts[host].plan.name, auth);
 }
 
 static bool all_prepared(const struct custos_errand *e)

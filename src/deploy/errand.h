@@ -1,7 +1,7 @@
 /* An errand: one courier, one key, one group of hosts, from its start to its end.
  *
  * The keeper's side of link/courier.h. The errand knows nothing of the log: it prepares the hosts, hands over a parcel, and says what became of
- * each host. It connects sockets when asked, has logins signed (once for each host), and judges what is served. */
+ * each host. It connects sockets when asked, has logins signed (once for each connection), and judges what is served. */
 #ifndef CUSTOS_DEPLOY_ERRAND_H
 #define CUSTOS_DEPLOY_ERRAND_H
 
@@ -53,10 +53,13 @@ struct custos_errand {
 };
 
 /* One more host; `hosts` must have room. */
-CUSTOS_RC custos_errand_add_host(struct custos_errand *errand, const struct custos_json *target, const struct custos_profile *profile, struct custos_err *err);
-/* Starts the courier, gives it sockets and credentials, and returns when every host has said PREPARED. A host that could not be prepared is not an error here. */
+CUSTOS_RC custos_errand_add_host(struct custos_errand *errand, const struct custos_json *target, const struct custos_profile *profile,
+                                 struct custos_err *err);
+/* Starts the courier, gives it sockets and credentials, and returns when every host has said PREPARED. A host that could not be
+ * prepared is not an error here. */
 CUSTOS_RC custos_errand_prepare(struct custos_errand *errand, struct custos_err *err);
-/* Hands the parcel over (NULL: ROLLBACK's go-ahead) for the hosts that are ready and returns when every host has said OUTCOME or the courier has ended. */
+/* Hands the parcel over (NULL: ROLLBACK's go-ahead) for the hosts that are ready and returns when every host has said OUTCOME or
+ * the courier has ended. */
 CUSTOS_RC custos_errand_deliver(struct custos_errand *errand, const struct custos_release_parcel *parcel, struct custos_err *err);
 /* No key will come: hosts are cleaned up. */
 CUSTOS_RC custos_errand_abort(struct custos_errand *errand, struct custos_err *err);

@@ -1,4 +1,5 @@
 /* What a courier may ask for while it works: a socket, a login signature, a judgement. And what it has to tell. */
+#include "base/clock.h"
 #include "base/text.h"
 #include "crypto/digest.h"
 #include "deploy/agent.h"
@@ -8,7 +9,6 @@
 #include "x509/judge.h"
 
 #include <stdio.h>
-#include <time.h>
 
 enum { CONNECT_MS = 10000, WHY = 256, SSH_SOCKETS_MAX = 2 };
 
@@ -49,7 +49,8 @@ custos_rc custos_errand_send_socket(struct custos_errand *e, uint32_t host, enum
 	if (rc != CUSTOS_OK)
 		custos_wire_put_text(&w, why.msg);
 	CUSTOS_TRY(w.rc);
-	return custos_channel_send(&e->helper.channel, rc == CUSTOS_OK ? CUSTOS_COURIER_SOCKET : CUSTOS_COURIER_NO_SOCKET, custos_buf_view(&body), fd, err);
+	return custos_channel_send(&e->helper.channel, rc == CUSTOS_OK ? CUSTOS_COURIER_SOCKET : CUSTOS_COURIER_NO_SOCKET,
+	                           custos_buf_view(&body), fd, err);
 }
 
 static custos_rc need_socket(struct custos_errand *e, struct custos_wire *r, struct custos_err *err)
@@ -59,7 +60,8 @@ static custos_rc need_socket(struct custos_errand *e, struct custos_wire *r, str
 	struct custos_errand_host *h = NULL;
 	CUSTOS_TRY(custos_wire_end(r, "NEED_SOCKET", err));
 	CUSTOS_TRY(find_host(e, host, &h, err));
-	CUSTOS_REQUIRE(purpose == CUSTOS_SOCKET_SSH || purpose == CUSTOS_SOCKET_VERIFY, err, CUSTOS_E_INTERNAL, "the courier asks for an unknown kind of socket");
+	CUSTOS_REQUIRE(purpose == CUSTOS_SOCKET_SSH || purpose == CUSTOS_SOCKET_VERIFY, err, CUSTOS_E_INTERNAL,
+	               "the courier asks for an unknown kind of socket");
 	return custos_errand_send_socket(e, host, purpose, err);
 }
 
@@ -73,7 +75,8 @@ static custos_rc sign_login(struct custos_errand *e, struct custos_wire *r, stru
 	CUSTOS_TRY(find_host(e, host, &h, err));
 	CUSTOS_AUTO_BUF signature = { 0 };
 	struct custos_err why = { 0 };
-	if (h->login_blob.len > 0 && h->login_signatures++ < h->ssh_sockets && custos_agent_check_login(data, h->plan.user, custos_buf_view(&h->login_blob), &why) == CUSTOS_OK &&
+	if (h->login_blob.len > 0 && h->login_signatures++ < h->ssh_sockets &&
+	    custos_agent_check_login(data, h->plan.user, custos_buf_view(&h->login_blob), &why) == CUSTOS_OK &&
 	    custos_agent_sign(e->options->agent_socket, custos_buf_view(&h->login_blob), data, &signature, &why) != CUSTOS_OK)
 		custos_buf_done(&signature);
 	CUSTOS_AUTO_BUF body = { 0 };
@@ -85,8 +88,8 @@ static custos_rc sign_login(struct custos_errand *e, struct custos_wire *r, stru
 }
 
 /* What a client with the custody's anchors would say of this chain. */
-static custos_rc judge(struct custos_errand *e, struct custos_errand_host *h, uint8_t when, const struct custos_bytes *ders, size_t count, enum custos_courier_verdict *ret,
-                       char why[static WHY], struct custos_err *err)
+static custos_rc judge(struct custos_errand *e, struct custos_errand_host *h, uint8_t when, const struct custos_bytes *ders, size_t count,
+                       enum custos_courier_verdict *ret, char why[static WHY], struct custos_err *err)
 {
 	uint8_t leaf[CUSTOS_HASH_SIZE];
 	char name[256];
@@ -108,11 +111,13 @@ static custos_rc judge(struct custos_errand *e, struct custos_errand_host *h, ui
 	if (memcmp(leaf, e->wanted_leaf, sizeof leaf) == 0) {
 		*ret = CUSTOS_VERDICT_NEW;
 		custos_target_name_at(h->target_copy, 0, name);
-		if (e->anchors != NULL && custos_judge_served(ders, count, e->leaf, e->anchors, name, (int64_t)time(NULL), why, WHY) != CUSTOS_JUDGE_ACCEPTED)
+		if (e->anchors != NULL && custos_judge_served(ders, count, e->leaf, e->anchors, name, custos_clock_unix(), why, WHY) != CUSTOS_JUDGE_ACCEPTED)
 			*ret = CUSTOS_VERDICT_UNACCEPTABLE;
 	} else {
 		*ret = h->has_previous && memcmp(leaf, h->previous_leaf, sizeof leaf) == 0 ? CUSTOS_VERDICT_OLD : CUSTOS_VERDICT_OTHER;
-		snprintf(why, WHY, "%s", *ret == CUSTOS_VERDICT_OLD ? "the certificate of before is served" : "a certificate is served that nobody here knows");
+		snprintf(why, WHY, "%s",
+		         *ret == CUSTOS_VERDICT_OLD ? "the certificate of before is served"
+		                                    : "a certificate is served that nobody here knows");
 	}
 	return CUSTOS_OK;
 }
@@ -124,7 +129,7 @@ static custos_rc served(struct custos_errand *e, struct custos_wire *r, struct c
 	struct custos_errand_host *h = NULL;
 	uint32_t host = custos_wire_u32(r);
 	uint8_t when = custos_wire_u8(r);
-	(void)custos_wire_u32(r);
+	(void)custos_wire_u32(r); /* which probe: of no weight for the verdict */
 	CUSTOS_AUTO_STR *tls_error = custos_wire_text(r);
 	uint32_t count = custos_wire_u32(r);
 	CUSTOS_REQUIRE(count <= sizeof ders / sizeof *ders, err, CUSTOS_E_INTERNAL, "the courier reports too many certificates");
@@ -154,7 +159,8 @@ static void replace(char **old, char *text)
 	*old = text;
 }
 
-/* A copy this deployment made on the host; in a scan the field holds a fingerprint instead. Its path goes into the log, so it is our name for it or nothing. */
+/* A copy this deployment made on the host; in a scan the field holds a fingerprint instead. Its path goes into the log, so it is
+ * our name for it or nothing. */
 static bool is_own_copy(const struct custos_errand *e, const struct custos_errand_host *h, const char *path)
 {
 	size_t len = strlen(path), nonce = strlen(h->plan.nonce);
@@ -184,8 +190,8 @@ static custos_rc prepared(struct custos_errand *e, struct custos_wire *r, struct
 	CUSTOS_TRY(custos_wire_end(r, "PREPARED", err));
 	bool sense = h->prepared == 0 && status >= CUSTOS_PREPARED_READY && status <= CUSTOS_PREPARED_FAILED && is_own_copy(e, h, h->backup);
 	CUSTOS_REQUIRE(sense, err, CUSTOS_E_INTERNAL, "the courier's PREPARED makes no sense");
-	CUSTOS_REQUIRE(status != CUSTOS_PREPARED_UNCHANGED || h->verdict == CUSTOS_VERDICT_NEW, err, CUSTOS_E_INTERNAL, "the courier calls %s unchanged, which nobody here has seen",
-	               h->plan.name);
+	CUSTOS_REQUIRE(status != CUSTOS_PREPARED_UNCHANGED || h->verdict == CUSTOS_VERDICT_NEW, err, CUSTOS_E_INTERNAL,
+	               "the courier calls %s unchanged, which nobody here has seen", h->plan.name);
 	h->prepared = status;
 	h->category = known(category);
 	if (memcmp(leaf, none, sizeof leaf) != 0) {
@@ -198,11 +204,15 @@ static custos_rc prepared(struct custos_errand *e, struct custos_wire *r, struct
 /* What the courier says became of a host must be possible, and a success must have been seen here. */
 static custos_rc check_outcome(const struct custos_errand *e, const struct custos_errand_host *h, uint8_t result, struct custos_err *err)
 {
-	CUSTOS_REQUIRE(h->outcome == 0 && result >= CUSTOS_OUTCOME_DEPLOYED && result <= CUSTOS_OUTCOME_NOT_ROLLED_BACK, err, CUSTOS_E_INTERNAL, "the courier's OUTCOME makes no sense");
+	CUSTOS_REQUIRE(h->outcome == 0 && result >= CUSTOS_OUTCOME_DEPLOYED && result <= CUSTOS_OUTCOME_NOT_ROLLED_BACK, err,
+	               CUSTOS_E_INTERNAL, "the courier's OUTCOME makes no sense");
 	bool touched = result == CUSTOS_OUTCOME_DEPLOYED || result == CUSTOS_OUTCOME_ROLLED_BACK || result == CUSTOS_OUTCOME_NOT_ROLLED_BACK;
-	CUSTOS_REQUIRE(!touched || (e->went && h->prepared == CUSTOS_PREPARED_READY), err, CUSTOS_E_INTERNAL, "the courier changed %s without a go-ahead", h->plan.name);
-	CUSTOS_REQUIRE(result != CUSTOS_OUTCOME_DEPLOYED || h->verdict == CUSTOS_VERDICT_NEW, err, CUSTOS_E_INTERNAL, "the courier claims a success on %s that nobody here has seen", h->plan.name);
-	CUSTOS_REQUIRE(result != CUSTOS_OUTCOME_UNCHANGED || h->prepared == CUSTOS_PREPARED_UNCHANGED, err, CUSTOS_E_INTERNAL, "the courier calls %s unchanged after all", h->plan.name);
+	CUSTOS_REQUIRE(!touched || (e->went && h->prepared == CUSTOS_PREPARED_READY), err, CUSTOS_E_INTERNAL,
+	               "the courier changed %s without a go-ahead", h->plan.name);
+	CUSTOS_REQUIRE(result != CUSTOS_OUTCOME_DEPLOYED || h->verdict == CUSTOS_VERDICT_NEW, err, CUSTOS_E_INTERNAL,
+	               "the courier claims a success on %s that nobody here has seen", h->plan.name);
+	CUSTOS_REQUIRE(result != CUSTOS_OUTCOME_UNCHANGED || h->prepared == CUSTOS_PREPARED_UNCHANGED, err, CUSTOS_E_INTERNAL,
+	               "the courier calls %s unchanged after all", h->plan.name);
 	return CUSTOS_OK;
 }
 
@@ -233,7 +243,7 @@ static custos_rc progress(struct custos_errand *e, struct custos_wire *r, struct
 {
 	struct custos_errand_host *h = NULL;
 	CUSTOS_TRY(find_host(e, custos_wire_u32(r), &h, err));
-	(void)custos_wire_u8(r);
+	(void)custos_wire_u8(r); /* the state: the detail says it in words */
 	struct custos_bytes detail = custos_wire_bytes(r);
 	CUSTOS_TRY(custos_wire_end(r, "PROGRESS", err));
 	if (e->options->progress != NULL) {

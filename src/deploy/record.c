@@ -95,7 +95,9 @@ void custos_tally_host(struct custos_tally *t, const struct custos_errand_host *
 		custos_json_set_text(result, "backup", h->backup);
 	const char *why = h->outcome == 0 ? "the courier ended before it said what became of the host" : h->why;
 	char unknown[512];
-	snprintf(unknown, sizeof unknown, "after %u s without word the host puts its previous pair back by itself (its copy is in %s); look at what it serves then, and close the release with `custos release resolve`",
+	snprintf(unknown, sizeof unknown,
+	         "after %u s without word the host puts its previous pair back by itself (its copy is in %s); "
+	         "look at what it serves then, and close the release with `custos release resolve`",
 	         h->plan.confirm_within_s, h->backup == NULL || h->backup[0] == '\0' ? "its backup directory" : h->backup);
 	const char *hint = h->outcome == 0 ? unknown : h->hint;
 	if (rc != CUSTOS_OK || (why != NULL && why[0] != '\0')) {
@@ -118,7 +120,8 @@ custos_rc custos_tally_verdict(const struct custos_tally *t, struct custos_err *
 	if (t->failed == 0)
 		return CUSTOS_OK;
 	custos_rc rc = t->not_rolled_back ? CUSTOS_E_NOT_ROLLED_BACK : t->count > 1 ? CUSTOS_E_SOME_FAILED : t->first.rc;
-	custos_rc set = t->count > 1 ? custos_err_set(err, rc, 0, "%zu of %zu targets failed; %s", t->failed, t->count, t->first.msg) : custos_err_set(err, rc, 0, "%s", t->first.msg);
+	custos_rc set = t->count > 1 ? custos_err_set(err, rc, 0, "%zu of %zu targets failed; %s", t->failed, t->count, t->first.msg)
+	                             : custos_err_set(err, rc, 0, "%s", t->first.msg);
 	if (t->first.hint[0] != '\0')
 		custos_err_hint(err, "%s", t->first.hint);
 	return set;
@@ -167,7 +170,8 @@ static const char *event_of(enum custos_outcome outcome, bool rollback)
 	}
 }
 
-custos_rc custos_record_outcomes(struct custos_custody *c, const struct custos_errand *e, uint64_t intent, const char *prefix, struct custos_tally *tally, struct custos_err *err)
+custos_rc custos_record_outcomes(struct custos_custody *c, const struct custos_errand *e, uint64_t intent, const char *prefix,
+                                 struct custos_tally *tally, struct custos_err *err)
 {
 	bool rollback = strcmp(prefix, "rollback") == 0;
 	custos_rc rc = CUSTOS_OK;

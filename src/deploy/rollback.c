@@ -1,12 +1,10 @@
 /* The way back: the previous pair from custody when its key is in it (an ordinary release of that key), else the copy that
  * the last deployment left on the host. */
 #include "base/text.h"
-#include "crypto/digest.h"
 #include "deploy/record.h"
 
-#include <stdio.h>
-
-static custos_rc log_intent(struct custos_custody *c, const struct custos_errand *e, const struct custos_json *deployed, uint64_t *ret_intent, struct custos_err *err)
+static custos_rc log_intent(struct custos_custody *c, const struct custos_errand *e, const struct custos_json *deployed,
+                            uint64_t *ret_intent, struct custos_err *err)
 {
 	CUSTOS_AUTO(custos_json) *fields = custos_json_object();
 	struct custos_json *hosts = custos_json_array();
@@ -21,16 +19,17 @@ static custos_rc log_intent(struct custos_custody *c, const struct custos_errand
 }
 
 /* Puts the copy on the host back. No key travels. */
-static custos_rc restore_copy(struct custos_custody *c, const struct custos_json *target, const struct custos_json *deployed, const struct custos_deploy_options *options,
-                              struct custos_tally *tally, struct custos_err *err)
+static custos_rc restore_copy(struct custos_custody *c, const struct custos_json *target, const struct custos_json *deployed,
+                              const struct custos_deploy_options *options, struct custos_tally *tally, struct custos_err *err)
 {
-	__attribute__((cleanup(custos_errand_done))) struct custos_errand e = {
+	CUSTOS_CLEANUP(custos_errand_done) struct custos_errand e = {
 		.options = options, .job = CUSTOS_JOB_ROLLBACK, .helper = { .channel = { .fd = -1 } } };
 	CUSTOS_AUTO(custos_profile) *profile = NULL;
 	uint64_t intent = 0;
 	struct custos_err why = { 0 };
 	CUSTOS_AUTO(custos_json) *before = custos_json_copy(deployed);
-	CUSTOS_REQUIRE(custos_text_unhex(custos_json_text(before, "previous_leaf_sha256"), e.wanted_leaf, sizeof e.wanted_leaf), err, CUSTOS_E_TAMPERED, "the log's record of the previous certificate is damaged");
+	CUSTOS_REQUIRE(custos_text_unhex(custos_json_text(before, "previous_leaf_sha256"), e.wanted_leaf, sizeof e.wanted_leaf), err,
+	               CUSTOS_E_TAMPERED, "the log's record of the previous certificate is damaged");
 	CUSTOS_TRY(custos_release_profile(c, target, &profile, err));
 	e.hosts = calloc(1, sizeof *e.hosts);
 	CUSTOS_REQUIRE(e.hosts != NULL, err, CUSTOS_E_SYSTEM, "out of memory");
@@ -57,7 +56,8 @@ static custos_rc restore_copy(struct custos_custody *c, const struct custos_json
 	return CUSTOS_OK;
 }
 
-custos_rc custos_rollback(struct custos_custody *c, const char *name, const struct custos_deploy_options *options, struct custos_json **ret_results, struct custos_err *err)
+custos_rc custos_rollback(struct custos_custody *c, const char *name, const struct custos_deploy_options *options,
+                          struct custos_json **ret_results, struct custos_err *err)
 {
 	const struct custos_json *target;
 	CUSTOS_TRY(custos_vault_find_target(c, name, &target, err));
@@ -72,9 +72,10 @@ custos_rc custos_rollback(struct custos_custody *c, const char *name, const stru
 	}
 	const char *backup = custos_json_text(deployed, "backup");
 	if (backup == NULL || custos_json_text(deployed, "previous_leaf_sha256") == NULL)
-		CUSTOS_FAIL_HINT(err, CUSTOS_E_POLICY, "deploy another key or certificate instead", "there is no previous pair of %s, neither in custody nor on the host", name);
+		CUSTOS_FAIL_HINT(err, CUSTOS_E_POLICY, "deploy another key or certificate instead",
+		                 "there is no previous pair of %s, neither in custody nor on the host", name);
 	struct custos_token *token;
-	__attribute__((cleanup(custos_tally_done))) struct custos_tally tally = { 0 };
+	CUSTOS_CLEANUP(custos_tally_done) struct custos_tally tally = { 0 };
 	CUSTOS_TRY(custos_tally_start(&tally, err));
 	CUSTOS_TRY(custos_vault_token(c, &token, err));
 	CUSTOS_TRY(custos_release_lock(c, err));

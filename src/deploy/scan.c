@@ -25,7 +25,8 @@ static struct custos_json *stranger(const char *address)
 custos_rc custos_target_scan(const char *address, struct custos_json **ret_scan, struct custos_err *err)
 {
 	struct custos_deploy_options options = { 0 };
-	__attribute__((cleanup(custos_errand_done))) struct custos_errand e = { .options = &options, .job = CUSTOS_JOB_SCAN, .helper = { .channel = { .fd = -1 } } };
+	CUSTOS_CLEANUP(custos_errand_done) struct custos_errand e = {
+		.options = &options, .job = CUSTOS_JOB_SCAN, .helper = { .channel = { .fd = -1 } } };
 	CUSTOS_AUTO(custos_profile) *profile = NULL;
 	char with_port[300];
 	const char *bracket = strrchr(address, ']'), *colon = strchr(bracket != NULL ? bracket : address, ':');
@@ -42,7 +43,8 @@ custos_rc custos_target_scan(const char *address, struct custos_json **ret_scan,
 	custos_rc ended = custos_errand_abort(&e, &ignored);
 	(void)ended; /* nothing was touched */
 	if (h->prepared != CUSTOS_PREPARED_READY) {
-		custos_rc rc = custos_err_set(err, h->category == CUSTOS_OK ? CUSTOS_E_NETWORK : h->category, 0, "%s: %s", with_port, h->why == NULL ? "the host did not answer" : h->why);
+		custos_rc rc = custos_err_set(err, h->category == CUSTOS_OK ? CUSTOS_E_NETWORK : h->category, 0, "%s: %s", with_port,
+		                              h->why == NULL ? "the host did not answer" : h->why);
 		if (h->hint != NULL && h->hint[0] != '\0')
 			custos_err_hint(err, "%s", h->hint);
 		return rc;

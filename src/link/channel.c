@@ -41,11 +41,14 @@ custos_rc custos_channel_send(struct custos_channel *channel, uint8_t type, stru
 {
 	const struct custos_link_rule *rule = find_rule(channel, type, channel->side);
 	CUSTOS_REQUIRE(channel->fd >= 0, err, CUSTOS_E_SYSTEM, "%s has ended", channel->peer);
-	CUSTOS_REQUIRE(rule != NULL, err, CUSTOS_E_INTERNAL, "%s protocol: message %u may not be sent in state %u", channel->protocol->name, type, channel->state);
+	CUSTOS_REQUIRE(rule != NULL, err, CUSTOS_E_INTERNAL, "%s protocol: message %u may not be sent in state %u", channel->protocol->name,
+	               type, channel->state);
 	CUSTOS_REQUIRE(body.len <= CUSTOS_FRAME_BODY_MAX, err, CUSTOS_E_INTERNAL, "%s message of %zu bytes is too long", rule->name, body.len);
-	CUSTOS_REQUIRE(fd < 0 ? rule->with_fd != FD_ALWAYS : rule->with_fd != FD_NEVER, err, CUSTOS_E_INTERNAL, "%s message and descriptor do not fit", rule->name);
+	CUSTOS_REQUIRE(fd < 0 ? rule->with_fd != FD_ALWAYS : rule->with_fd != FD_NEVER, err, CUSTOS_E_INTERNAL,
+	               "%s message and descriptor do not fit", rule->name);
 
-	uint8_t header[HEADER] = { CUSTOS_LINK_VERSION, type, 0, 0, (uint8_t)(body.len >> 24), (uint8_t)(body.len >> 16), (uint8_t)(body.len >> 8), (uint8_t)body.len };
+	uint8_t header[HEADER] = { CUSTOS_LINK_VERSION, type, 0, 0,
+	                           (uint8_t)(body.len >> 24), (uint8_t)(body.len >> 16), (uint8_t)(body.len >> 8), (uint8_t)body.len };
 	union {
 		const uint8_t *in;
 		void *out;
@@ -124,8 +127,10 @@ static custos_rc check(const struct custos_channel *channel, const uint8_t *head
 	               "%s speaks another protocol", channel->peer);
 	size_t len = (size_t)header[4] << 24 | (size_t)header[5] << 16 | (size_t)header[6] << 8 | header[7];
 	CUSTOS_REQUIRE(len == received - HEADER, err, CUSTOS_E_INTERNAL, "%s sent a frame of the wrong length", channel->peer);
-	const struct custos_link_rule *rule = find_rule(channel, header[1], channel->side == CUSTOS_SIDE_KEEPER ? CUSTOS_SIDE_HELPER : CUSTOS_SIDE_KEEPER);
-	CUSTOS_REQUIRE(rule != NULL, err, CUSTOS_E_INTERNAL, "%s sent message %u, which is not allowed in state %u", channel->peer, header[1], channel->state);
+	const struct custos_link_rule *rule =
+		find_rule(channel, header[1], channel->side == CUSTOS_SIDE_KEEPER ? CUSTOS_SIDE_HELPER : CUSTOS_SIDE_KEEPER);
+	CUSTOS_REQUIRE(rule != NULL, err, CUSTOS_E_INTERNAL, "%s sent message %u, which is not allowed in state %u", channel->peer,
+	               header[1], channel->state);
 	CUSTOS_REQUIRE(frame->fd < 0 ? rule->with_fd != FD_ALWAYS : rule->with_fd != FD_NEVER, err, CUSTOS_E_INTERNAL,
 	               "%s sent %s with the wrong descriptors", channel->peer, rule->name);
 	*ret_rule = rule;

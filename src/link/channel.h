@@ -46,7 +46,7 @@ struct custos_frame {
 	struct custos_buf body;
 };
 void custos_frame_done(struct custos_frame *frame); /* closes fd too */
-#define CUSTOS_AUTO_FRAME __attribute__((cleanup(custos_frame_done))) struct custos_frame
+#define CUSTOS_AUTO_FRAME CUSTOS_CLEANUP(custos_frame_done) struct custos_frame
 
 /* Sends one frame; `fd` is -1 or a descriptor that is duplicated to the peer (the caller keeps his). A helper that takes nothing for 20 seconds is
  * CUSTOS_E_SYSTEM with native ETIMEDOUT. */

@@ -70,15 +70,21 @@ enum custos_courier_message {
 enum custos_courier_job { CUSTOS_JOB_DEPLOY = 1, CUSTOS_JOB_DRY_RUN, CUSTOS_JOB_ROLLBACK, CUSTOS_JOB_SCAN };
 /* DRY_RUN: PREPARE probes and changes nothing on the host. ROLLBACK: no KEY; the keeper sends KEY with an empty `wrapped` as the go-ahead
  * after the intent is logged, and the courier puts the backup named in the plan back.
- * SCAN: PREPARE makes the SSH handshake and nothing else (no credential is sent); PREPARED's `version` is the server's banner and its `backup` the host key's
- * SHA256:… fingerprint. */
+ * SCAN: PREPARE makes the SSH handshake and nothing else (no credential is sent); PREPARED's `version` is the server's banner and its
+ * `backup` the host key's SHA256:… fingerprint. */
 enum custos_courier_socket { CUSTOS_SOCKET_SSH = 1, CUSTOS_SOCKET_VERIFY };
 enum custos_courier_credential { CUSTOS_CREDENTIAL_PASSWORD = 1, CUSTOS_CREDENTIAL_KEY_FILE, CUSTOS_CREDENTIAL_SIGNER };
 enum custos_courier_verdict { CUSTOS_VERDICT_NEW = 1, CUSTOS_VERDICT_OLD, CUSTOS_VERDICT_OTHER, CUSTOS_VERDICT_UNACCEPTABLE, CUSTOS_VERDICT_NONE };
-/* NEW: the intended leaf, and a client with the trust anchors accepts it. OLD: what was served before. UNACCEPTABLE: the intended leaf, but a client would
- * refuse the chain. NONE: nothing served. */
+/* NEW: the intended leaf, and a client with the trust anchors accepts it. OLD: what was served before. UNACCEPTABLE: the
+ * intended leaf, but a client would refuse the chain. NONE: nothing served. */
 enum custos_prepared { CUSTOS_PREPARED_READY = 1, CUSTOS_PREPARED_UNCHANGED, CUSTOS_PREPARED_FAILED };
-enum custos_outcome { CUSTOS_OUTCOME_DEPLOYED = 1, CUSTOS_OUTCOME_UNCHANGED, CUSTOS_OUTCOME_UNTOUCHED, CUSTOS_OUTCOME_ROLLED_BACK, CUSTOS_OUTCOME_NOT_ROLLED_BACK };
+enum custos_outcome {
+	CUSTOS_OUTCOME_DEPLOYED = 1,
+	CUSTOS_OUTCOME_UNCHANGED,
+	CUSTOS_OUTCOME_UNTOUCHED,
+	CUSTOS_OUTCOME_ROLLED_BACK,
+	CUSTOS_OUTCOME_NOT_ROLLED_BACK
+};
 
 extern const struct custos_link_protocol custos_courier_protocol;
 

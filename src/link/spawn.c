@@ -8,7 +8,6 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -22,7 +21,8 @@ custos_rc custos_helper_open(const char *name, int *ret_fd, struct custos_err *e
 	snprintf(path, sizeof path, "%s/%s", CUSTOS_HELPER_DIR, name);
 	CUSTOS_AUTO_FD fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	if (fd < 0)
-		CUSTOS_FAIL_HINT(err, CUSTOS_E_SYSTEM, "custos and its helpers are installed together; reinstall, or build with a preset to run from the build directory",
+		CUSTOS_FAIL_HINT(err, CUSTOS_E_SYSTEM,
+		                 "custos and its helpers are installed together; reinstall, or build with a preset to run from the build directory",
 		                 "cannot open the helper %s: %s", path, strerror(errno));
 	struct stat st;
 	CUSTOS_REQUIRE(fstat(fd, &st) == 0 && S_ISREG(st.st_mode), err, CUSTOS_E_SYSTEM, "the helper %s is not a regular file", path);
@@ -34,14 +34,12 @@ custos_rc custos_helper_open(const char *name, int *ret_fd, struct custos_err *e
 
 extern char **environ;
 
-/* Between fork and exec: only async-signal-safe calls. */
-static void become_helper(int exe_fd, int channel_fd, const char *name, unsigned flags, pid_t keeper)
+/* Between fork and exec: only async-signal-safe calls. No death signal is set: a helper sees the channel close and ends in its own way. */
+static void become_helper(int exe_fd, int channel_fd, const char *name, unsigned flags)
 {
 	sigset_t none;
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
-	/* a helper must not outlive its keeper by accident; it sees the channel close and ends in its own way, so no death signal is set */
-	(void)keeper;
 	/* move both out of the way of descriptors 0 to 4 first: a keeper that was started without stdin has one of them there */
 	int channel_high = fcntl(channel_fd, F_DUPFD, 10), exe_high = fcntl(exe_fd, F_DUPFD, 10);
 	int null_fd = open("/dev/null", O_RDWR);
@@ -61,10 +59,12 @@ static void become_helper(int exe_fd, int channel_fd, const char *name, unsigned
 	_exit(127);
 }
 
-custos_rc custos_helper_start(int exe_fd, const char *name, unsigned flags, const struct custos_link_protocol *protocol, struct custos_helper *ret_helper, struct custos_err *err)
+custos_rc custos_helper_start(int exe_fd, const char *name, unsigned flags, const struct custos_link_protocol *protocol,
+                              struct custos_helper *ret_helper, struct custos_err *err)
 {
 	int pair[2];
-	CUSTOS_REQUIRE(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) == 0, err, CUSTOS_E_SYSTEM, "cannot make a channel to %s: %s", name, strerror(errno));
+	CUSTOS_REQUIRE(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) == 0, err, CUSTOS_E_SYSTEM,
+	               "cannot make a channel to %s: %s", name, strerror(errno));
 	CUSTOS_AUTO_FD ours = pair[0];
 	CUSTOS_AUTO_FD theirs = pair[1];
 	/* room for a frame of the greatest length, whatever the system's default is */
@@ -73,11 +73,12 @@ custos_rc custos_helper_start(int exe_fd, const char *name, unsigned flags, cons
 		(void)setsockopt(pair[i], SOL_SOCKET, SO_SNDBUF, &room, sizeof room);
 	/* a helper that asks and does not listen must not hold its keeper up for ever */
 	const struct timeval patience = { .tv_sec = SEND_S };
-	CUSTOS_REQUIRE(setsockopt(ours, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience) == 0, err, CUSTOS_E_SYSTEM, "cannot make a channel to %s: %s", name, strerror(errno));
-	pid_t keeper = getpid(), pid = fork();
+	CUSTOS_REQUIRE(setsockopt(ours, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience) == 0, err, CUSTOS_E_SYSTEM,
+	               "cannot make a channel to %s: %s", name, strerror(errno));
+	pid_t pid = fork();
 	CUSTOS_REQUIRE(pid >= 0, err, CUSTOS_E_SYSTEM, "cannot start %s: %s", name, strerror(errno));
 	if (pid == 0)
-		become_helper(exe_fd, theirs, name, flags, keeper);
+		become_helper(exe_fd, theirs, name, flags);
 	*ret_helper = (struct custos_helper){
 		.pid = pid,
 		.channel = { .fd = custos_take_fd(&ours), .side = CUSTOS_SIDE_KEEPER, .protocol = protocol, .peer = name },

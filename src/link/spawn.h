@@ -17,7 +17,8 @@ struct custos_helper {
 
 /* Opens the helper `name` (e.g. "custos-courier") in the compiled-in directory. The descriptor is the caller's. */
 CUSTOS_RC custos_helper_open(const char *name, int *ret_fd, struct custos_err *err);
-CUSTOS_RC custos_helper_start(int exe_fd, const char *name, unsigned flags, const struct custos_link_protocol *protocol, struct custos_helper *ret_helper, struct custos_err *err);
+CUSTOS_RC custos_helper_start(int exe_fd, const char *name, unsigned flags, const struct custos_link_protocol *protocol,
+                              struct custos_helper *ret_helper, struct custos_err *err);
 /* Closes the channel, waits up to grace_ms, then kills by pid. Returns the wait status. */
 int custos_helper_stop(struct custos_helper *helper, int grace_ms);
 

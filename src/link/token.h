@@ -69,8 +69,8 @@ enum custos_token_message {
 	CUSTOS_TOKEN_SIGN,
 	/* bytes signature */
 	CUSTOS_TOKEN_SIGNED,
-	/* u8 type · bytes container · fixed 65 courier point · bytes leaf · u32 count · count × fixed 32 proof · bytes checkpoint body · bytes hosts line
-	 * · fixed 32 challenge */
+	/* u8 type · bytes container · fixed 65 courier point · bytes leaf · u32 count · count × fixed 32 proof · bytes checkpoint body
+	 * · bytes hosts line · fixed 32 challenge */
 	CUSTOS_TOKEN_RELEASE,
 	/* bytes signature over the challenge · fixed 65 token point · bytes wrapped */
 	CUSTOS_TOKEN_RELEASED,

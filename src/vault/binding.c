@@ -12,9 +12,12 @@ enum { SIZE_LIMIT = 65536 };
 
 static custos_rc check_owner(const char *what, const char *path, const struct stat *st, struct custos_err *err)
 {
-	CUSTOS_REQUIRE(st->st_uid == geteuid() || st->st_uid == 0, err, CUSTOS_E_POLICY, "%s %s belongs to user %u, not to you or root", what, path, (unsigned)st->st_uid);
+	if (st->st_uid != geteuid() && st->st_uid != 0)
+		CUSTOS_FAIL_HINT(err, CUSTOS_E_POLICY, "work as its owner, or look at what is in it, then have it given to you: chown",
+		                 "%s %s belongs to user %u, not to you or root", what, path, (unsigned)st->st_uid);
 	if ((st->st_mode & (S_IWGRP | S_IWOTH)) != 0)
-		CUSTOS_FAIL_HINT(err, CUSTOS_E_POLICY, "look at what is in it, then take the right away: chmod go-w", "%s %s can be written by others", what, path);
+		CUSTOS_FAIL_HINT(err, CUSTOS_E_POLICY, "look at what is in it, then take the right away: chmod go-w",
+		                 "%s %s can be written by others", what, path);
 	return CUSTOS_OK;
 }
 
@@ -22,7 +25,8 @@ static custos_rc open_directory(const char *dir, int *ret_fd, struct custos_err 
 {
 	CUSTOS_AUTO_FD fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0)
-		CUSTOS_FAIL_HINT(err, CUSTOS_E_USAGE, "name the custody directory with -C DIR or CUSTOS_DIR; `custos init DIR` makes one", "cannot open the custody directory %s: %s", dir, strerror(errno));
+		CUSTOS_FAIL_HINT(err, CUSTOS_E_USAGE, "name the custody directory with -C DIR or CUSTOS_DIR; `custos init DIR` makes one",
+		                 "cannot open the custody directory %s: %s", dir, strerror(errno));
 	struct stat st;
 	CUSTOS_REQUIRE(fstat(fd, &st) == 0, err, CUSTOS_E_SYSTEM, "cannot look at %s: %s", dir, strerror(errno));
 	CUSTOS_TRY(check_owner("the custody directory", dir, &st, err));
@@ -33,20 +37,23 @@ static custos_rc open_directory(const char *dir, int *ret_fd, struct custos_err 
 static custos_rc read_text(const char *dir, struct custos_buf *text, struct custos_err *err)
 {
 	CUSTOS_AUTO_FD dir_fd = -1;
+	char path[512];
+	snprintf(path, sizeof path, "%s/custody.yaml", dir);
 	CUSTOS_TRY(open_directory(dir, &dir_fd, err));
 	CUSTOS_AUTO_FD fd = openat(dir_fd, "custody.yaml", O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
 	if (fd < 0 && errno == ENOENT)
-		CUSTOS_FAIL_HINT(err, CUSTOS_E_INPUT, "`custos init DIR --token URI` makes a custody", "%s is not a custody directory: it has no custody.yaml", dir);
-	CUSTOS_REQUIRE(fd >= 0, err, CUSTOS_E_INPUT, "cannot open %s/custody.yaml: %s", dir, strerror(errno));
+		CUSTOS_FAIL_HINT(err, CUSTOS_E_INPUT, "`custos init DIR --token URI` makes a custody",
+		                 "%s is not a custody directory: it has no custody.yaml", dir);
+	CUSTOS_REQUIRE(fd >= 0, err, CUSTOS_E_INPUT, "cannot open %s: %s", path, strerror(errno));
 	struct stat st;
-	CUSTOS_REQUIRE(fstat(fd, &st) == 0 && S_ISREG(st.st_mode), err, CUSTOS_E_INPUT, "%s/custody.yaml is not a regular file", dir);
-	CUSTOS_TRY(check_owner("the file", "custody.yaml", &st, err));
-	CUSTOS_REQUIRE(st.st_size <= SIZE_LIMIT, err, CUSTOS_E_INPUT, "%s/custody.yaml is larger than 64 KiB", dir);
+	CUSTOS_REQUIRE(fstat(fd, &st) == 0 && S_ISREG(st.st_mode), err, CUSTOS_E_INPUT, "%s is not a regular file", path);
+	CUSTOS_TRY(check_owner("the file", path, &st, err));
+	CUSTOS_REQUIRE(st.st_size <= SIZE_LIMIT, err, CUSTOS_E_INPUT, "%s is larger than 64 KiB", path);
 	uint8_t chunk[4096];
 	ssize_t n;
 	while ((n = read(fd, chunk, sizeof chunk)) > 0)
 		CUSTOS_TRY(custos_buf_append(text, chunk, (size_t)n, err));
-	CUSTOS_REQUIRE(n == 0, err, CUSTOS_E_SYSTEM, "cannot read %s/custody.yaml: %s", dir, strerror(errno));
+	CUSTOS_REQUIRE(n == 0, err, CUSTOS_E_SYSTEM, "cannot read %s: %s", path, strerror(errno));
 	return CUSTOS_OK;
 }
 
@@ -95,7 +102,7 @@ custos_rc custos_binding_read(const char *dir, struct custos_binding *ret_bindin
 	snprintf(name, sizeof name, "%s/custody.yaml", dir);
 	CUSTOS_AUTO(custos_yaml) *root = NULL;
 	CUSTOS_TRY(custos_yaml_parse(custos_buf_view(&text), name, &root, err));
-	__attribute__((cleanup(custos_binding_done))) struct custos_binding b = { 0 };
+	CUSTOS_CLEANUP(custos_binding_done) struct custos_binding b = { 0 };
 	CUSTOS_TRY(parse(root, &b, err));
 	*ret_binding = b;
 	b = (struct custos_binding){ 0 };
@@ -119,11 +126,13 @@ static custos_rc put(struct custos_buf *out, const char *indent, const char *key
 static custos_rc check_text(struct custos_bytes text, const struct custos_binding *b, struct custos_err *err)
 {
 	CUSTOS_AUTO(custos_yaml) *root = NULL;
-	__attribute__((cleanup(custos_binding_done))) struct custos_binding again = { 0 };
+	CUSTOS_CLEANUP(custos_binding_done) struct custos_binding again = { 0 };
 	CUSTOS_TRY(custos_yaml_parse(text, "custody.yaml", &root, err));
 	CUSTOS_TRY(parse(root, &again, err));
-	const char *const pairs[][2] = { { b->origin, again.origin }, { b->module, again.module }, { b->token_uri, again.token_uri }, { b->serial, again.serial },
-		                         { b->profile, again.profile }, { b->store, again.store }, { b->vkey, again.vkey } };
+	const char *const pairs[][2] = {
+		{ b->origin, again.origin }, { b->module, again.module }, { b->token_uri, again.token_uri }, { b->serial, again.serial },
+		{ b->profile, again.profile }, { b->store, again.store }, { b->vkey, again.vkey },
+	};
 	for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++)
 		CUSTOS_REQUIRE(strcmp(pairs[i][0], pairs[i][1]) == 0, err, CUSTOS_E_INPUT, "custody.yaml cannot hold \"%s\"", pairs[i][0]);
 	return CUSTOS_OK;
@@ -132,7 +141,8 @@ static custos_rc check_text(struct custos_bytes text, const struct custos_bindin
 custos_rc custos_binding_write(const char *dir, const struct custos_binding *b, struct custos_err *err)
 {
 	CUSTOS_AUTO_BUF text = { .max = SIZE_LIMIT };
-	CUSTOS_TRY(custos_buf_append_str(&text, "# What this custody is bound to. Keys, certificates, targets and policy are in its log.\ncustos: 1\n", err));
+	static const char head[] = "# What this custody is bound to. Keys, certificates, targets and policy are in its log.\ncustos: 1\n";
+	CUSTOS_TRY(custos_buf_append_str(&text, head, err));
 	CUSTOS_TRY(put(&text, "", "origin", b->origin, err));
 	CUSTOS_TRY(custos_buf_append_str(&text, "token:\n", err));
 	CUSTOS_TRY(put(&text, "  ", "module", b->module, err));
@@ -148,8 +158,8 @@ custos_rc custos_binding_write(const char *dir, const struct custos_binding *b, 
 	CUSTOS_TRY(open_directory(dir, &dir_fd, err));
 	CUSTOS_AUTO_FD fd = openat(dir_fd, "custody.yaml", O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	CUSTOS_REQUIRE(fd >= 0, err, CUSTOS_E_SYSTEM, "cannot make %s/custody.yaml: %s", dir, strerror(errno));
-	CUSTOS_REQUIRE(write(fd, text.ptr, text.len) == (ssize_t)text.len && fsync(fd) == 0 && fsync(dir_fd) == 0, err, CUSTOS_E_STORE, "cannot write %s/custody.yaml: %s", dir,
-	               strerror(errno));
+	CUSTOS_REQUIRE(write(fd, text.ptr, text.len) == (ssize_t)text.len && fsync(fd) == 0 && fsync(dir_fd) == 0, err, CUSTOS_E_STORE,
+	               "cannot write %s/custody.yaml: %s", dir, strerror(errno));
 	return CUSTOS_OK;
 }
 

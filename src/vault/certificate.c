@@ -62,11 +62,12 @@ static custos_rc record_request(struct custos_custody *c, const char *name, cons
 	return custos_vault_commit(c, err);
 }
 
-custos_rc custos_csr_request(struct custos_custody *c, const char *name, const char *subject, const char *const sans[], const char *profile, char **ret_pem, struct custos_err *err)
+custos_rc custos_csr_request(struct custos_custody *c, const char *name, const char *subject, const char *const sans[], const char *profile,
+                             char **ret_pem, struct custos_err *err)
 {
 	const struct custos_json *record;
 	struct custos_token *token;
-	__attribute__((cleanup(custos_vault_key_done))) struct custos_vault_key key = { 0 };
+	CUSTOS_CLEANUP(custos_vault_key_done) struct custos_vault_key key = { 0 };
 	CUSTOS_TRY(custos_vault_find_key(c, name, &record, err));
 	struct custos_csr_spec spec = { .subject = subject, .sans = sans, .profile = profile };
 	CUSTOS_AUTO(custos_json) *problems = NULL;
@@ -123,7 +124,8 @@ static custos_rc record_certificate(struct custos_custody *c, const char *name, 
 	return custos_vault_commit(c, err);
 }
 
-custos_rc custos_cert_accept(struct custos_custody *c, const char *name, const char *const files[], size_t count, struct custos_json **ret_report, struct custos_err *err)
+custos_rc custos_cert_accept(struct custos_custody *c, const char *name, const char *const files[], size_t count,
+                             struct custos_json **ret_report, struct custos_err *err)
 {
 	const struct custos_json *record;
 	CUSTOS_TRY(custos_vault_find_key(c, name, &record, err));
@@ -172,7 +174,8 @@ static custos_rc open_anchors(const char *trust, struct custos_anchors **ret_anc
 	return CUSTOS_OK;
 }
 
-custos_rc custos_cert_inspect(const char *const files[], size_t count, const char *for_profile, const char *trust, struct custos_json **ret_report, struct custos_err *err)
+custos_rc custos_cert_inspect(const char *const files[], size_t count, const char *for_profile, const char *trust,
+                              struct custos_json **ret_report, struct custos_err *err)
 {
 	CUSTOS_AUTO(custos_bag) *bag = NULL;
 	CUSTOS_AUTO(custos_anchors) *anchors = NULL;
@@ -184,18 +187,14 @@ custos_rc custos_cert_inspect(const char *const files[], size_t count, const cha
 	return refuse_unusable(*ret_report, err);
 }
 
-static const struct custos_json *accepted(const struct custos_json *key)
-{
-	return custos_json_get(key, "certificate");
-}
-
 static custos_rc find_accepted(struct custos_custody *c, const char *name, const struct custos_json **ret, struct custos_err *err)
 {
 	const struct custos_json *key;
 	CUSTOS_TRY(custos_vault_find_key(c, name, &key, err));
-	if (accepted(key) == NULL)
+	const struct custos_json *certificate = custos_json_get(key, "certificate");
+	if (certificate == NULL)
 		CUSTOS_FAIL_HINT(err, CUSTOS_E_INPUT, "give what the CA sent to `custos cert accept`", "key %s has no certificate yet", name);
-	*ret = accepted(key);
+	*ret = certificate;
 	return CUSTOS_OK;
 }
 
@@ -205,13 +204,12 @@ custos_rc custos_cert_show(struct custos_custody *c, const char *name, struct cu
 	CUSTOS_TRY(find_accepted(c, name, &certificate, err));
 	CUSTOS_AUTO_BUF leaf = { 0 };
 	CUSTOS_TRY(custos_vault_get_blob(c, "the certificate", custos_json_text(certificate, "leaf_sha256"), &leaf, err));
-	struct custos_json *shown = custos_json_copy(certificate);
-	custos_json_set_text(shown, "key", name);
+	CUSTOS_AUTO(custos_json) *shown = custos_json_copy(certificate);
 	int64_t days = 0;
-	CUSTOS_AUTO(custos_json) *owned = shown;
+	custos_json_set_text(shown, "key", name);
 	CUSTOS_TRY(custos_cert_days_left(custos_buf_view(&leaf), custos_clock_unix(), &days, err));
 	custos_json_set_int(shown, "days_left", days);
-	*ret_cert = CUSTOS_TAKE(owned);
+	*ret_cert = CUSTOS_TAKE(shown);
 	return CUSTOS_OK;
 }
 

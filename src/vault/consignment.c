@@ -32,16 +32,19 @@ static custos_rc take_leaf(struct custos_consignment *goods, struct custos_err *
 	return CUSTOS_OK;
 }
 
-custos_rc custos_consignment_load(struct custos_custody *c, const char *key, const char *chain_sha256, struct custos_consignment *ret_goods, struct custos_err *err)
+custos_rc custos_consignment_load(struct custos_custody *c, const char *key, const char *chain_sha256, struct custos_consignment *ret_goods,
+                                  struct custos_err *err)
 {
-	__attribute__((cleanup(custos_consignment_done))) struct custos_consignment goods = { 0 };
+	CUSTOS_CLEANUP(custos_consignment_done) struct custos_consignment goods = { 0 };
 	const struct custos_json *record, *certificate;
 	CUSTOS_TRY(custos_vault_find_key(c, key, &record, err));
 	if (custos_json_text(record, "container_sha256") == NULL)
-		CUSTOS_FAIL_HINT(err, CUSTOS_E_POLICY, "a key that is to be deployed is generated with --class deployable", "key %s is sign-only: it never leaves the token", key);
+		CUSTOS_FAIL_HINT(err, CUSTOS_E_POLICY, "a key that is to be deployed is generated with --class deployable",
+		                 "key %s is sign-only: it never leaves the token", key);
 	certificate = custos_json_get(record, "certificate");
 	if (chain_sha256 == NULL && certificate == NULL)
-		CUSTOS_FAIL_HINT(err, CUSTOS_E_POLICY, "`custos csr create`, have the CA sign it, `custos cert accept`", "key %s has no certificate yet", key);
+		CUSTOS_FAIL_HINT(err, CUSTOS_E_POLICY, "`custos csr create`, have the CA sign it, `custos cert accept`",
+		                 "key %s has no certificate yet", key);
 	const char *chain = chain_sha256 != NULL ? chain_sha256 : custos_json_text(certificate, "chain_sha256");
 	goods.key = custos_text_dup(key);
 	snprintf(goods.chain_sha256, sizeof goods.chain_sha256, "%s", chain == NULL ? "" : chain);

@@ -7,7 +7,6 @@
 #include "vault/release.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <sys/stat.h>
@@ -60,18 +59,18 @@ static custos_rc make_directory(struct birth *b)
 	struct stat st;
 	char path[4096];
 	CUSTOS_REQUIRE(stat(dir, &st) == 0 && S_ISDIR(st.st_mode), b->err, CUSTOS_E_INPUT, "%s is not a directory", dir);
-	CUSTOS_REQUIRE((st.st_uid == geteuid() || st.st_uid == 0) && (st.st_mode & (S_IWGRP | S_IWOTH)) == 0, b->err, CUSTOS_E_POLICY, "%s belongs to somebody else or can be written by others", dir);
+	CUSTOS_REQUIRE((st.st_uid == geteuid() || st.st_uid == 0) && (st.st_mode & (S_IWGRP | S_IWOTH)) == 0, b->err, CUSTOS_E_POLICY,
+	               "%s belongs to somebody else or can be written by others", dir);
 	snprintf(path, sizeof path, "%s/custody.yaml", dir);
 	bool finished = access(path, F_OK) == 0;
 	snprintf(path, sizeof path, "%s/custody.db", dir);
 	if (!finished && access(path, F_OK) == 0)
-		CUSTOS_FAIL_HINT(b->err, CUSTOS_E_POLICY, "if nobody is at it right now, remove its custody.db and try again; the token may hold unused keys named custos-…", "%s holds a custody whose making was interrupted", dir);
-	static const char *const taken[] = { "custody.yaml", "custody.db" };
-	for (size_t i = 0; i < sizeof taken / sizeof *taken; i++) {
-		snprintf(path, sizeof path, "%s/%s", dir, taken[i]);
-		if (access(path, F_OK) == 0)
-			CUSTOS_FAIL_HINT(b->err, CUSTOS_E_POLICY, "name another directory; what exists is never overwritten", "%s holds a custody already", dir);
-	}
+		CUSTOS_FAIL_HINT(b->err, CUSTOS_E_POLICY,
+		                 "if nobody is at it right now, remove its custody.db and try again; the token may hold unused keys named custos-…",
+		                 "%s holds a custody whose making was interrupted", dir);
+	if (finished)
+		CUSTOS_FAIL_HINT(b->err, CUSTOS_E_POLICY, "name another directory; what exists is never overwritten",
+		                 "%s holds a custody already", dir);
 	return CUSTOS_OK;
 }
 
@@ -92,13 +91,14 @@ static custos_rc copy_text(char **to, const char *from, struct custos_err *err)
 	return CUSTOS_OK;
 }
 
-/* The log's name: given, or made from the token's label. It becomes part of every signature, so it is strict. */
+/* The log's name: given, or made from the machine's name and the token's label. It becomes part of every signature, so it is strict. */
 static custos_rc choose_origin(struct birth *b, const char *label, char **ret)
 {
 	char made[HOST_NAME_MAX + 48], machine[HOST_NAME_MAX + 1] = "";
 	if (b->options->origin != NULL) {
 		for (const char *c = b->options->origin; *c != '\0'; c++)
-			CUSTOS_REQUIRE(*c > ' ' && *c < 0x7f && *c != '+', b->err, CUSTOS_E_USAGE, "the origin \"%s\" must be one word of printable ASCII without +", b->options->origin);
+			CUSTOS_REQUIRE(*c > ' ' && *c < 0x7f && *c != '+', b->err, CUSTOS_E_USAGE,
+			               "the origin \"%s\" must be one word of printable ASCII without +", b->options->origin);
 		CUSTOS_REQUIRE(b->options->origin[0] != '\0', b->err, CUSTOS_E_USAGE, "the origin is empty");
 		return copy_text(ret, b->options->origin, b->err);
 	}
@@ -212,9 +212,10 @@ static custos_rc steps(struct birth *b, const struct custos_pin *pin)
 	return custos_binding_write(b->options->dir, &b->c->binding, b->err);
 }
 
-custos_rc custos_custody_init(const struct custos_init_options *options, const struct custos_pin *pin, struct custos_json **ret_report, struct custos_err *err)
+custos_rc custos_custody_init(const struct custos_init_options *options, const struct custos_pin *pin, struct custos_json **ret_report,
+                              struct custos_err *err)
 {
-	__attribute__((cleanup(birth_done))) struct birth b = { .options = options, .err = err };
+	CUSTOS_CLEANUP(birth_done) struct birth b = { .options = options, .err = err };
 	if (options->module == NULL)
 		CUSTOS_FAIL_HINT(err, CUSTOS_E_USAGE, "name it with --module, e.g. --module libsofthsm2.so", "no PKCS#11 module was named");
 	b.c = calloc(1, sizeof *b.c);

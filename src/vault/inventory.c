@@ -1,5 +1,4 @@
 /* Targets: hosts with their pins, added by a person, kept in the log. */
-#include "base/text.h"
 #include "vault/file.h"
 #include "vault/release.h"
 
@@ -21,7 +20,8 @@ static custos_rc read_profile(const char *profile, struct custos_buf *yaml, stru
 	if (builtin.len > 0)
 		return custos_buf_append(yaml, builtin.ptr, builtin.len, err);
 	if (strchr(profile, '/') == NULL && strchr(profile, '.') == NULL)
-		CUSTOS_FAIL_HINT(err, CUSTOS_E_INPUT, "esxi is built in; any other is a YAML file, e.g. --profile ./nginx.yaml", "there is no profile named %s", profile);
+		CUSTOS_FAIL_HINT(err, CUSTOS_E_INPUT, "esxi is built in; any other is a YAML file, e.g. --profile ./nginx.yaml",
+		                 "there is no profile named %s", profile);
 	return custos_file_read(profile, yaml, err);
 }
 
@@ -29,8 +29,10 @@ static custos_rc read_profile(const char *profile, struct custos_buf *yaml, stru
 static custos_rc check_login(const struct custos_json *target, struct custos_err *err)
 {
 	const char *auth = custos_json_text(target, "auth");
-	if (auth == NULL || (strcmp(auth, "agent") != 0 && strncmp(auth, "agent:", 6) != 0 && strncmp(auth, "key:", 4) != 0 && strncmp(auth, "password:", 9) != 0))
-		CUSTOS_FAIL_HINT(err, CUSTOS_E_USAGE, "agent, agent:SHA256:…, key:FILE or password:SRC", "\"%s\" is not a way to log in", auth == NULL ? "" : auth);
+	if (auth == NULL || (strcmp(auth, "agent") != 0 && strncmp(auth, "agent:", 6) != 0 && strncmp(auth, "key:", 4) != 0 &&
+	                     strncmp(auth, "password:", 9) != 0))
+		CUSTOS_FAIL_HINT(err, CUSTOS_E_USAGE, "agent, agent:SHA256:…, key:FILE or password:SRC", "\"%s\" is not a way to log in",
+		                 auth == NULL ? "" : auth);
 	CUSTOS_REQUIRE(strncmp(auth, "password:exec:", 14) != 0, err, CUSTOS_E_POLICY, "a target's record may not name a program as password source");
 	return CUSTOS_OK;
 }
@@ -83,12 +85,9 @@ custos_rc custos_target_show(struct custos_custody *c, const char *name, struct 
 	const struct custos_json *target;
 	CUSTOS_TRY(custos_vault_find_target(c, name, &target, err));
 	struct custos_json *shown = custos_json_copy(target), *keys = custos_json_array();
-	for (void *it = custos_json_first(c->state.keys); it != NULL; it = custos_json_next(c->state.keys, it)) {
-		const struct custos_json *allowed = custos_json_get(custos_json_value(it), "targets");
-		for (size_t i = 0; i < custos_json_count(allowed); i++)
-			if (strcmp(custos_json_string_value(custos_json_at(allowed, i)), name) == 0)
-				custos_json_push(keys, custos_json_string(custos_json_key(it)));
-	}
+	for (void *it = custos_json_first(c->state.keys); it != NULL; it = custos_json_next(c->state.keys, it))
+		if (custos_state_is_allowed(custos_json_value(it), name))
+			custos_json_push(keys, custos_json_string(custos_json_key(it)));
 	custos_json_set(shown, "allowed_keys", keys);
 	if (custos_json_get(shown, "deployed") == NULL)
 		custos_json_set(shown, "deployed", NULL);

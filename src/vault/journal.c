@@ -1,5 +1,4 @@
 /* The log for people and for other people's software. */
-#include "base/text.h"
 #include "vault/file.h"
 #include "vault/vault.h"
 
@@ -21,7 +20,8 @@ custos_rc custos_journal_show(struct custos_custody *c, uint64_t from, struct cu
 {
 	CUSTOS_AUTO(custos_json) *entries = custos_json_array();
 	struct listing l = { from, entries };
-	CUSTOS_REQUIRE(from <= custos_log_size(c->log), err, CUSTOS_E_INPUT, "the log has only %llu entries", (unsigned long long)custos_log_size(c->log));
+	CUSTOS_REQUIRE(from <= custos_log_size(c->log), err, CUSTOS_E_INPUT, "the log has only %llu entries",
+	               (unsigned long long)custos_log_size(c->log));
 	CUSTOS_TRY(custos_log_each(c->log, collect, &l, err));
 	*ret_entries = CUSTOS_TAKE(entries);
 	return CUSTOS_OK;
@@ -39,7 +39,8 @@ custos_rc custos_journal_verify(struct custos_custody *c, const char *since_file
 	return custos_log_verify(c->log, custos_buf_view(&since), ret_report, err);
 }
 
-custos_rc custos_journal_verify_published(const char *dir, const char *vkey, const char *since_file, struct custos_json **ret_report, struct custos_err *err)
+custos_rc custos_journal_verify_published(const char *dir, const char *vkey, const char *since_file, struct custos_json **ret_report,
+                                          struct custos_err *err)
 {
 	CUSTOS_AUTO_BUF since = { .max = 65536 };
 	CUSTOS_TRY(read_since(since_file, &since, err));

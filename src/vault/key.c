@@ -20,8 +20,9 @@ void custos_vault_key_done(struct custos_vault_key *key)
 
 custos_rc custos_vault_load_key(struct custos_custody *c, const struct custos_json *record, struct custos_vault_key *ret_key, struct custos_err *err)
 {
-	__attribute__((cleanup(custos_vault_key_done))) struct custos_vault_key key = { 0 };
-	const char *type = custos_json_text(record, "type"), *container = custos_json_text(record, "container_sha256"), *id = custos_json_text(record, "id");
+	CUSTOS_CLEANUP(custos_vault_key_done) struct custos_vault_key key = { 0 };
+	const char *type = custos_json_text(record, "type"), *id = custos_json_text(record, "id");
+	const char *container = custos_json_text(record, "container_sha256");
 	CUSTOS_REQUIRE(type != NULL && custos_key_type_parse(type, &key.ref.type), err, CUSTOS_E_TAMPERED, "the log names an unknown key type");
 	CUSTOS_TRY(custos_vault_get_blob(c, "the key's public key", custos_json_text(record, "spki_sha256"), &key.spki, err));
 	if (container != NULL)
@@ -49,12 +50,14 @@ static custos_rc parse_class(const char *text, enum key_class *ret, struct custo
 	return CUSTOS_OK;
 }
 
-static custos_rc check_new(const struct custos_custody *c, const char *name, const char *type, enum custos_key_type *ret_type, enum key_class class, struct custos_err *err)
+static custos_rc check_new(const struct custos_custody *c, const char *name, const char *type, enum custos_key_type *ret_type,
+                           enum key_class class, struct custos_err *err)
 {
 	if (!custos_text_is_name(name))
 		CUSTOS_FAIL_HINT(err, CUSTOS_E_USAGE, "1 to 63 of a-z 0-9 . _ -, beginning with a letter or digit", "\"%s\" is not a name", name);
 	if (!custos_key_type_parse(type, ret_type))
-		CUSTOS_FAIL_HINT(err, CUSTOS_E_USAGE, "rsa-2048, rsa-3072, rsa-4096, ec-p256, ec-p384; ed25519 for sign-only keys", "\"%s\" is not a key type", type);
+		CUSTOS_FAIL_HINT(err, CUSTOS_E_USAGE, "rsa-2048, rsa-3072, rsa-4096, ec-p256, ec-p384; ed25519 for sign-only keys",
+		                 "\"%s\" is not a key type", type);
 	if (*ret_type == CUSTOS_KEY_ED25519 && class == DEPLOYABLE)
 		CUSTOS_FAIL_HINT(err, CUSTOS_E_POLICY, "take ec-p256, or --class sign-only", "this token cannot wrap Ed25519 keys");
 	if (custos_state_key(&c->state, name) != NULL)
@@ -63,7 +66,8 @@ static custos_rc check_new(const struct custos_custody *c, const char *name, con
 }
 
 /* Public key and container into the store, the birth into the log: one transaction. */
-static custos_rc acknowledge(struct custos_custody *c, const char *name, const char *key_class, const struct custos_token_key *key, const uint8_t *id, struct custos_err *err)
+static custos_rc acknowledge(struct custos_custody *c, const char *name, const char *key_class, const struct custos_token_key *key,
+                             const uint8_t *id, struct custos_err *err)
 {
 	uint8_t hash[CUSTOS_HASH_SIZE];
 	CUSTOS_AUTO(custos_json) *fields = custos_json_object();
@@ -85,13 +89,14 @@ static custos_rc acknowledge(struct custos_custody *c, const char *name, const c
 	return custos_vault_commit(c, err);
 }
 
-custos_rc custos_key_generate(struct custos_custody *c, const char *name, const char *type_name, const char *class_name, struct custos_json **ret_key, struct custos_err *err)
+custos_rc custos_key_generate(struct custos_custody *c, const char *name, const char *type_name, const char *class_name,
+                              struct custos_json **ret_key, struct custos_err *err)
 {
 	enum custos_key_type type;
 	enum key_class class = DEPLOYABLE;
 	struct custos_token *token;
 	uint8_t id[16];
-	__attribute__((cleanup(custos_token_key_done))) struct custos_token_key key = { 0 };
+	CUSTOS_CLEANUP(custos_token_key_done) struct custos_token_key key = { 0 };
 	CUSTOS_TRY(parse_class(class_name, &class, err));
 	CUSTOS_TRY(check_new(c, name, type_name, &type, class, err));
 	CUSTOS_TRY(custos_vault_token(c, &token, err));
@@ -142,18 +147,21 @@ custos_rc custos_key_list(struct custos_custody *c, struct custos_json **ret_key
 }
 
 /* Under the lock: the hosts that were looked at are still those of these names. */
-static custos_rc check_targets(const struct custos_custody *c, const struct custos_json *names, const struct custos_json *seen, struct custos_err *err)
+static custos_rc check_targets(const struct custos_custody *c, const struct custos_json *names, const struct custos_json *seen,
+                               struct custos_err *err)
 {
 	for (size_t i = 0; i < custos_json_count(names); i++) {
 		const char *name = custos_json_string_value(custos_json_at(names, i));
 		int64_t now = custos_json_int(custos_state_target(&c->state, name), "log_index", -1);
 		if (now != custos_json_integer_value(custos_json_at(seen, i), -1))
-			CUSTOS_FAIL_HINT(err, CUSTOS_E_POLICY, "look at it again with `custos target show`, then decide", "target %s was removed or replaced meanwhile", name);
+			CUSTOS_FAIL_HINT(err, CUSTOS_E_POLICY, "look at it again with `custos target show`, then decide",
+			                 "target %s was removed or replaced meanwhile", name);
 	}
 	return CUSTOS_OK;
 }
 
-custos_rc custos_key_allow(struct custos_custody *c, const char *name, const char *const targets[], size_t count, struct custos_json **ret_key, struct custos_err *err)
+custos_rc custos_key_allow(struct custos_custody *c, const char *name, const char *const targets[], size_t count,
+                           struct custos_json **ret_key, struct custos_err *err)
 {
 	const struct custos_json *key, *target;
 	CUSTOS_TRY(custos_vault_find_key(c, name, &key, err));

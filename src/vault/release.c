@@ -2,7 +2,6 @@
  * what was left open. */
 #include "vault/release.h"
 #include "base/clock.h"
-#include "base/text.h"
 #include "crypto/digest.h"
 #include "x509/cert.h"
 
@@ -110,7 +109,8 @@ custos_rc custos_release_list(struct custos_custody *c, struct custos_json **ret
 
 custos_rc custos_release_resolve(struct custos_custody *c, uint64_t index, const char *as, const char *note, struct custos_err *err)
 {
-	CUSTOS_REQUIRE(strcmp(as, "done") == 0 || strcmp(as, "failed") == 0, err, CUSTOS_E_USAGE, "a release is resolved as done or as failed, not as \"%s\"", as);
+	CUSTOS_REQUIRE(strcmp(as, "done") == 0 || strcmp(as, "failed") == 0, err, CUSTOS_E_USAGE,
+	               "a release is resolved as done or as failed, not as \"%s\"", as);
 	CUSTOS_AUTO(custos_json) *open = NULL;
 	CUSTOS_TRY(custos_release_list(c, &open, err));
 	for (size_t i = 0; i < custos_json_count(open); i++) {
@@ -128,7 +128,8 @@ custos_rc custos_release_resolve(struct custos_custody *c, uint64_t index, const
 	CUSTOS_FAIL_HINT(err, CUSTOS_E_INPUT, "`custos release list` shows them", "there is no open release %llu", (unsigned long long)index);
 }
 
-custos_rc custos_release_profile(struct custos_custody *c, const struct custos_json *target, struct custos_profile **ret_profile, struct custos_err *err)
+custos_rc custos_release_profile(struct custos_custody *c, const struct custos_json *target, struct custos_profile **ret_profile,
+                                 struct custos_err *err)
 {
 	CUSTOS_AUTO_BUF yaml = { 0 };
 	const char *name = custos_json_text(target, "profile");
@@ -150,15 +151,6 @@ custos_rc custos_vault_anchors(struct custos_custody *c, struct custos_anchors *
 	return CUSTOS_OK;
 }
 
-static bool is_allowed(const struct custos_json *key, const char *target)
-{
-	const struct custos_json *allowed = custos_json_get(key, "targets");
-	for (size_t i = 0; i < custos_json_count(allowed); i++)
-		if (strcmp(custos_json_string_value(custos_json_at(allowed, i)), target) == 0)
-			return true;
-	return false;
-}
-
 static custos_rc check_names(const struct custos_json *target, struct custos_bytes leaf, struct custos_err *err)
 {
 	const struct custos_json *verify = custos_json_get(target, "verify");
@@ -166,7 +158,8 @@ static custos_rc check_names(const struct custos_json *target, struct custos_byt
 		char name[256];
 		custos_target_name_at(target, i, name);
 		if (!custos_cert_covers(leaf, name)) {
-			custos_rc rc = custos_err_set(err, CUSTOS_E_POLICY, 0, "the certificate does not cover %s, by which %s is verified", name, custos_json_text(target, "name"));
+			custos_rc rc = custos_err_set(err, CUSTOS_E_POLICY, 0, "the certificate does not cover %s, by which %s is verified",
+			                              name, custos_json_text(target, "name"));
 			custos_err_hint(err, "ask for a certificate with dns:%s, or name what clients use with `target add --sni`", name);
 			return rc;
 		}
@@ -174,12 +167,13 @@ static custos_rc check_names(const struct custos_json *target, struct custos_byt
 	return CUSTOS_OK;
 }
 
-custos_rc custos_release_policy(struct custos_custody *c, const struct custos_consignment *goods, const char *target, struct custos_profile **ret_profile, struct custos_err *err)
+custos_rc custos_release_policy(struct custos_custody *c, const struct custos_consignment *goods, const char *target,
+                                struct custos_profile **ret_profile, struct custos_err *err)
 {
 	const struct custos_json *key, *record;
 	CUSTOS_TRY(custos_vault_find_key(c, goods->key, &key, err));
 	CUSTOS_TRY(custos_vault_find_target(c, target, &record, err));
-	if (!is_allowed(key, target)) {
+	if (!custos_state_is_allowed(key, target)) {
 		custos_rc rc = custos_err_set(err, CUSTOS_E_POLICY, 0, "key %s is not allowed to go to %s", goods->key, target);
 		custos_err_hint(err, "if it should be: custos key allow %s %s", goods->key, target);
 		return rc;
@@ -228,7 +222,8 @@ static custos_rc ask_again(struct custos_custody *c, const struct custos_release
 	const struct custos_json *key;
 	CUSTOS_TRY(custos_vault_find_key(c, order->goods->key, &key, err));
 	const char *container = custos_json_text(key, "container_sha256");
-	CUSTOS_REQUIRE(container != NULL && strcmp(container, order->goods->container_sha256) == 0, err, CUSTOS_E_TAMPERED, "the container of key %s is not the one the log names", order->goods->key);
+	CUSTOS_REQUIRE(container != NULL && strcmp(container, order->goods->container_sha256) == 0, err, CUSTOS_E_TAMPERED,
+	               "the container of key %s is not the one the log names", order->goods->key);
 	for (size_t i = 0; i < custos_json_count(order->hosts); i++) {
 		const struct custos_json *host = custos_json_at(order->hosts, i), *record;
 		CUSTOS_TRY(custos_vault_find_target(c, custos_json_text(host, "name"), &record, err));
@@ -240,7 +235,8 @@ static custos_rc ask_again(struct custos_custody *c, const struct custos_release
 	return CUSTOS_OK;
 }
 
-custos_rc custos_release_execute(struct custos_custody *c, const struct custos_release_order *order, uint64_t *ret_intent, struct custos_release_parcel *ret_parcel, struct custos_err *err)
+custos_rc custos_release_execute(struct custos_custody *c, const struct custos_release_order *order, uint64_t *ret_intent,
+                                 struct custos_release_parcel *ret_parcel, struct custos_err *err)
 {
 	struct custos_token *token;
 	struct custos_release_terms terms;
@@ -252,7 +248,7 @@ custos_rc custos_release_execute(struct custos_custody *c, const struct custos_r
 	memcpy(terms.courier_point, order->courier_point, CUSTOS_POINT_SIZE);
 
 	CUSTOS_AUTO(custos_json) *fields = intent_fields(order, &terms);
-	__attribute__((cleanup(custos_log_intent_done))) struct custos_log_intent intent = { 0 };
+	CUSTOS_CLEANUP(custos_log_intent_done) struct custos_log_intent intent = { 0 };
 	CUSTOS_TRY(custos_vault_begin(c, err));
 	custos_rc rc = ask_again(c, order, err);
 	if (rc == CUSTOS_OK)

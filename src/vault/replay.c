@@ -2,7 +2,8 @@
  * signed it does not forget. */
 #include "vault/vault.h"
 
-static custos_rc storage_entries(void *ctx, custos_rc (*each)(void *, uint64_t, struct custos_bytes, struct custos_err *), void *each_ctx, struct custos_err *err)
+static custos_rc storage_entries(void *ctx, custos_rc (*each)(void *, uint64_t, struct custos_bytes, struct custos_err *), void *each_ctx,
+                                 struct custos_err *err)
 {
 	struct custos_custody *c = ctx;
 	return custos_store_entries(c->store, each, each_ctx, err);
@@ -46,14 +47,15 @@ static custos_rc replay(void *ctx, uint64_t index, const struct custos_json *ent
 /* What this process has seen signed it has seen: a store that is put back meanwhile, or that now holds another history, is refused. */
 static custos_rc check_seen(const struct custos_custody *c, struct custos_err *err)
 {
-	uint8_t root[CUSTOS_HASH_SIZE];
+	uint8_t root[CUSTOS_HASH_SIZE] = { 0 };
 	if (c->seen_size == 0)
 		return CUSTOS_OK;
 	bool shorter = custos_log_signed_size(c->log) < c->seen_size;
 	if (!shorter)
 		CUSTOS_TRY(custos_log_root(c->log, c->seen_size, root, err));
 	if (shorter || memcmp(root, c->seen_root, sizeof root) != 0)
-		CUSTOS_FAIL_HINT(err, CUSTOS_E_TAMPERED, "find out who put the store back, and keep both as evidence", "the log of %s is not the one that was read a moment ago", c->binding.origin);
+		CUSTOS_FAIL_HINT(err, CUSTOS_E_TAMPERED, "find out who put the store back, and keep both as evidence",
+		                 "the log of %s is not the one that was read a moment ago", c->binding.origin);
 	return CUSTOS_OK;
 }
 

@@ -39,7 +39,8 @@ void custos_vault_abort(struct custos_custody *c)
 	}
 }
 
-custos_rc custos_vault_append(struct custos_custody *c, const char *event, const struct custos_json *fields, uint64_t *ret_index, struct custos_err *err)
+custos_rc custos_vault_append(struct custos_custody *c, const char *event, const struct custos_json *fields, uint64_t *ret_index,
+                              struct custos_err *err)
 {
 	uint64_t index = 0;
 	CUSTOS_TRY(custos_log_append(c->log, event, fields, &index, err));
@@ -73,7 +74,8 @@ custos_rc custos_vault_commit(struct custos_custody *c, struct custos_err *err)
 	return custos_log_commit(c->log, &c->signer, err);
 }
 
-custos_rc custos_vault_record(struct custos_custody *c, const char *event, const struct custos_json *fields, uint64_t *ret_index, struct custos_err *err)
+custos_rc custos_vault_record(struct custos_custody *c, const char *event, const struct custos_json *fields, uint64_t *ret_index,
+                              struct custos_err *err)
 {
 	struct custos_token *token;
 	struct custos_err why = { 0 };
@@ -82,7 +84,8 @@ custos_rc custos_vault_record(struct custos_custody *c, const char *event, const
 	custos_rc rc = custos_vault_append(c, event, fields, ret_index, &why);
 	/* what was checked before the lock was had is so no longer: nobody tampered, somebody was faster */
 	if (rc == CUSTOS_E_TAMPERED)
-		rc = custos_err_set_hinted(err, CUSTOS_E_POLICY, "somebody changed this custody meanwhile; look at it and decide again", "%s is not recorded: %s", event, why.msg);
+		rc = custos_err_set_hinted(err, CUSTOS_E_POLICY, "somebody changed this custody meanwhile; look at it and decide again",
+		                           "%s is not recorded: %s", event, why.msg);
 	else if (rc != CUSTOS_OK)
 		rc = custos_err_set_hinted(err, rc, why.hint, "%s", why.msg);
 	if (rc == CUSTOS_OK)
@@ -103,7 +106,8 @@ custos_rc custos_vault_record_unsigned(struct custos_custody *c, const char *eve
 	return rc;
 }
 
-custos_rc custos_vault_record_outcome(struct custos_custody *c, const char *event, const struct custos_json *fields, uint64_t *ret_index, struct custos_err *err)
+custos_rc custos_vault_record_outcome(struct custos_custody *c, const char *event, const struct custos_json *fields, uint64_t *ret_index,
+                                      struct custos_err *err)
 {
 	struct custos_err first = { 0 };
 	uint64_t index = 0;
@@ -114,8 +118,11 @@ custos_rc custos_vault_record_outcome(struct custos_custody *c, const char *even
 		custos_rc again = custos_vault_record_unsigned(c, event, fields, &second);
 		/* why the first attempt failed says more than that the store is not used any further */
 		if (again != CUSTOS_OK)
-			CUSTOS_FAIL_HINT(err, again, "when the store can be written again, `custos release list` shows it as unknown; look at what the host serves, then `custos release resolve`",
-			                 "%s could not be recorded: %s", event, rc == CUSTOS_E_STORE && first.msg[0] != '\0' ? first.msg : second.msg);
+			CUSTOS_FAIL_HINT(err, again,
+			                 "when the store can be written again, `custos release list` shows it as unknown; "
+			                 "look at what the host serves, then `custos release resolve`",
+			                 "%s could not be recorded: %s", event,
+			                 rc == CUSTOS_E_STORE && first.msg[0] != '\0' ? first.msg : second.msg);
 		index = custos_log_size(c->log) - 1;
 	}
 	if (ret_index != NULL)
@@ -123,7 +130,8 @@ custos_rc custos_vault_record_outcome(struct custos_custody *c, const char *even
 	return CUSTOS_OK;
 }
 
-custos_rc custos_vault_put_blob(struct custos_custody *c, const char *kind, struct custos_bytes blob, uint8_t ret_sha256[static CUSTOS_HASH_SIZE], struct custos_err *err)
+custos_rc custos_vault_put_blob(struct custos_custody *c, const char *kind, struct custos_bytes blob,
+                                uint8_t ret_sha256[static CUSTOS_HASH_SIZE], struct custos_err *err)
 {
 	CUSTOS_TRY(custos_sha256(blob, ret_sha256, err));
 	return custos_store_put_blob(c->store, ret_sha256, kind, blob, err);
@@ -136,10 +144,12 @@ custos_rc custos_vault_get_blob(struct custos_custody *c, const char *what, cons
 	CUSTOS_REQUIRE(sha256_hex != NULL && custos_text_unhex(sha256_hex, want, sizeof want), err, CUSTOS_E_TAMPERED, "the log does not name %s", what);
 	CUSTOS_TRY(custos_store_get_blob(c->store, want, blob, &found, err));
 	if (!found)
-		CUSTOS_FAIL_HINT(err, CUSTOS_E_TAMPERED, "restore the store from a backup; the log tells whether it is whole", "%s is missing from the store, but the log names it", what);
+		CUSTOS_FAIL_HINT(err, CUSTOS_E_TAMPERED, "restore the store from a backup; the log tells whether it is whole",
+		                 "%s is missing from the store, but the log names it", what);
 	CUSTOS_TRY(custos_sha256(custos_buf_view(blob), have, err));
 	if (memcmp(want, have, sizeof want) != 0)
-		CUSTOS_FAIL_HINT(err, CUSTOS_E_TAMPERED, "restore the store from a backup; the log tells whether it is whole", "%s in the store is not what the log says", what);
+		CUSTOS_FAIL_HINT(err, CUSTOS_E_TAMPERED, "restore the store from a backup; the log tells whether it is whole",
+		                 "%s in the store is not what the log says", what);
 	return CUSTOS_OK;
 }
 
@@ -179,8 +189,9 @@ static custos_rc open_kek(struct custos_custody *c, struct custos_token *token, 
 	const struct custos_json *kek = custos_json_get(c->state.genesis, "kek"), *log_key = custos_json_get(c->state.genesis, "log_key");
 	uint8_t kek_id[16], log_id[16];
 	const char *kek_hex = custos_json_text(kek, "id"), *log_hex = custos_json_text(log_key, "id");
-	CUSTOS_REQUIRE(kek_hex != NULL && log_hex != NULL && custos_text_unhex(kek_hex, kek_id, 16) && custos_text_unhex(log_hex, log_id, 16), err, CUSTOS_E_TAMPERED,
-	               "the genesis entry does not name the KEK and the log key");
+	CUSTOS_REQUIRE(kek_hex != NULL && log_hex != NULL && custos_text_unhex(kek_hex, kek_id, 16) &&
+	                       custos_text_unhex(log_hex, log_id, 16),
+	               err, CUSTOS_E_TAMPERED, "the genesis entry does not name the KEK and the log key");
 	CUSTOS_AUTO_BUF canary = { 0 };
 	CUSTOS_AUTO_BUF canary_spki = { 0 };
 	CUSTOS_TRY(custos_vault_get_blob(c, "the KEK's canary", custos_json_text(kek, "canary_sha256"), &canary, err));

@@ -2,8 +2,6 @@
  * is a custody put together from pieces, and it is refused. */
 #include "vault/state.h"
 
-#include <stdio.h>
-
 custos_rc custos_state_start(struct custos_state *ret_state, struct custos_err *err)
 {
 	struct custos_state s = { 0, NULL, custos_json_object(), custos_json_object(), custos_json_array() };
@@ -109,6 +107,11 @@ static bool holds(const struct custos_json *texts, const char *text)
 	return false;
 }
 
+bool custos_state_is_allowed(const struct custos_json *key, const char *target)
+{
+	return holds(custos_json_get(key, "targets"), target);
+}
+
 static custos_rc key_allow(struct step *s)
 {
 	struct custos_json *key;
@@ -189,7 +192,7 @@ static custos_rc check_host(const struct step *s, const struct custos_json *name
 	for (size_t k = 0; k < i; k++)
 		if (strcmp(custos_json_text(custos_json_at(named, k), "name"), name) == 0)
 			return contradicts(s, "it names a host twice");
-	if (key != NULL && !holds(custos_json_get(key, "targets"), name))
+	if (key != NULL && !custos_state_is_allowed(key, name))
 		return contradicts(s, "the key is not allowed to go to that host");
 	return CUSTOS_OK;
 }
@@ -231,19 +234,12 @@ static custos_rc intent(struct step *s)
 	return CUSTOS_OK;
 }
 
+/* From the end: what an outcome belongs to is seldom old. */
 static struct custos_json *find_release(const struct custos_state *state, int64_t index)
 {
-	size_t count = custos_json_count(state->releases);
-	for (size_t i = count; i-- > 0;) {
-		const struct custos_json *r = custos_json_at(state->releases, i);
-		if (custos_json_int(r, "index", -1) == index) {
-			union {
-				const struct custos_json *in;
-				struct custos_json *out;
-			} u = { .in = r };
-			return u.out;
-		}
-	}
+	for (size_t i = custos_json_count(state->releases); i-- > 0;)
+		if (custos_json_int(custos_json_at(state->releases, i), "index", -1) == index)
+			return custos_json_item(state->releases, i);
 	return NULL;
 }
 
@@ -262,7 +258,7 @@ static void remember_deployed(struct step *s, const struct custos_json *release,
 	for (size_t i = 0; i < sizeof from_outcome / sizeof *from_outcome; i++)
 		copy_member(deployed, s->entry, from_outcome[i]);
 	custos_json_set_int(deployed, "log_index", (int64_t)s->index);
-	const char *served_before = custos_json_text(s->entry, "previous_leaf_sha256"), *ours_before = before == NULL ? NULL : custos_json_text(before, "leaf_sha256");
+	const char *served_before = custos_json_text(s->entry, "previous_leaf_sha256"), *ours_before = custos_json_text(before, "leaf_sha256");
 	if (served_before != NULL && ours_before != NULL && strcmp(served_before, ours_before) == 0) {
 		struct custos_json *previous = custos_json_copy(before);
 		custos_json_remove(previous, "previous");

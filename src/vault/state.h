@@ -23,7 +23,8 @@ struct custos_state {
 	struct custos_json *genesis;   /* NULL in an empty log */
 	struct custos_json *keys;      /* name → record */
 	struct custos_json *targets;   /* name → record; "deployed" holds what the last outcome said */
-	struct custos_json *releases;  /* array of {"index","event","key","time","hosts":[{"target","result"|null,"log_index" of its outcome}…],"state":"open"|"closed"|"unknown"|"resolved"} */
+	struct custos_json *releases;  /* array of {"index","event","key","time","hosts":[{"target","result"|null,"log_index" of its outcome}…],
+	                                * "state":"open"|"closed"|"unknown"|"resolved"} */
 };
 
 CUSTOS_RC custos_state_start(struct custos_state *ret_state, struct custos_err *err);
@@ -33,6 +34,8 @@ CUSTOS_RC custos_state_apply(struct custos_state *state, uint64_t index, const s
 /* Records by name; NULL when there is none. Borrowed. */
 const struct custos_json *custos_state_key(const struct custos_state *state, const char *name);
 const struct custos_json *custos_state_target(const struct custos_state *state, const char *name);
+/* May this key (a record) go to the target of this name? */
+bool custos_state_is_allowed(const struct custos_json *key, const char *target);
 /* The key with this SPKI hash (lower-case hex), NULL. */
 const struct custos_json *custos_state_key_by_spki(const struct custos_state *state, const char *spki_sha256);
 

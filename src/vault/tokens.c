@@ -18,8 +18,8 @@ custos_rc custos_tokens_show(const char *module, const char *uri, struct custos_
 	return CUSTOS_OK;
 }
 
-custos_rc custos_tokens_init(const char *module, const char *uri, const char *label, const struct custos_pin *so_pin, const struct custos_pin *pin, struct custos_json **ret_token,
-                             struct custos_err *err)
+custos_rc custos_tokens_init(const char *module, const char *uri, const char *label, const struct custos_pin *so_pin,
+                             const struct custos_pin *pin, struct custos_json **ret_token, struct custos_err *err)
 {
 	struct custos_token_where where = { .module = module, .uri = uri };
 	CUSTOS_AUTO(custos_secret) *so = NULL;

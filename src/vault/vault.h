@@ -28,35 +28,42 @@ struct custos_custody {
 
 CUSTOS_DEFINE_FREEP(custos_custody);
 
-/* --- changing: begin, append…, then commit or abort. begin waits for the write lock and catches up with what other processes appended meanwhile. --- */
+/* --- changing: begin, append…, then commit or abort ---
+ * begin waits for the write lock and catches up with what other processes appended meanwhile. */
 CUSTOS_RC custos_vault_begin(struct custos_custody *c, struct custos_err *err);
 /* Appends and applies to the state. On any later failure call custos_vault_abort(). `fields` is borrowed. */
-CUSTOS_RC custos_vault_append(struct custos_custody *c, const char *event, const struct custos_json *fields, uint64_t *ret_index, struct custos_err *err);
-/* Entries that stood unsigned so far are about to be signed: says so in an entry, so that they can be told for ever. Called by commit, and before a release intent. */
+CUSTOS_RC custos_vault_append(struct custos_custody *c, const char *event, const struct custos_json *fields, uint64_t *ret_index,
+                              struct custos_err *err);
+/* Entries that stood unsigned so far are about to be signed: says so in an entry, so that they can be told for ever. Called by
+ * commit, and before a release intent. */
 CUSTOS_RC custos_vault_adopt_unsigned(struct custos_custody *c, struct custos_err *err);
 /* Signed by the token, verified, durable. */
 CUSTOS_RC custos_vault_commit(struct custos_custody *c, struct custos_err *err);
 void custos_vault_abort(struct custos_custody *c);
 /* begin, append one, commit; aborts on failure. */
-CUSTOS_RC custos_vault_record(struct custos_custody *c, const char *event, const struct custos_json *fields, uint64_t *ret_index, struct custos_err *err);
+CUSTOS_RC custos_vault_record(struct custos_custody *c, const char *event, const struct custos_json *fields, uint64_t *ret_index,
+                              struct custos_err *err);
 /* The same without the token: only events that may stand unsigned. */
 CUSTOS_RC custos_vault_record_unsigned(struct custos_custody *c, const char *event, const struct custos_json *fields, struct custos_err *err);
 /* Signed when the token is there and answers, else unsigned: for outcomes, which must be written in any case. */
-CUSTOS_RC custos_vault_record_outcome(struct custos_custody *c, const char *event, const struct custos_json *fields, uint64_t *ret_index, struct custos_err *err);
+CUSTOS_RC custos_vault_record_outcome(struct custos_custody *c, const char *event, const struct custos_json *fields, uint64_t *ret_index,
+                                      struct custos_err *err);
 /* Throws the state away and replays the log. */
 CUSTOS_RC custos_vault_reload(struct custos_custody *c, struct custos_err *err);
 
 /* --- blobs: what the log names by hash --- */
-CUSTOS_RC custos_vault_put_blob(struct custos_custody *c, const char *kind, struct custos_bytes blob, uint8_t ret_sha256[static CUSTOS_HASH_SIZE], struct custos_err *err);
+CUSTOS_RC custos_vault_put_blob(struct custos_custody *c, const char *kind, struct custos_bytes blob,
+                                uint8_t ret_sha256[static CUSTOS_HASH_SIZE], struct custos_err *err);
 /* Checks the hash: a missing or different blob is CUSTOS_E_TAMPERED. `what` names it. */
 CUSTOS_RC custos_vault_get_blob(struct custos_custody *c, const char *what, const char *sha256_hex, struct custos_buf *blob, struct custos_err *err);
 
 /* --- the token, opened and logged in on first use, KEK checked by its canary --- */
 CUSTOS_RC custos_vault_token(struct custos_custody *c, struct custos_token **ret_token, struct custos_err *err);
 
-/* --- keys --- */
+/* --- records by name; borrowed until the log is replayed --- */
 CUSTOS_RC custos_vault_find_key(const struct custos_custody *c, const char *name, const struct custos_json **ret_key, struct custos_err *err);
 CUSTOS_RC custos_vault_find_target(const struct custos_custody *c, const char *name, const struct custos_json **ret_target, struct custos_err *err);
+
 /* Everything the token layer wants to know of a key; `ref` borrows from the buffers. */
 struct custos_vault_key {
 	struct custos_buf spki, container;

@@ -1,10 +1,12 @@
 # shellcheck shell=bash
 # A lab in a directory: token, custody, CA and hosts, for the integration tests. Sourced by bats files; needs CUSTOS_BUILD (the build directory).
 #
-#   lab_new                      a lab in $LAB (default $BATS_TEST_TMPDIR/lab): token "lab", custody, CA; exports CUSTOS_DIR, CUSTOS_MODULE, SOFTHSM2_CONF
+#   lab_new                      a lab in $LAB (default $BATS_TEST_TMPDIR/lab): token "lab", custody, CA; exports CUSTOS_DIR,
+#                                CUSTOS_MODULE, SOFTHSM2_CONF
 #   lab_key NAME [TYPE [SAN…]]   key, request, certificate of the lab CA, accepted. TYPE rsa-2048; SAN dns:NAME.example.com
 #   lab_host NAME [OPTION…]      boots an ESXi stand-in in $LAB/NAME and reads its env; OPTIONs of tests/it/esxi/host start
-#   lab_target NAME [OPTION…]    adds it as target with the quick esxi profile; further OPTIONs of custos target add (--auth replaces the login by $LAB/login)
+#   lab_target NAME [OPTION…]    adds it as target with the quick esxi profile; further OPTIONs of custos target add (--auth replaces the
+#                                login by $LAB/login)
 #   lab_served [NAME]            fingerprint (SHA-256, lower-case hex) of the leaf NAME serves; "none" when there is none
 #   lab_leaf KEY                 fingerprint of the accepted leaf of KEY
 #   lab_end                      stops the hosts this test started; call it from teardown
@@ -93,7 +95,8 @@ lab_target() {
 
 lab_served() {
 	[ $# -eq 0 ] || lab_env "$1"
-	{ timeout 10 openssl s_client -connect "$HTTPS_ADDRESS" < /dev/null 2> /dev/null || true; } | openssl x509 -outform DER 2> /dev/null | sha256sum | cut -d' ' -f1 |
+	{ timeout 10 openssl s_client -connect "$HTTPS_ADDRESS" < /dev/null 2> /dev/null || true; } |
+		openssl x509 -outform DER 2> /dev/null | sha256sum | cut -d' ' -f1 |
 		sed 's/^e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855$/none/'
 }
 

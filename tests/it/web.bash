@@ -1,7 +1,8 @@
 # shellcheck shell=bash
 # A web server that is no ESXi: nginx on loopback behind an sshd of its own, both in $LAB/web. Sourced after lab.bash; needs root and nginx.
 #
-#   web_start            starts both; the key in $LAB/login may log in. Sets WEB_SSH, WEB_HTTPS (address:port) and WEB_HOSTKEY. nginx serves its first pair
+#   web_start            starts both; the key in $LAB/login may log in. Sets WEB_SSH, WEB_HTTPS (address:port) and WEB_HOSTKEY. nginx
+#                        serves its first pair
 #   web_profile [KIND]   prints a profile for it: `pair` (certificate and key, the default) or `combined` (both in one file, as other servers want it)
 #   web_target NAME FILE adds it as target with the profile in FILE
 #   web_end              ends what web_start started
@@ -9,7 +10,8 @@
 # Ports are the kernel's choice. sshd cannot say which port it got, so a small listener takes it and starts one `sshd -i` a connection.
 
 web_first_pair() {
-	openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 30 -subj /CN=first.example.com -keyout "$1/server.key" -out "$1/server.crt" 2> /dev/null
+	openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 30 -subj /CN=first.example.com \
+		-keyout "$1/server.key" -out "$1/server.crt" 2> /dev/null
 	cat "$1/server.crt" "$1/server.key" > "$1/both.pem"
 	chmod 600 "$1/server.key" "$1/both.pem"
 	chmod 644 "$1/server.crt"
@@ -29,7 +31,9 @@ web_sshd() {
 	END
 	# sshd wants /run/sshd, which only a running service makes: a /run of its own has it. What this machine's root has in .bashrc is none of ours
 	# shellcheck disable=SC2016  # for the shell and perl inside
-	setsid unshare --mount sh -c 'mount -t tmpfs -o mode=755 run /run && mkdir -m 755 /run/sshd && { [ ! -e ~/.bashrc ] || mount --bind /dev/null ~/.bashrc; } && exec perl -MIO::Socket::INET -e "$1" "$2"' sh '
+	setsid unshare --mount sh -c '
+		mount -t tmpfs -o mode=755 run /run && mkdir -m 755 /run/sshd && { [ ! -e ~/.bashrc ] || mount --bind /dev/null ~/.bashrc; } &&
+			exec perl -MIO::Socket::INET -e "$1" "$2"' sh '
 		$SIG{CHLD} = "IGNORE";
 		$listener = IO::Socket::INET->new(Listen => 8, LocalAddr => "127.0.0.1") or die "no port: $!";
 		open $file, ">", "$ARGV[0]/port.new" and print $file $listener->sockport and close $file and rename "$ARGV[0]/port.new", "$ARGV[0]/port" or die;
