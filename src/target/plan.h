@@ -19,7 +19,7 @@ struct custos_bytes custos_profile_builtin(const char *name);
 /* A target's record, as it stands in the log (`target.add`): {"name","address" (host:port),"user","profile","profile_sha256","hostkeys":["SHA256:…"],
  * "verify":["host:port"],"sni","auth","group","ssh_legacy"}. Says what is wrong in plain words (CUSTOS_E_INPUT). */
 CUSTOS_RC custos_target_check(const struct custos_json *target, struct custos_err *err);
-/* Rules of the profile about the key and the certificate's public facts ("esxi: EC keys …"): CUSTOS_E_POLICY with the reason. key_type as in cli.md ("rsa-2048"). */
+/* Rules of the profile about the key and the certificate's public facts ("esxi: EC keys …"): CUSTOS_E_POLICY with the reason. key_type as in `custos key generate --type`. */
 CUSTOS_RC custos_profile_accepts(const struct custos_profile *profile, const char *key_type, struct custos_err *err);
 /* 0 PKCS#8, 1 PKCS#1. */
 unsigned custos_profile_key_format(const struct custos_profile *profile);

@@ -37,7 +37,7 @@ enum custos_key_type {
 const char *custos_key_type_name(enum custos_key_type type);                       /* "rsa-2048" … */
 CUSTOS_MUST bool custos_key_type_parse(const char *name, enum custos_key_type *ret_type);
 
-/* Lists every token of a module as the array of cli.md's `token list` (no login). */
+/* Lists every token of a module as the array that `custos token list --json` prints (no login). */
 CUSTOS_RC custos_token_list(const char *module, struct custos_json **ret_list, struct custos_err *err);
 /* Initialises the token that `where` selects (an uninitialised slot may be named by `pkcs11:slot-id=N`, or with uri NULL the first one without a token) and sets the user PIN. Refuses a
  * token that is initialised already. */
@@ -63,7 +63,7 @@ struct custos_token_key {
 };
 void custos_token_key_done(struct custos_token_key *key);
 
-/* KEK: made local-only with the template of security.md, read back attribute by attribute. `id` is CKA_ID (16 random bytes, given by the caller).
+/* KEK: made local-only with the template of policy.c, read back attribute by attribute. `id` is CKA_ID (16 random bytes, given by the caller).
  * *ret_attributes is what was read back, for the log. Refuses when an object of that label or id exists. */
 CUSTOS_RC custos_token_kek_create(struct custos_token *token, const uint8_t id[static 16], const char *label, struct custos_json **ret_attributes, struct custos_err *err);
 /* Finds the KEK (exactly one), reads its attributes back against the class policy, unwraps the canary and has it sign a fresh challenge that is verified against
@@ -92,7 +92,7 @@ CUSTOS_RC custos_token_sign(struct custos_token *token, const struct custos_toke
 /* The algorithm custos uses for a key type (SHA-256, or SHA-384 for P-384). */
 enum custos_signature custos_key_signature(enum custos_key_type type);
 
-/* The release (architecture.md, the way of a key, step 4). `permit` is consumed by this call whatever happens.
+/* The release (docs/ARCHITECTURE.md, the way of a key, step 4). `permit` is consumed by this call whatever happens.
  * custos-token gets the intent's leaf, its inclusion proof and the checkpoint body it signed last, and checks for itself: the body is the one it
  * signed last in this process, the leaf is the last entry of that tree, the leaf is a `release.intent` naming this container's hash, this courier's
  * point and exactly these hosts, and it was not used before. */
