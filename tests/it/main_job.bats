@@ -2,7 +2,7 @@
 # Goal: the main job, as somebody does it who has a token, a CA and hosts: custody, key, request, certificate, target, deployment, the way back.
 # Everything is real: SoftHSM, OpenSSL's CA, sshd, a TLS front end. What custos claims is looked at with other software (openssl, ssh, the host's files).
 #
-# Needs the build directory in CUSTOS_BUILD (ctest sets it) and root (the stand-ins are namespaces). Servers other than ESXi are in web_job.bats.
+# Needs the build directory in CUSTOS_BUILD (ctest sets it) and root (the stand-ins are namespaces). Deployments are in deploy.bats.
 bats_require_minimum_version 1.5.0
 # shellcheck source=tests/it/lab.bash
 . "$BATS_TEST_DIRNAME/lab.bash"
