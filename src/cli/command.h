@@ -22,6 +22,7 @@ enum custos_needs {
 	CUSTOS_NEEDS_LOGIN = 1u << 1,    /* logs in to the token: a PIN will be asked for */
 	CUSTOS_MUTATES = 1u << 2,        /* leaves a signed entry in the log */
 	CUSTOS_READS = 1u << 3,          /* takes --json */
+	CUSTOS_JUDGES = 1u << 4,         /* runs also where memory cannot be locked or the process is traced, to say so: no secret may be made */
 };
 
 struct custos_call;

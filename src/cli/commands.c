@@ -11,6 +11,7 @@ const struct custos_command *const custos_commands[] = {
 	&custos_cmd_deploy, &custos_cmd_rollback,
 	&custos_cmd_release_list, &custos_cmd_release_resolve,
 	&custos_cmd_log_show, &custos_cmd_log_verify, &custos_cmd_log_checkpoint, &custos_cmd_log_publish,
+	&custos_cmd_doctor,
 	&custos_cmd_help, &custos_cmd_version,
 	NULL,
 };

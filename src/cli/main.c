@@ -37,6 +37,18 @@ static bool has_standard_descriptors(void)
 	return true;
 }
 
+/* Before anything else this process is hardened. A process that cannot be goes on only to say what is wrong with the machine. */
+static custos_rc start(int argc, char **argv, struct custos_call *call, struct custos_err *err)
+{
+	custos_rc hardened = custos_secret_start(err);
+	if (hardened == CUSTOS_OK)
+		return custos_call_parse(argc, argv, call, err);
+	if (custos_call_parse(argc, argv, call, NULL) != CUSTOS_OK || call->command == NULL || (call->command->needs & CUSTOS_JUDGES) == 0)
+		return hardened;
+	custos_err_clear(err);
+	return CUSTOS_OK;
+}
+
 int main(int argc, char **argv)
 {
 	struct custos_err err = { 0 };
@@ -45,9 +57,7 @@ int main(int argc, char **argv)
 		return CUSTOS_E_SYSTEM;
 	/* a courier or a token that dies is an error, not the end of the keeper */
 	signal(SIGPIPE, SIG_IGN);
-	custos_rc rc = custos_secret_start(&err);
-	if (rc == CUSTOS_OK)
-		rc = custos_call_parse(argc, argv, &call, &err);
+	custos_rc rc = start(argc, argv, &call, &err);
 	if (rc == CUSTOS_OK)
 		rc = run(&call, &err);
 	custos_custody_free(call.custody);

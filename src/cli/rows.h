@@ -14,6 +14,7 @@ extern const struct custos_command custos_cmd_target_scan, custos_cmd_target_add
 extern const struct custos_command custos_cmd_deploy, custos_cmd_rollback;
 extern const struct custos_command custos_cmd_release_list, custos_cmd_release_resolve;
 extern const struct custos_command custos_cmd_log_show, custos_cmd_log_verify, custos_cmd_log_checkpoint, custos_cmd_log_publish;
+extern const struct custos_command custos_cmd_doctor;
 extern const struct custos_command custos_cmd_help, custos_cmd_version;
 
 #endif

@@ -1,9 +1,15 @@
 # What a package holds: the command, its two helpers where the command looks for them, the manual and an example profile.
 install(TARGETS custos RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 install(TARGETS custos-token custos-courier RUNTIME DESTINATION ${CUSTOS_HELPER_DIR})
-foreach(page custos custos-init custos-token custos-key custos-csr custos-cert custos-target custos-deploy custos-log)
+foreach(page custos custos-init custos-token custos-key custos-csr custos-cert custos-target custos-deploy custos-log custos-doctor)
   install(FILES docs/man/${page}.1 DESTINATION ${CMAKE_INSTALL_MANDIR}/man1)
 endforeach()
 install(FILES docs/man/custos-profile.5 DESTINATION ${CMAKE_INSTALL_MANDIR}/man5)
 install(FILES docs/man/custos-exit.7 DESTINATION ${CMAKE_INSTALL_MANDIR}/man7)
 install(FILES docs/profiles/nginx.yaml DESTINATION ${CMAKE_INSTALL_DOCDIR}/profiles)
+# For the operator: what the machine should be like, and units and a profile that hold custos to what it needs. The unit names /usr/bin/custos.
+install(FILES docs/HARDENING.md DESTINATION ${CMAKE_INSTALL_DOCDIR})
+install(FILES docs/systemd/custos@.service DESTINATION lib/systemd/system)
+install(FILES docs/systemd/custos.sysusers.conf DESTINATION lib/sysusers.d RENAME custos.conf)
+install(FILES docs/systemd/custos.tmpfiles.conf DESTINATION lib/tmpfiles.d RENAME custos.conf)
+install(FILES docs/apparmor/usr.bin.custos DESTINATION ${CMAKE_INSTALL_FULL_SYSCONFDIR}/apparmor.d)

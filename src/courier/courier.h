@@ -32,7 +32,6 @@ struct custos_courier_host {
 struct custos_courier {
 	struct custos_channel channel;
 	struct custos_ephemeral *ephemeral;
-	size_t locked_bytes;
 	enum custos_courier_job job;
 	uint8_t key_format, padding;
 	struct custos_buf leaf, chain;
@@ -42,17 +41,19 @@ struct custos_courier {
 	bool keeper_gone;
 };
 
-/* The whole errand, from SETUP to BYE. `locked_bytes` is what the process has locked so far. Everything of the courier is wiped and released when it returns. */
-CUSTOS_RC custos_courier_serve(size_t locked_bytes, struct custos_err *err);
+/* The whole errand, from SETUP to BYE. Everything of the courier is wiped and released when it returns. */
+CUSTOS_RC custos_courier_serve(struct custos_err *err);
 
 /* keeper.c: every message but KEY. */
+/* Before libcrypto is ready, because its heap depends on what SETUP says; and what needs it, after. */
 CUSTOS_RC custos_courier_receive_setup(struct custos_courier *c, struct custos_err *err);
-CUSTOS_RC custos_courier_send_hello(struct custos_courier *c, const uint8_t point[static CUSTOS_POINT_SIZE], const char *backend, struct custos_err *err);
+CUSTOS_RC custos_courier_ready_hosts(struct custos_courier *c, struct custos_err *err);
+CUSTOS_RC custos_courier_send_hello(struct custos_courier *c, const uint8_t point[static CUSTOS_POINT_SIZE], struct custos_err *err);
 CUSTOS_RC custos_courier_receive_supplies(struct custos_courier *c, struct custos_err *err);
 void custos_courier_tell_progress(struct custos_courier_host *host);
 CUSTOS_RC custos_courier_send_prepared(struct custos_courier_host *host, struct custos_err *err);
 CUSTOS_RC custos_courier_send_outcome(struct custos_courier_host *host, struct custos_err *err);
-CUSTOS_RC custos_courier_send_bye(struct custos_courier *c, size_t wiped, struct custos_err *err);
+CUSTOS_RC custos_courier_send_bye(struct custos_courier *c, struct custos_err *err);
 /* A socket for this host. *ret_fd is -1 when the keeper could not connect; *ret_why (the caller's to free) says why then. */
 CUSTOS_RC custos_courier_ask_socket(struct custos_courier_host *host, enum custos_courier_socket purpose, int *ret_fd, char **ret_why, struct custos_err *err);
 CUSTOS_RC custos_courier_ask_signature(void *host, struct custos_bytes data, struct custos_buf *signature, struct custos_err *err);
@@ -80,10 +81,17 @@ CUSTOS_RC custos_courier_scan(struct custos_courier *c, struct custos_err *err);
 /* deliver.c: the one place where the key is in the clear. */
 CUSTOS_RC custos_courier_deliver(struct custos_courier *c, const struct custos_frame *key_message, struct custos_err *err);
 
-/* stack.c: runs `work` on a locked stack, wipes it, scrubs the registers. */
-CUSTOS_RC custos_courier_on_locked_stack(custos_rc (*work)(void *ctx, size_t locked_bytes, struct custos_err *err), void *ctx, size_t locked_bytes, struct custos_err *err);
+/* stack.c: the errand on a locked stack, which is wiped afterwards. */
+CUSTOS_RC custos_courier_on_locked_stack(struct custos_err *err);
 
-/* sandbox.c: after start-up, before anything from outside is read. */
+/* epilogue.c: signals that end the process end it through the epilogue; all others are blocked. First thing in main. */
+CUSTOS_RC custos_courier_guard(struct custos_err *err);
+/* Ends the process through the epilogue in so many seconds, whatever it does then; 0: not any more. */
+void custos_courier_watch(unsigned seconds);
+/* Wipes every locked page, clears the registers, ends the process. */
+__attribute__((noreturn)) void custos_courier_end(int status);
+
+/* sandbox.c: when everything is there that needs files, memory to lock or root; before anything from outside is read. */
 CUSTOS_RC custos_courier_enter_sandbox(struct custos_err *err);
 
 #endif

@@ -4,6 +4,10 @@
 
 #include "base/clock.h"
 #include "crypto/pem.h"
+#include "memory/scrub.h"
+
+/* A host takes its key in seconds. Every wait has an end of its own; the watchdog is for what does not wait. */
+enum { WATCH_S = 60, WATCH_HOST_S = 60 };
 
 struct parcel {
 	uint8_t point[CUSTOS_POINT_SIZE];
@@ -72,12 +76,16 @@ custos_rc custos_courier_deliver(struct custos_courier *c, const struct custos_f
 	int64_t start = custos_clock_monotonic_ms();
 	struct custos_err why = { 0 };
 	CUSTOS_AUTO(custos_secret) *pem = NULL;
+	custos_courier_watch(WATCH_S + c->count * WATCH_HOST_S);
 	if (c->job == CUSTOS_JOB_DEPLOY && unpack(c, &parcel, &pem, &why) != CUSTOS_OK)
 		custos_err_hint(&why, "the hosts were not touched; is the container the one this certificate was made for?");
 	tell_all(c, &parcel, pem == NULL ? 0 : custos_secret_length(pem), &why);
 	if (pem != NULL)
 		hand_over(c, pem);
 	custos_secret_free(CUSTOS_TAKE(pem));
+	custos_scrub_stack();
+	custos_scrub_registers();
+	custos_courier_watch(0);
 	int64_t spent = custos_clock_monotonic_ms() - start;
 	for (uint32_t i = 0; i < c->count; i++)
 		c->hosts[i].exposure_ms = parcel.wanted[i] && c->job == CUSTOS_JOB_DEPLOY ? (uint32_t)spent : 0;

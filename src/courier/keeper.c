@@ -4,6 +4,7 @@
 
 #include "base/text.h"
 #include "crypto/digest.h"
+#include "memory/pages.h"
 
 #include <stdio.h>
 
@@ -67,23 +68,28 @@ custos_rc custos_courier_receive_setup(struct custos_courier *c, struct custos_e
 	CUSTOS_TRY(keep(&c->chain, chain, err));
 	CUSTOS_TRY(read_hosts(c, &r, err));
 	CUSTOS_TRY(custos_wire_end(&r, "SETUP", err));
+	return CUSTOS_OK;
+}
+
+custos_rc custos_courier_ready_hosts(struct custos_courier *c, struct custos_err *err)
+{
 	uint8_t hash[CUSTOS_HASH_SIZE];
-	if (chain.len > 0) {
+	if (c->chain.len > 0) {
 		CUSTOS_TRY(custos_sha256(custos_buf_view(&c->chain), hash, err));
 		custos_text_hex(hash, sizeof hash, c->chain_sha256);
 	}
-	for (uint32_t i = 0; job != CUSTOS_JOB_SCAN && i < c->count; i++)
+	for (uint32_t i = 0; c->job != CUSTOS_JOB_SCAN && i < c->count; i++)
 		custos_machine_init(&c->hosts[i].machine, &c->hosts[i].plan, (enum custos_deploy_job)c->job, c->chain_sha256, c->chain.len);
 	return CUSTOS_OK;
 }
 
-custos_rc custos_courier_send_hello(struct custos_courier *c, const uint8_t point[static CUSTOS_POINT_SIZE], const char *backend, struct custos_err *err)
+custos_rc custos_courier_send_hello(struct custos_courier *c, const uint8_t point[static CUSTOS_POINT_SIZE], struct custos_err *err)
 {
 	CUSTOS_AUTO_BUF body = { 0 };
 	struct custos_wire_out w = { .buf = &body, .err = err };
 	custos_wire_put_fixed(&w, point, CUSTOS_POINT_SIZE);
-	custos_wire_put_text(&w, backend);
-	custos_wire_put_u32(&w, (uint32_t)c->locked_bytes);
+	custos_wire_put_text(&w, custos_pages_backend());
+	custos_wire_put_u32(&w, (uint32_t)custos_pages_locked());
 	return send(c, CUSTOS_COURIER_HELLO, &w);
 }
 
@@ -259,10 +265,10 @@ custos_rc custos_courier_send_outcome(struct custos_courier_host *host, struct c
 	return send(host->courier, CUSTOS_COURIER_OUTCOME, &w);
 }
 
-custos_rc custos_courier_send_bye(struct custos_courier *c, size_t wiped, struct custos_err *err)
+custos_rc custos_courier_send_bye(struct custos_courier *c, struct custos_err *err)
 {
 	CUSTOS_AUTO_BUF body = { 0 };
 	struct custos_wire_out w = { .buf = &body, .err = err };
-	custos_wire_put_u32(&w, (uint32_t)wiped);
+	custos_wire_put_u32(&w, (uint32_t)custos_pages_locked()); /* all of it is wiped at the end */
 	return send(c, CUSTOS_COURIER_BYE, &w);
 }

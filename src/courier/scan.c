@@ -42,5 +42,5 @@ custos_rc custos_courier_scan(struct custos_courier *c, struct custos_err *err)
 	CUSTOS_REQUIRE(frame.type == CUSTOS_COURIER_ABORT, err, CUSTOS_E_INTERNAL, "message %u does not belong here", frame.type);
 	for (uint32_t i = 0; i < c->count; i++)
 		CUSTOS_TRY(custos_courier_send_outcome(&c->hosts[i], err));
-	return custos_courier_send_bye(c, c->locked_bytes, err);
+	return custos_courier_send_bye(c, err);
 }

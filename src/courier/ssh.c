@@ -15,7 +15,7 @@ enum { KEEP_ALIVE_S = 30, PART_MS = 2000 };
 
 custos_rc custos_ssh_start(struct custos_err *err)
 {
-	CUSTOS_REQUIRE(libssh2_init(0) == 0, err, CUSTOS_E_SYSTEM, "libssh2 cannot be started");
+	CUSTOS_REQUIRE(libssh2_init(LIBSSH2_INIT_NO_CRYPTO) == 0, err, CUSTOS_E_SYSTEM, "libssh2 cannot be started");
 	return CUSTOS_OK;
 }
 

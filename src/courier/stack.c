@@ -7,12 +7,9 @@
 
 #include <ucontext.h>
 
-enum { STACK_SIZE = 512 * 1024 };
+enum { STACK_SIZE = 128 * 1024 };
 
 struct errand {
-	custos_rc (*work)(void *ctx, size_t locked_bytes, struct custos_err *err);
-	void *ctx;
-	size_t locked_bytes;
 	struct custos_err *err;
 	custos_rc rc;
 };
@@ -20,7 +17,7 @@ struct errand {
 static void enter(unsigned high, unsigned low)
 {
 	struct errand *e = (struct errand *)(uintptr_t)((uint64_t)high << 32 | low); /* makecontext passes ints only */
-	e->rc = e->work(e->ctx, e->locked_bytes, e->err);
+	e->rc = custos_courier_serve(e->err);
 	custos_scrub_registers();
 }
 
@@ -42,11 +39,11 @@ static custos_rc run(struct errand *e, const struct custos_pages *stack)
 #endif
 }
 
-custos_rc custos_courier_on_locked_stack(custos_rc (*work)(void *ctx, size_t locked_bytes, struct custos_err *err), void *ctx, size_t locked_bytes, struct custos_err *err)
+custos_rc custos_courier_on_locked_stack(struct custos_err *err)
 {
 	struct custos_pages stack = { 0 };
 	CUSTOS_TRY(custos_pages_map(STACK_SIZE, &stack, err));
-	struct errand e = { .work = work, .ctx = ctx, .locked_bytes = locked_bytes + stack.size, .err = err };
+	struct errand e = { .err = err };
 	custos_rc rc = run(&e, &stack);
 	custos_pages_unmap(&stack); /* wipes */
 	return rc;

@@ -38,7 +38,7 @@ custos_rc custos_crypto_use_arena(struct custos_arena *arena, struct custos_err 
 		crypto_arena = NULL;
 		CUSTOS_FAIL(err, CUSTOS_E_INTERNAL, "libcrypto was used before it was given a locked heap");
 	}
-	CUSTOS_REQUIRE(OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG | OPENSSL_INIT_LOAD_CRYPTO_STRINGS, NULL) == 1, err, CUSTOS_E_SYSTEM,
+	CUSTOS_REQUIRE(OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG | OPENSSL_INIT_NO_LOAD_CRYPTO_STRINGS, NULL) == 1, err, CUSTOS_E_SYSTEM,
 	               "libcrypto does not start on a locked heap of %zu bytes", custos_arena_size(arena));
 	return CUSTOS_OK;
 }

@@ -2,6 +2,7 @@
  * are left without one and the caller says so. */
 #include "deploy/errand.h"
 #include "base/clock.h"
+#include "confine/confinement.h"
 #include "crypto/digest.h"
 #include "crypto/seal.h"
 #include "deploy/agent.h"
@@ -25,7 +26,7 @@ static custos_rc start(struct custos_errand *e, struct custos_err *err)
 	CUSTOS_AUTO_FD exe = -1;
 	CUSTOS_TRY(custos_helper_open("custos-courier", &exe, err));
 	CUSTOS_TRY(custos_sha256_fd(exe, e->courier_sha256, err));
-	return custos_helper_start(exe, "custos-courier", CUSTOS_SPAWN_CLEAN_ENVIRONMENT, &custos_courier_protocol, &e->helper, err);
+	return custos_helper_start(exe, "custos-courier", CUSTOS_SPAWN_CLEAN_ENVIRONMENT, NULL, &custos_courier_protocol, &e->helper, err);
 }
 
 static custos_rc set_up(struct custos_errand *e, struct custos_err *err)
@@ -166,6 +167,9 @@ custos_rc custos_errand_prepare(struct custos_errand *e, struct custos_err *err)
 		if (e->job != CUSTOS_JOB_SCAN)
 			CUSTOS_TRY(send_credential(e, i, err));
 	}
+	if (e->confinement != NULL)
+		CUSTOS_TRY(custos_confinement_enter(e->confinement, err));
+	e->confinement = NULL;
 	CUSTOS_TRY(custos_channel_send(&e->helper.channel, CUSTOS_COURIER_PREPARE, CUSTOS_BYTES(NULL, 0), -1, err));
 	bool bye = false;
 	begin_half(e);
@@ -196,6 +200,10 @@ custos_rc custos_errand_deliver(struct custos_errand *e, const struct custos_rel
 		if (e->hosts[i].prepared == CUSTOS_PREPARED_READY)
 			custos_wire_put_u32(&w, i);
 	CUSTOS_TRY(w.rc);
+	/* what was seen before says nothing of what comes after */
+	for (uint32_t i = 0; i < e->count; i++)
+		if (e->hosts[i].prepared == CUSTOS_PREPARED_READY)
+			e->hosts[i].verdict = 0;
 	e->went = true;
 	CUSTOS_TRY(send(e, CUSTOS_COURIER_KEY, &body, -1, err));
 	return serve_to_the_end(e, err);
@@ -222,4 +230,5 @@ void custos_errand_done(struct custos_errand *e)
 	}
 	free(e->hosts);
 	free(e->memory_backend);
+	custos_buf_done(&e->login_sessions);
 }

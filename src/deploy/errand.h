@@ -1,7 +1,7 @@
 /* An errand: one courier, one key, one group of hosts, from its start to its end.
  *
  * The keeper's side of link/courier.h. The errand knows nothing of the log: it prepares the hosts, hands over a parcel, and says what became of
- * each host. It connects sockets when asked, has logins signed (once for each connection), and judges what is served. */
+ * each host. It connects sockets when asked, has logins signed (once for each connection and each session), and judges what is served. */
 #ifndef CUSTOS_DEPLOY_ERRAND_H
 #define CUSTOS_DEPLOY_ERRAND_H
 
@@ -18,7 +18,9 @@ struct custos_errand_host {
 	struct custos_plan plan;
 	char *auth;
 	struct custos_buf login_blob;          /* SSH public key, when the agent signs */
-	unsigned ssh_sockets, login_signatures; /* given so far: never more signatures than connections */
+	unsigned ssh_sockets;                  /* connections made so far */
+	bool login_due;                        /* one was made, and nobody has asked for a login on it yet */
+	unsigned login_signatures;             /* given so far, whether the courier used them or not; in the log with the outcome */
 	/* PREPARED */
 	enum custos_prepared prepared;         /* 0: not yet */
 	char *version, *backup;
@@ -45,10 +47,12 @@ struct custos_errand {
 	unsigned key_format, padding;
 	struct custos_errand_host *hosts;
 	size_t count;
+	struct custos_confinement *confinement; /* borrowed, or NULL: entered by the keeper before it hears of a host, and NULL from then on */
 	struct custos_helper helper;
 	uint8_t courier_point[CUSTOS_POINT_SIZE], courier_sha256[CUSTOS_HASH_SIZE];
 	char *memory_backend;
 	bool went;                             /* the key, or the go-ahead of a roll-back, was sent */
+	struct custos_buf login_sessions;      /* SHA-256 of each SSH session the agent was asked to sign for: none is signed for twice */
 	int64_t deadline_ms;                   /* of the present half */
 };
 

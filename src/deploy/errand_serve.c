@@ -10,7 +10,7 @@
 
 #include <stdio.h>
 
-enum { CONNECT_MS = 10000, WHY = 256, SSH_SOCKETS_MAX = 2 };
+enum { CONNECT_MS = 10000, WHY = 256, SSH_SOCKETS_MAX = 2, SIGNATURE_MAX = 2048, SERVED_WHEN_MAX = 2 };
 
 static custos_rc find_host(struct custos_errand *e, uint32_t index, struct custos_errand_host **ret, struct custos_err *err)
 {
@@ -29,28 +29,39 @@ static const char *address_for(struct custos_errand_host *h, enum custos_courier
 	return count == 0 ? NULL : custos_json_string_value(custos_json_at(verify, h->next_endpoint++ % count));
 }
 
+static custos_rc send_socket(struct custos_errand *e, uint32_t host, enum custos_courier_socket purpose, int fd, const char *why,
+                             struct custos_err *err)
+{
+	CUSTOS_AUTO_BUF body = { 0 };
+	struct custos_wire_out w = { .buf = &body, .err = err };
+	custos_wire_put_u32(&w, host);
+	custos_wire_put_u8(&w, (uint8_t)purpose);
+	if (fd < 0)
+		custos_wire_put_text(&w, why);
+	CUSTOS_TRY(w.rc);
+	return custos_channel_send(&e->helper.channel, fd < 0 ? CUSTOS_COURIER_NO_SOCKET : CUSTOS_COURIER_SOCKET, custos_buf_view(&body), fd, err);
+}
+
 custos_rc custos_errand_send_socket(struct custos_errand *e, uint32_t host, enum custos_courier_socket purpose, struct custos_err *err)
 {
 	struct custos_errand_host *h = &e->hosts[host];
 	const char *address = address_for(h, purpose);
 	CUSTOS_AUTO_FD fd = -1;
 	struct custos_err why = { 0 };
-	/* the first connection and one more when that broke: each comes with a login signature */
-	bool enough = purpose == CUSTOS_SOCKET_SSH && h->ssh_sockets >= SSH_SOCKETS_MAX;
 	custos_rc rc = address == NULL ? custos_err_set(&why, CUSTOS_E_INPUT, 0, "the target has no address for this")
-	               : enough        ? custos_err_set(&why, CUSTOS_E_POLICY, 0, "no further connection is made")
 	                               : custos_dial(address, purpose == CUSTOS_SOCKET_SSH ? "22" : "443", CONNECT_MS, &fd, &why);
-	if (rc == CUSTOS_OK && purpose == CUSTOS_SOCKET_SSH)
+	if (rc == CUSTOS_OK && purpose == CUSTOS_SOCKET_SSH) {
 		h->ssh_sockets++;
-	CUSTOS_AUTO_BUF body = { 0 };
-	struct custos_wire_out w = { .buf = &body, .err = err };
-	custos_wire_put_u32(&w, host);
-	custos_wire_put_u8(&w, (uint8_t)purpose);
-	if (rc != CUSTOS_OK)
-		custos_wire_put_text(&w, why.msg);
-	CUSTOS_TRY(w.rc);
-	return custos_channel_send(&e->helper.channel, rc == CUSTOS_OK ? CUSTOS_COURIER_SOCKET : CUSTOS_COURIER_NO_SOCKET,
-	                           custos_buf_view(&body), fd, err);
+		h->login_due = true;
+	}
+	return send_socket(e, host, purpose, fd, why.msg, err);
+}
+
+/* What may be asked for when: the first connection is made without being asked, one more when that broke, and none to a host that was not
+ * got ready or has its outcome. */
+static bool may_connect(const struct custos_errand_host *h, uint8_t purpose)
+{
+	return h->outcome == 0 && (purpose == CUSTOS_SOCKET_VERIFY || (h->prepared == CUSTOS_PREPARED_READY && h->ssh_sockets < SSH_SOCKETS_MAX));
 }
 
 static custos_rc need_socket(struct custos_errand *e, struct custos_wire *r, struct custos_err *err)
@@ -62,10 +73,25 @@ static custos_rc need_socket(struct custos_errand *e, struct custos_wire *r, str
 	CUSTOS_TRY(find_host(e, host, &h, err));
 	CUSTOS_REQUIRE(purpose == CUSTOS_SOCKET_SSH || purpose == CUSTOS_SOCKET_VERIFY, err, CUSTOS_E_INTERNAL,
 	               "the courier asks for an unknown kind of socket");
-	return custos_errand_send_socket(e, host, purpose, err);
+	return may_connect(h, purpose) ? custos_errand_send_socket(e, host, purpose, err)
+	                               : send_socket(e, host, purpose, -1, "no further connection is made", err);
 }
 
-/* One signature for each connection that was made to the host: another one is refused, whatever it is for. */
+/* One request for each connection, good or bad, and only until the host is prepared or has its outcome: what a login is for. No session is
+ * signed for twice, whatever host it is said to be with: who got another host's session from somewhere must not have both. */
+static custos_rc admit_login(struct custos_errand *e, struct custos_errand_host *h, struct custos_bytes data, struct custos_err *err)
+{
+	struct custos_bytes session = { 0 };
+	uint8_t hash[CUSTOS_HASH_SIZE];
+	CUSTOS_REQUIRE(h->login_due && h->login_blob.len > 0 && h->outcome == 0, err, CUSTOS_E_POLICY, "no login is due on %s", h->plan.name);
+	h->login_due = false;
+	CUSTOS_TRY(custos_agent_check_login(data, h->plan.user, custos_buf_view(&h->login_blob), &session, err));
+	CUSTOS_TRY(custos_sha256(session, hash, err));
+	for (size_t at = 0; at < e->login_sessions.len; at += sizeof hash)
+		CUSTOS_REQUIRE(memcmp(e->login_sessions.ptr + at, hash, sizeof hash) != 0, err, CUSTOS_E_POLICY, "this session has been signed for");
+	return custos_buf_append(&e->login_sessions, hash, sizeof hash, err);
+}
+
 static custos_rc sign_login(struct custos_errand *e, struct custos_wire *r, struct custos_err *err)
 {
 	uint32_t host = custos_wire_u32(r);
@@ -73,12 +99,13 @@ static custos_rc sign_login(struct custos_errand *e, struct custos_wire *r, stru
 	struct custos_errand_host *h = NULL;
 	CUSTOS_TRY(custos_wire_end(r, "SIGN_LOGIN", err));
 	CUSTOS_TRY(find_host(e, host, &h, err));
-	CUSTOS_AUTO_BUF signature = { 0 };
+	CUSTOS_AUTO_BUF signature = { .max = SIGNATURE_MAX };
 	struct custos_err why = { 0 };
-	if (h->login_blob.len > 0 && h->login_signatures++ < h->ssh_sockets &&
-	    custos_agent_check_login(data, h->plan.user, custos_buf_view(&h->login_blob), &why) == CUSTOS_OK &&
+	/* a refusal is an empty signature: the courier reports a login that failed, and the other hosts go on */
+	if (admit_login(e, h, data, &why) == CUSTOS_OK &&
 	    custos_agent_sign(e->options->agent_socket, custos_buf_view(&h->login_blob), data, &signature, &why) != CUSTOS_OK)
 		custos_buf_done(&signature);
+	h->login_signatures += signature.len > 0;
 	CUSTOS_AUTO_BUF body = { 0 };
 	struct custos_wire_out w = { .buf = &body, .err = err };
 	custos_wire_put_u32(&w, host);
@@ -137,6 +164,7 @@ static custos_rc served(struct custos_errand *e, struct custos_wire *r, struct c
 		ders[i] = custos_wire_bytes(r);
 	CUSTOS_TRY(custos_wire_end(r, "SERVED", err));
 	CUSTOS_TRY(find_host(e, host, &h, err));
+	CUSTOS_REQUIRE(when <= SERVED_WHEN_MAX && h->outcome == 0, err, CUSTOS_E_INTERNAL, "the courier's SERVED makes no sense");
 	enum custos_courier_verdict verdict = CUSTOS_VERDICT_NONE;
 	h->serves = false;
 	if (count > 0)
@@ -180,20 +208,26 @@ static custos_rc prepared(struct custos_errand *e, struct custos_wire *r, struct
 	static const uint8_t none[CUSTOS_HASH_SIZE];
 	uint8_t leaf[CUSTOS_HASH_SIZE];
 	struct custos_errand_host *h = NULL;
-	CUSTOS_TRY(find_host(e, custos_wire_u32(r), &h, err));
+	uint32_t host = custos_wire_u32(r);
 	uint8_t status = custos_wire_u8(r), category = custos_wire_u8(r);
-	replace(&h->why, custos_wire_text(r));
-	replace(&h->hint, custos_wire_text(r));
-	replace(&h->version, custos_wire_text(r));
-	replace(&h->backup, custos_wire_text(r));
+	CUSTOS_AUTO_STR *why = custos_wire_text(r);
+	CUSTOS_AUTO_STR *hint = custos_wire_text(r);
+	CUSTOS_AUTO_STR *version = custos_wire_text(r);
+	CUSTOS_AUTO_STR *backup = custos_wire_text(r);
 	custos_wire_fixed(r, leaf, sizeof leaf);
 	CUSTOS_TRY(custos_wire_end(r, "PREPARED", err));
-	bool sense = h->prepared == 0 && status >= CUSTOS_PREPARED_READY && status <= CUSTOS_PREPARED_FAILED && is_own_copy(e, h, h->backup);
+	CUSTOS_TRY(find_host(e, host, &h, err));
+	bool sense = h->prepared == 0 && status >= CUSTOS_PREPARED_READY && status <= CUSTOS_PREPARED_FAILED && is_own_copy(e, h, backup);
 	CUSTOS_REQUIRE(sense, err, CUSTOS_E_INTERNAL, "the courier's PREPARED makes no sense");
 	CUSTOS_REQUIRE(status != CUSTOS_PREPARED_UNCHANGED || h->verdict == CUSTOS_VERDICT_NEW, err, CUSTOS_E_INTERNAL,
 	               "the courier calls %s unchanged, which nobody here has seen", h->plan.name);
 	h->prepared = status;
 	h->category = known(category);
+	h->login_due = false;
+	replace(&h->why, CUSTOS_TAKE(why));
+	replace(&h->hint, CUSTOS_TAKE(hint));
+	replace(&h->version, CUSTOS_TAKE(version));
+	replace(&h->backup, CUSTOS_TAKE(backup));
 	if (memcmp(leaf, none, sizeof leaf) != 0) {
 		memcpy(h->previous_leaf, leaf, sizeof leaf);
 		h->has_previous = true;
@@ -219,16 +253,18 @@ static custos_rc check_outcome(const struct custos_errand *e, const struct custo
 static custos_rc outcome(struct custos_errand *e, struct custos_wire *r, struct custos_err *err)
 {
 	struct custos_errand_host *h = NULL;
-	CUSTOS_TRY(find_host(e, custos_wire_u32(r), &h, err));
+	uint32_t host = custos_wire_u32(r);
 	uint8_t result = custos_wire_u8(r), category = custos_wire_u8(r);
 	CUSTOS_AUTO_STR *why = custos_wire_text(r);
 	CUSTOS_AUTO_STR *hint = custos_wire_text(r);
-	h->exposure_ms = custos_wire_u32(r);
+	uint32_t exposure_ms = custos_wire_u32(r);
 	CUSTOS_AUTO_STR *backup = custos_wire_text(r);
 	CUSTOS_TRY(custos_wire_end(r, "OUTCOME", err));
+	CUSTOS_TRY(find_host(e, host, &h, err));
 	CUSTOS_TRY(check_outcome(e, h, result, err));
 	CUSTOS_REQUIRE(is_own_copy(e, h, backup), err, CUSTOS_E_INTERNAL, "the courier names a copy on %s that it was not to make", h->plan.name);
 	h->outcome = result;
+	h->exposure_ms = exposure_ms;
 	/* a host that failed to prepare has said why already */
 	if (h->prepared != CUSTOS_PREPARED_FAILED) {
 		h->category = known(category);
@@ -242,10 +278,11 @@ static custos_rc outcome(struct custos_errand *e, struct custos_wire *r, struct 
 static custos_rc progress(struct custos_errand *e, struct custos_wire *r, struct custos_err *err)
 {
 	struct custos_errand_host *h = NULL;
-	CUSTOS_TRY(find_host(e, custos_wire_u32(r), &h, err));
+	uint32_t host = custos_wire_u32(r);
 	(void)custos_wire_u8(r); /* the state: the detail says it in words */
 	struct custos_bytes detail = custos_wire_bytes(r);
 	CUSTOS_TRY(custos_wire_end(r, "PROGRESS", err));
+	CUSTOS_TRY(find_host(e, host, &h, err));
 	if (e->options->progress != NULL) {
 		CUSTOS_AUTO_STR *line = custos_text_safe(detail, 200);
 		if (line != NULL)
@@ -271,6 +308,8 @@ custos_rc custos_errand_serve(struct custos_errand *e, const struct custos_frame
 	case CUSTOS_COURIER_PROGRESS:
 		return progress(e, &r, err);
 	case CUSTOS_COURIER_BYE:
+		(void)custos_wire_u32(&r); /* how much it has wiped: its own word */
+		CUSTOS_TRY(custos_wire_end(&r, "BYE", err));
 		*ret_bye = true;
 		return CUSTOS_OK;
 	default:

@@ -139,6 +139,7 @@ static struct custos_json *outcome_fields(const struct custos_errand_host *h, ui
 	custos_json_set_text(f, "target", h->plan.name);
 	custos_json_set_text(f, "result", custos_outcome_name(h->outcome));
 	custos_json_set_int(f, "exposure_ms", h->exposure_ms);
+	custos_json_set_int(f, "login_signatures", h->login_signatures);
 	if (h->serves)
 		custos_json_set_hex(f, "served_leaf_sha256", h->served_leaf, sizeof h->served_leaf);
 	if (h->has_previous)

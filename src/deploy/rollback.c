@@ -1,6 +1,7 @@
 /* The way back: the previous pair from custody when its key is in it (an ordinary release of that key), else the copy that
  * the last deployment left on the host. */
 #include "base/text.h"
+#include "deploy/confine.h"
 #include "deploy/record.h"
 
 static custos_rc log_intent(struct custos_custody *c, const struct custos_errand *e, const struct custos_json *deployed,
@@ -34,6 +35,9 @@ static custos_rc restore_copy(struct custos_custody *c, const struct custos_json
 	e.hosts = calloc(1, sizeof *e.hosts);
 	CUSTOS_REQUIRE(e.hosts != NULL, err, CUSTOS_E_SYSTEM, "out of memory");
 	CUSTOS_TRY(custos_errand_add_host(&e, target, profile, err));
+	CUSTOS_AUTO(custos_confinement) *confinement = NULL;
+	CUSTOS_TRY(custos_deploy_confinement(c, NULL, 0, &confinement, err));
+	e.confinement = confinement;
 	if (custos_errand_prepare(&e, &why) != CUSTOS_OK) {
 		custos_tally_untouched(tally, e.hosts[0].plan.name, &why);
 		return CUSTOS_OK;

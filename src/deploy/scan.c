@@ -1,6 +1,7 @@
 /* A host's key for comparison with its console. The SSH handshake happens in a courier too: a hostile host meets a
  * process that knows nothing at all. */
 #include "base/text.h"
+#include "deploy/confine.h"
 #include "deploy/errand.h"
 
 #include <stdio.h>
@@ -36,6 +37,9 @@ custos_rc custos_target_scan(const char *address, struct custos_json **ret_scan,
 	e.hosts = calloc(1, sizeof *e.hosts);
 	CUSTOS_REQUIRE(e.hosts != NULL, err, CUSTOS_E_SYSTEM, "out of memory");
 	CUSTOS_TRY(custos_errand_add_host(&e, target, profile, err));
+	CUSTOS_AUTO(custos_confinement) *confinement = NULL;
+	CUSTOS_TRY(custos_deploy_confinement(NULL, NULL, 0, &confinement, err));
+	e.confinement = confinement;
 	CUSTOS_TRY(custos_errand_prepare(&e, err));
 	const struct custos_errand_host *h = &e.hosts[0];
 	CUSTOS_AUTO_STR *fingerprint = custos_text_dup(h->backup);

@@ -2,6 +2,7 @@
  * environment variable. What was opened (and hashed) is what is executed. */
 #include "link/spawn.h"
 #include "base/clock.h"
+#include "confine/confinement.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -14,6 +15,11 @@
 #include <sys/wait.h>
 
 enum { SEND_S = 20 };
+
+const char *custos_helper_directory(void)
+{
+	return CUSTOS_HELPER_DIR;
+}
 
 custos_rc custos_helper_open(const char *name, int *ret_fd, struct custos_err *err)
 {
@@ -35,11 +41,13 @@ custos_rc custos_helper_open(const char *name, int *ret_fd, struct custos_err *e
 extern char **environ;
 
 /* Between fork and exec: only async-signal-safe calls. No death signal is set: a helper sees the channel close and ends in its own way. */
-static void become_helper(int exe_fd, int channel_fd, const char *name, unsigned flags)
+static void become_helper(int exe_fd, int channel_fd, const char *name, unsigned flags, struct custos_confinement *confinement)
 {
 	sigset_t none;
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
+	if (confinement != NULL && custos_confinement_enter(confinement, NULL) != CUSTOS_OK)
+		_exit(127);
 	/* move both out of the way of descriptors 0 to 4 first: a keeper that was started without stdin has one of them there */
 	int channel_high = fcntl(channel_fd, F_DUPFD, 10), exe_high = fcntl(exe_fd, F_DUPFD, 10);
 	int null_fd = open("/dev/null", O_RDWR);
@@ -54,12 +62,14 @@ static void become_helper(int exe_fd, int channel_fd, const char *name, unsigned
 	if (fcntl(CUSTOS_HELPER_FD + 1, F_SETFD, FD_CLOEXEC) < 0 || syscall(SYS_close_range, CUSTOS_HELPER_FD + 2, ~0u, 0) != 0)
 		_exit(127);
 	char *const argv[] = { (char *)(uintptr_t)name, NULL };
-	char *const clean[] = { NULL };
+	/* with a time zone libc never looks for one in a file */
+	char zone[] = "TZ=UTC0";
+	char *const clean[] = { zone, NULL };
 	fexecve(CUSTOS_HELPER_FD + 1, argv, (flags & CUSTOS_SPAWN_CLEAN_ENVIRONMENT) != 0 ? clean : environ);
 	_exit(127);
 }
 
-custos_rc custos_helper_start(int exe_fd, const char *name, unsigned flags, const struct custos_link_protocol *protocol,
+custos_rc custos_helper_start(int exe_fd, const char *name, unsigned flags, struct custos_confinement *confinement, const struct custos_link_protocol *protocol,
                               struct custos_helper *ret_helper, struct custos_err *err)
 {
 	int pair[2];
@@ -78,7 +88,7 @@ custos_rc custos_helper_start(int exe_fd, const char *name, unsigned flags, cons
 	pid_t pid = fork();
 	CUSTOS_REQUIRE(pid >= 0, err, CUSTOS_E_SYSTEM, "cannot start %s: %s", name, strerror(errno));
 	if (pid == 0)
-		become_helper(exe_fd, theirs, name, flags);
+		become_helper(exe_fd, theirs, name, flags, confinement);
 	*ret_helper = (struct custos_helper){
 		.pid = pid,
 		.channel = { .fd = custos_take_fd(&ours), .side = CUSTOS_SIDE_KEEPER, .protocol = protocol, .peer = name },

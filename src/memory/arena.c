@@ -131,32 +131,39 @@ static uint8_t *block_of(const struct custos_arena *a, uint32_t at)
 	return a->pages.base + (size_t)at * UNIT;
 }
 
-/* The canary depends on the place, so that a block copied over its neighbour does not bring a valid one along. */
-static uint8_t canary_byte(const struct custos_arena *a, uint32_t at, size_t i)
+/* What belongs into a block wherever there is no data, over and over. It depends on the place, so that a block copied over its neighbour does not bring a
+ * valid canary along. */
+enum { PATTERN = 4 * MARGIN };
+
+static void canary_pattern(const struct custos_arena *a, uint32_t at, uint8_t pattern[static PATTERN])
 {
-	return (uint8_t)(a->canary[i % MARGIN] ^ (at >> (8 * (i % 4))));
+	uint32_t words[MARGIN / sizeof at];
+	memcpy(words, a->canary, MARGIN);
+	for (size_t i = 0; i < MARGIN / sizeof at; i++)
+		words[i] ^= at;
+	for (size_t i = 0; i < PATTERN; i += MARGIN)
+		memcpy(pattern + i, words, MARGIN);
 }
+
+/* Behind the data there are MARGIN to MARGIN + UNIT - 1 bytes; with what stands before them in their line of MARGIN they fit into a pattern. */
+_Static_assert(MARGIN + UNIT - 1 + MARGIN - 1 <= PATTERN, "a pattern is long enough for every end of a block");
 
 static void canaries_set(struct custos_arena *a, uint32_t at)
 {
-	uint8_t *block = block_of(a, at);
-	size_t total = (size_t)a->slots[at].units * UNIT;
-	for (size_t i = 0; i < MARGIN; i++)
-		block[i] = canary_byte(a, at, i);
-	for (size_t i = MARGIN + a->slots[at].len; i < total; i++)
-		block[i] = canary_byte(a, at, i);
+	uint8_t *block = block_of(a, at), pattern[PATTERN];
+	size_t total = (size_t)a->slots[at].units * UNIT, end = MARGIN + a->slots[at].len;
+	canary_pattern(a, at, pattern);
+	memcpy(block, pattern, MARGIN);
+	memcpy(block + end, pattern + end % MARGIN, total - end);
 }
 
 static void canaries_check(const struct custos_arena *a, uint32_t at)
 {
 	const uint8_t *block = block_of(a, at);
-	size_t total = (size_t)a->slots[at].units * UNIT;
-	unsigned wrong = 0;
-	for (size_t i = 0; i < MARGIN; i++)
-		wrong |= block[i] ^ canary_byte(a, at, i);
-	for (size_t i = MARGIN + a->slots[at].len; i < total; i++)
-		wrong |= block[i] ^ canary_byte(a, at, i);
-	if (wrong != 0)
+	uint8_t pattern[PATTERN];
+	size_t total = (size_t)a->slots[at].units * UNIT, end = MARGIN + a->slots[at].len;
+	canary_pattern(a, at, pattern);
+	if (memcmp(block, pattern, MARGIN) != 0 || memcmp(block + end, pattern + end % MARGIN, total - end) != 0)
 		abort();
 }
 

@@ -60,3 +60,11 @@ custos_rc custos_harden_process(struct custos_err *err)
 	/* Last: from here on nobody can attach who was not attached before. */
 	return refuse_tracer(err);
 }
+
+custos_rc custos_harden_limits(struct custos_err *err)
+{
+	const struct rlimit none = { 0, 0 };
+	if (setrlimit(RLIMIT_NPROC, &none) != 0 || setrlimit(RLIMIT_FSIZE, &none) != 0)
+		CUSTOS_FAIL_NATIVE(err, CUSTOS_E_SYSTEM, errno, "cannot give up processes and files: %s", strerror(errno));
+	return CUSTOS_OK;
+}

@@ -2,7 +2,10 @@
  *
  * memfd_secret(2) first: the kernel removes such pages from its own direct map, so that not even another process of root
  * reads them by accident. Where the kernel has it not, or has it switched off, mlock'd private pages. What is believed is the
- * return value of each call; there is no third way. Pages are wiped before they go back to the kernel. */
+ * return value of each call; there is no third way. Pages are wiped before they go back to the kernel.
+ *
+ * `mappings` is mutable state of the whole process, like the address space it lists: whoever ends the process from a signal handler has to find
+ * every locked page without being told where they are. */
 #include "memory/pages.h"
 
 #include <errno.h>
@@ -15,6 +18,16 @@
 /* Debian 12's libc headers do not know it on every architecture; the number is the same on all of them. */
 enum { NR_MEMFD_SECRET = 447 };
 static const size_t LARGEST = (size_t)1 << 30;
+
+static struct custos_pages mappings[CUSTOS_PAGES_MAX];
+
+static struct custos_pages *entry_of(const uint8_t *base)
+{
+	for (size_t i = 0; i < CUSTOS_PAGES_MAX; i++)
+		if (mappings[i].base == base)
+			return &mappings[i];
+	return NULL;
+}
 
 static bool map_memfd_secret(uint8_t *at, size_t size)
 {
@@ -49,6 +62,8 @@ static custos_rc refuse(size_t size, int native, struct custos_err *err)
 custos_rc custos_pages_map(size_t size, struct custos_pages *ret_pages, struct custos_err *err)
 {
 	CUSTOS_REQUIRE(size > 0 && size <= LARGEST, err, CUSTOS_E_INTERNAL, "locked mapping of %zu bytes", size);
+	struct custos_pages *entry = entry_of(NULL);
+	CUSTOS_REQUIRE(entry != NULL, err, CUSTOS_E_SYSTEM, "more than %d locked mappings", CUSTOS_PAGES_MAX);
 	size_t page = (size_t)sysconf(_SC_PAGESIZE);
 	size = (size + page - 1) / page * page;
 	uint8_t *fence = mmap(NULL, size + 2 * page, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -63,7 +78,8 @@ custos_rc custos_pages_map(size_t size, struct custos_pages *ret_pages, struct c
 	}
 	/* Touch every page now: memfd_secret hands them out at the first fault, and a fault must not fail in the middle of a release. */
 	memset(base, 0, size);
-	*ret_pages = (struct custos_pages){ .base = base, .size = size, .backend = backend };
+	*entry = (struct custos_pages){ .base = base, .size = size, .backend = backend };
+	*ret_pages = *entry;
 	return CUSTOS_OK;
 }
 
@@ -73,6 +89,31 @@ void custos_pages_unmap(struct custos_pages *pages)
 		return;
 	size_t page = (size_t)sysconf(_SC_PAGESIZE);
 	explicit_bzero(pages->base, pages->size);
+	*entry_of(pages->base) = (struct custos_pages){ 0 };
 	munmap(pages->base - page, pages->size + 2 * page);
 	*pages = (struct custos_pages){ 0 };
+}
+
+size_t custos_pages_locked(void)
+{
+	size_t total = 0;
+	for (size_t i = 0; i < CUSTOS_PAGES_MAX; i++)
+		total += mappings[i].size;
+	return total;
+}
+
+const char *custos_pages_backend(void)
+{
+	const char *backend = "";
+	for (size_t i = 0; i < CUSTOS_PAGES_MAX; i++)
+		if (mappings[i].base != NULL && strcmp(backend, "mlock") != 0)
+			backend = mappings[i].backend;
+	return backend;
+}
+
+void custos_pages_wipe_all(const struct custos_pages *spared)
+{
+	for (size_t i = 0; i < CUSTOS_PAGES_MAX; i++)
+		if (mappings[i].base != NULL && (spared == NULL || mappings[i].base != spared->base))
+			explicit_bzero(mappings[i].base, mappings[i].size);
 }

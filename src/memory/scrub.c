@@ -37,6 +37,13 @@ static inline __attribute__((always_inline)) void clear_general(void)
 	                     : "memory", "cc", "rax", "rcx", "rdx", "rsi", "rdi", "r8", "r9", "r10", "r11");
 }
 
+static inline __attribute__((always_inline, noreturn)) void wipe_and_exit(void *stack, size_t size, int status)
+{
+	/* exit_group is 231 */
+	__asm__ volatile("cld\n\trep stosb\n\tmovl $231, %%eax\n\tmovl %%ebx, %%edi\n\tsyscall" ::"D"(stack), "c"(size), "a"(0), "b"(status) : "memory", "cc");
+	__builtin_unreachable();
+}
+
 #elif defined(__aarch64__)
 
 #define CLEAR_V(n) "movi v" #n ".2d, #0\n\t"
@@ -62,6 +69,15 @@ static inline __attribute__((always_inline)) void clear_general(void)
 	                           "x14", "x15", "x16", "x17");
 }
 
+static inline __attribute__((always_inline, noreturn)) void wipe_and_exit(void *stack, size_t size, int status)
+{
+	/* exit_group is 94 */
+	__asm__ volatile("mov x9, %0\n\tmov x10, %1\n\tmov w0, %w2\n1:\tcbz x10, 2f\n\tstrb wzr, [x9], #1\n\tsub x10, x10, #1\n\tb 1b\n2:\tmov x8, #94\n\tsvc #0" ::"r"(stack),
+	                 "r"(size), "r"(status)
+	                 : "memory", "cc", "x0", "x8", "x9", "x10");
+	__builtin_unreachable();
+}
+
 #else
 #error "no register scrub for this processor: a release must not be built without one"
 #endif
@@ -78,4 +94,10 @@ __attribute__((noinline)) void custos_scrub_stack(void)
 	volatile unsigned long below[CUSTOS_SCRUB_STACK_SIZE / sizeof(unsigned long)];
 	for (unsigned long i = 0; i < sizeof below / sizeof *below; i++)
 		below[i] = 0;
+}
+
+__attribute__((noinline, noreturn)) void custos_scrub_and_exit(void *stack, size_t size, int status)
+{
+	clear_vectors();
+	wipe_and_exit(stack, size, status);
 }

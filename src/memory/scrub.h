@@ -1,7 +1,9 @@
 /* What explicit_bzero cannot reach: registers, and the stack that called functions have left behind.
- * An epilogue calls custos_scrub_stack() first and custos_scrub_registers() last. */
+ * An epilogue calls custos_scrub_stack() first and custos_scrub_registers() last, or ends the process with custos_scrub_and_exit(). */
 #ifndef CUSTOS_MEMORY_SCRUB_H
 #define CUSTOS_MEMORY_SCRUB_H
+
+#include <stddef.h>
 
 enum { CUSTOS_SCRUB_STACK_SIZE = 65536 };
 
@@ -10,5 +12,7 @@ enum { CUSTOS_SCRUB_STACK_SIZE = 65536 };
 void custos_scrub_registers(void);
 /* Wipes CUSTOS_SCRUB_STACK_SIZE bytes below the caller's frame; that much stack must be left. */
 void custos_scrub_stack(void);
+/* Clears the registers, then wipes `size` bytes at `stack`, which may be the very stack it runs on, and ends the process (exit_group) without another use of it. */
+__attribute__((noreturn)) void custos_scrub_and_exit(void *stack, size_t size, int status);
 
 #endif

@@ -9,7 +9,7 @@
 
 #include <errno.h>
 
-enum { PROCESS_ARENA_SIZE = 256 * 1024, LINE_MAX_BYTES = 4096 };
+enum { PROCESS_ARENA_SIZE = 128 * 1024, LINE_MAX_BYTES = 4096 };
 
 struct custos_secret {
 	size_t len;

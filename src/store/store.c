@@ -55,6 +55,14 @@ void custos_store_free(struct custos_store *store)
 	free(store);
 }
 
+custos_rc custos_store_folder(const struct custos_store *store, char **ret_folder, struct custos_err *err)
+{
+	const char *slash = store->name[0] == '/' ? strrchr(store->name, '/') : NULL;
+	*ret_folder = slash == NULL ? NULL : strndup(store->name, (size_t)(slash - store->name));
+	CUSTOS_REQUIRE(slash == NULL || *ret_folder != NULL, err, CUSTOS_E_SYSTEM, "out of memory");
+	return CUSTOS_OK;
+}
+
 static custos_rc require_alive(const struct custos_store *store, struct custos_err *err)
 {
 	if (store->state == DEAD)

@@ -16,6 +16,8 @@ enum custos_store_flags { CUSTOS_STORE_CREATE = 1u << 0, CUSTOS_STORE_READ_ONLY 
 CUSTOS_RC custos_store_open(const char *dir, const char *url, unsigned flags, struct custos_store **ret_store, struct custos_err *err);
 void custos_store_free(struct custos_store *store);
 CUSTOS_DEFINE_FREEP(custos_store);
+/* Absolute path of the directory that holds the store's files, for keeping others out of it. NULL when it has none on this machine. The caller frees it. */
+CUSTOS_RC custos_store_folder(const struct custos_store *store, char **ret_folder, struct custos_err *err);
 
 CUSTOS_RC custos_store_begin(struct custos_store *store, struct custos_err *err);   /* takes the write lock (waits up to 10 s) */
 CUSTOS_RC custos_store_commit(struct custos_store *store, struct custos_err *err);

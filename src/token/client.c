@@ -28,15 +28,15 @@ static custos_rc take_info(const struct custos_frame *frame, const char *what, s
 	return CUSTOS_OK;
 }
 
-custos_rc custos_token_list(const char *module, struct custos_json **ret_list, struct custos_err *err)
+custos_rc custos_token_list(const struct custos_token_where *where, struct custos_json **ret_list, struct custos_err *err)
 {
 	CUSTOS_AUTO(custos_token) *token = NULL;
 	CUSTOS_AUTO_BUF body = { 0 };
 	CUSTOS_AUTO_FRAME frame = { .fd = -1 };
 	struct custos_wire_out w = { .buf = &body, .err = err };
-	custos_wire_put_text(&w, module);
+	custos_wire_put_text(&w, custos_token_module_path(where->module));
 	CUSTOS_TRY(w.rc);
-	CUSTOS_TRY(custos_token_start(&token, err));
+	CUSTOS_TRY(custos_token_start(where, &token, err));
 	struct custos_exchange x = { CUSTOS_TOKEN_LIST, CUSTOS_TOKEN_LISTED, -1, token->times.open_ms, "listing tokens" };
 	CUSTOS_TRY(custos_token_call(token, &x, custos_buf_view(&body), &frame, err));
 	struct custos_wire r = custos_wire_read(custos_buf_view(&frame.body));
@@ -54,7 +54,7 @@ custos_rc custos_token_init(const struct custos_token_where *where, const char *
 	CUSTOS_AUTO_BUF body = { 0 };
 	CUSTOS_AUTO_FRAME frame = { .fd = -1 };
 	struct custos_wire_out w = { .buf = &body, .err = err };
-	custos_wire_put_text(&w, where->module);
+	custos_wire_put_text(&w, custos_token_module_path(where->module));
 	custos_wire_put_text(&w, where->uri);
 	custos_wire_put_text(&w, where->serial);
 	custos_wire_put_text(&w, label);
@@ -62,7 +62,7 @@ custos_rc custos_token_init(const struct custos_token_where *where, const char *
 	struct custos_secret *const pins[] = { so_pin, user_pin };
 	CUSTOS_AUTO_FD pipe_fd = -1;
 	CUSTOS_TRY(custos_token_pin_pipe(pins, 2, &pipe_fd, err));
-	CUSTOS_TRY(custos_token_start(&token, err));
+	CUSTOS_TRY(custos_token_start(where, &token, err));
 	struct custos_exchange x = { CUSTOS_TOKEN_INIT, CUSTOS_TOKEN_INITIALIZED, pipe_fd, token->times.open_ms, "initialising the token" };
 	CUSTOS_TRY(custos_token_call(token, &x, custos_buf_view(&body), &frame, err));
 	CUSTOS_TRY(take_info(&frame, "INITIALIZED", &token->info, err));
@@ -76,17 +76,22 @@ custos_rc custos_token_open(const struct custos_token_where *where, struct custo
 	CUSTOS_AUTO_BUF body = { 0 };
 	CUSTOS_AUTO_FRAME frame = { .fd = -1 };
 	struct custos_wire_out w = { .buf = &body, .err = err };
-	custos_wire_put_text(&w, where->module);
+	custos_wire_put_text(&w, custos_token_module_path(where->module));
 	custos_wire_put_text(&w, where->uri);
 	custos_wire_put_text(&w, where->serial);
 	custos_wire_put_text(&w, where->profile);
 	CUSTOS_TRY(w.rc);
-	CUSTOS_TRY(custos_token_start(&token, err));
+	CUSTOS_TRY(custos_token_start(where, &token, err));
 	struct custos_exchange x = { CUSTOS_TOKEN_OPEN, CUSTOS_TOKEN_OPENED, -1, token->times.open_ms, "opening the token" };
 	CUSTOS_TRY(custos_token_call(token, &x, custos_buf_view(&body), &frame, err));
 	CUSTOS_TRY(take_info(&frame, "OPENED", &token->info, err));
 	CUSTOS_REQUIRE(where->serial == NULL || strcmp(where->serial, token->info.serial) == 0, err, CUSTOS_E_TOKEN,
 	               "custos-token opened token %s, not %s", token->info.serial, where->serial);
+	/* as it was asked for, so that a binding that is made of it asks for the same */
+	size_t said = (size_t)(custos_token_module_path(where->module) - where->module), len = strlen(token->info.module);
+	CUSTOS_REQUIRE(said + len < sizeof token->info.module, err, CUSTOS_E_INPUT, "the module's path is too long");
+	memmove(token->info.module + said, token->info.module, len + 1);
+	memcpy(token->info.module, where->module, said);
 	*ret_token = CUSTOS_TAKE(token);
 	return CUSTOS_OK;
 }

@@ -14,9 +14,10 @@
 struct custos_token;
 
 struct custos_token_where {
-	const char *module;   /* name in the system's PKCS#11 directory, or an absolute path owned by root */
+	const char *module;   /* name in the system's PKCS#11 directory, or an absolute path owned by root; after "network:" one that may use the network */
 	const char *uri;      /* RFC 7512, selects exactly one token; pin-value, module-path and unrecognized attributes are refused */
 	const char *serial;   /* NULL, or the serial the binding demands */
+	const char *out_of_reach[3]; /* up to two directories, then NULL: custos-token and the module reach no file below them */
 	const char *profile;  /* name of a shipped profile ("softhsm"), NULL: matched from the token's own words */
 };
 
@@ -25,7 +26,7 @@ struct custos_token_info {
 	char profile[32];     /* e.g. "softhsm" */
 	char tier[16];        /* what the profile promises: "hardened", "basic", "sign-only" */
 	char uri[256];        /* pkcs11:… that selects this token: manufacturer, serial and label */
-	char module[256];     /* the resolved path */
+	char module[256];     /* the resolved path, after "network:" if that was said */
 	bool initialized, login_required, pin_count_low, pin_final_try, pin_locked, protected_path;
 	bool repaired;        /* the token's file was put back from its safety copy just now */
 	unsigned padding_max; /* zero bytes tolerated after an unwrapped key */
@@ -37,8 +38,8 @@ enum custos_key_type {
 const char *custos_key_type_name(enum custos_key_type type);                       /* "rsa-2048" … */
 CUSTOS_MUST bool custos_key_type_parse(const char *name, enum custos_key_type *ret_type);
 
-/* Lists every token of a module as the array that `custos token list --json` prints (no login). */
-CUSTOS_RC custos_token_list(const char *module, struct custos_json **ret_list, struct custos_err *err);
+/* Lists every token of where->module as the array that `custos token list --json` prints (no login). */
+CUSTOS_RC custos_token_list(const struct custos_token_where *where, struct custos_json **ret_list, struct custos_err *err);
 /* Initialises the token that `where` selects (an uninitialised slot may be named by `pkcs11:slot-id=N`, or with uri NULL the first one without a token) and sets the user PIN. Refuses a
  * token that is initialised already. */
 CUSTOS_RC custos_token_init(const struct custos_token_where *where, const char *label, struct custos_secret *so_pin, struct custos_secret *user_pin,

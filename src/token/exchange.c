@@ -3,6 +3,7 @@
  * A helper that hangs is killed by pid after its time; one that died is reaped and named with its signal. After either every further
  * call fails at once: nothing is restarted behind the caller's back, because the lock and the memory of signed checkpoints went with it. */
 #include "token/exchange.h"
+#include "confine/confinement.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -11,15 +12,45 @@
 
 enum { GRACE_MS = 5000 };
 
-custos_rc custos_token_start(struct custos_token **ret_token, struct custos_err *err)
+static const char NETWORK[] = "network:";
+
+static bool may_use_network(const char *module)
+{
+	return module != NULL && strncmp(module, NETWORK, sizeof NETWORK - 1) == 0;
+}
+
+const char *custos_token_module_path(const char *module)
+{
+	return may_use_network(module) ? module + sizeof NETWORK - 1 : module;
+}
+
+/* The module is other people's code in a process of the same user: it gets neither the store nor, unless that was said, the network. */
+static custos_rc confine(const struct custos_token_where *where, struct custos_confinement **ret_confinement, struct custos_err *err)
+{
+	CUSTOS_AUTO(custos_confinement) *confinement = NULL;
+	CUSTOS_TRY(custos_confinement_new(&confinement, err));
+	size_t count = 0;
+	while (where->out_of_reach[count] != NULL)
+		count++;
+	if (count > 0)
+		CUSTOS_TRY(custos_confinement_all_but(confinement, where->out_of_reach, count, err));
+	if (!may_use_network(where->module))
+		CUSTOS_TRY(custos_confinement_no_network(confinement, err));
+	*ret_confinement = CUSTOS_TAKE(confinement);
+	return CUSTOS_OK;
+}
+
+custos_rc custos_token_start(const struct custos_token_where *where, struct custos_token **ret_token, struct custos_err *err)
 {
 	CUSTOS_AUTO_FD exe = -1;
+	CUSTOS_AUTO(custos_confinement) *confinement = NULL;
+	CUSTOS_TRY(confine(where, &confinement, err));
 	CUSTOS_TRY(custos_helper_open("custos-token", &exe, err));
 	CUSTOS_AUTO(custos_token) *token = calloc(1, sizeof *token);
 	CUSTOS_REQUIRE(token != NULL, err, CUSTOS_E_SYSTEM, "out of memory");
 	token->helper.channel.fd = -1;
 	token->times = (struct custos_token_times){ .open_ms = 90000, .call_ms = 30000, .generate_ms = 120000 };
-	CUSTOS_TRY(custos_helper_start(exe, "custos-token", 0, &custos_token_protocol, &token->helper, err));
+	CUSTOS_TRY(custos_helper_start(exe, "custos-token", 0, confinement, &custos_token_protocol, &token->helper, err));
 	*ret_token = CUSTOS_TAKE(token);
 	return CUSTOS_OK;
 }

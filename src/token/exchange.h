@@ -19,7 +19,10 @@ struct custos_token {
 	enum custos_signature log_algorithm;
 };
 
-CUSTOS_RC custos_token_start(struct custos_token **ret_token, struct custos_err *err);
+/* Starts custos-token out of reach of the store and of the network. */
+CUSTOS_RC custos_token_start(const struct custos_token_where *where, struct custos_token **ret_token, struct custos_err *err);
+/* The module without the word that lets it use the network. */
+const char *custos_token_module_path(const char *module);
 
 /* One request and its answer; anything but `reply` is an error. `doing` completes "… while " and names the object. */
 struct custos_exchange {

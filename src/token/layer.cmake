@@ -1,7 +1,7 @@
 # The library is the keeper's side and the pure parts; p11-kit is linked by the program alone, so no keeper ever loads it.
 custos_layer(token
   SOURCES client.c client_keys.c client_release.c exchange.c key_type.c wire_info.c profile.c release_guard.c softhsm_files.c token_lock.c
-  USES base memory crypto data link)
+  USES base confine memory crypto data link)
 custos_embed(custos_token custos_token_profile_softhsm ${CMAKE_SOURCE_DIR}/tokens/softhsm.yaml)
 custos_program(custos-token token
   token_main.c serve.c session.c token_admin.c select.c module.c cryptoki.c policy.c template.c read_back.c object.c signing.c kek.c new_keys.c transport.c)

@@ -114,7 +114,7 @@ static custos_rc choose_origin(struct birth *b, const char *label, char **ret)
 static custos_rc open_token(struct birth *b, const struct custos_pin *pin)
 {
 	struct custos_custody *c = b->c;
-	struct custos_token_where where = { .module = b->options->module, .uri = b->options->token_uri };
+	struct custos_token_where where = { .module = b->options->module, .uri = b->options->token_uri, .out_of_reach = { c->dir } };
 	CUSTOS_TRY(custos_token_open(&where, &c->token, b->err));
 	const struct custos_token_info *info = custos_token_info(c->token);
 	CUSTOS_TRY(choose_origin(b, info->label, &c->binding.origin));

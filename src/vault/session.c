@@ -205,8 +205,11 @@ static custos_rc open_kek(struct custos_custody *c, struct custos_token *token, 
 custos_rc custos_vault_token(struct custos_custody *c, struct custos_token **ret_token, struct custos_err *err)
 {
 	if (c->token == NULL) {
+		CUSTOS_AUTO_STR *folder = NULL;
+		CUSTOS_TRY(custos_store_folder(c->store, &folder, err));
 		struct custos_token_where where = {
-			.module = c->binding.module, .uri = c->binding.token_uri, .serial = c->binding.serial, .profile = c->binding.profile };
+			.module = c->binding.module, .uri = c->binding.token_uri, .serial = c->binding.serial, .profile = c->binding.profile,
+			.out_of_reach = { c->dir, folder } };
 		CUSTOS_AUTO(custos_token) *token = NULL;
 		CUSTOS_TRY(custos_token_open(&where, &token, err));
 		CUSTOS_TRY(log_in(c, token, err));

@@ -4,7 +4,8 @@
 
 custos_rc custos_tokens_list(const char *module, struct custos_json **ret_tokens, struct custos_err *err)
 {
-	return custos_token_list(module, ret_tokens, err);
+	struct custos_token_where where = { .module = module };
+	return custos_token_list(&where, ret_tokens, err);
 }
 
 custos_rc custos_tokens_show(const char *module, const char *uri, struct custos_json **ret_token, struct custos_err *err)

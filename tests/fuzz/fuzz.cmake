@@ -1,4 +1,6 @@
-# custos_fuzz(NAME LAYER USES layer …): tests/fuzz/fuzz_NAME.c, which defines LLVMFuzzerTestOneInput, over tests/fuzz/corpus/NAME.
+# custos_fuzz(NAME LAYER USES layer … SOURCES file … WRAP function … LIBS … MUTATIONS n): tests/fuzz/fuzz_NAME.c, which defines
+# LLVMFuzzerTestOneInput, over tests/fuzz/corpus/NAME. SOURCES are a program's own files below src/; of a function under WRAP the target has its
+# own, called __wrap_…; MUTATIONS of each file are replayed, fewer where one takes long.
 #
 # Always built with a main of its own that replays the corpus, each of its prefixes and seeded mutations: one ctest, any compiler. To fuzz:
 #   CC=clang CFLAGS=-fsanitize=fuzzer-no-link cmake -B build/fuzz -DCUSTOS_SANITIZE=ON -DCUSTOS_FUZZ=ON && cmake --build build/fuzz --target libfuzzer_yaml
@@ -6,30 +8,49 @@
 option(CUSTOS_FUZZ "build the libFuzzer targets too (clang)" OFF)
 
 function(custos_fuzz_program target name layer)
-  cmake_parse_arguments(F "" "" "USES;SOURCES" ${ARGN})
-  list(TRANSFORM F_SOURCES PREPEND ${CMAKE_SOURCE_DIR}/tests/fuzz/)
+  cmake_parse_arguments(F "" "" "USES;SOURCES;WRAP;LIBS" ${ARGN})
   list(TRANSFORM F_USES PREPEND custos_)
+  list(TRANSFORM F_WRAP PREPEND -Wl,--wrap=)
   add_executable(${target} ${F_SOURCES})
-  target_include_directories(${target} PRIVATE ${CMAKE_BINARY_DIR}/layers/fuzz_${name} ${CMAKE_SOURCE_DIR}/include)
-  target_link_libraries(${target} PRIVATE custos_${layer} ${F_USES})
+  target_include_directories(${target} PRIVATE ${CMAKE_BINARY_DIR}/layers/fuzz_${name} ${CMAKE_SOURCE_DIR}/include ${CMAKE_SOURCE_DIR}/tests/unit)
+  target_link_libraries(${target} PRIVATE custos_${layer} ${F_USES} ${F_LIBS})
+  target_link_options(${target} PRIVATE ${F_WRAP})
 endfunction()
 
 function(custos_fuzz name layer)
-  cmake_parse_arguments(F "" "" "USES" ${ARGN})
+  cmake_parse_arguments(F "" "MUTATIONS" "USES;SOURCES;WRAP;LIBS" ${ARGN})
   set(view ${CMAKE_BINARY_DIR}/layers/fuzz_${name})
   file(REMOVE_RECURSE ${view})
   file(MAKE_DIRECTORY ${view})
   foreach(seen ${layer} ${F_USES})
     file(CREATE_LINK ${CMAKE_SOURCE_DIR}/src/${seen} ${view}/${seen} SYMBOLIC)
   endforeach()
-  custos_fuzz_program(fuzz_${name} ${name} ${layer} USES ${F_USES} SOURCES fuzz_${name}.c replay.c)
-  add_test(NAME fuzz_${name} COMMAND fuzz_${name} ${CMAKE_SOURCE_DIR}/tests/fuzz/corpus/${name})
+  list(TRANSFORM F_SOURCES PREPEND ${CMAKE_SOURCE_DIR}/src/)
+  set(here ${CMAKE_SOURCE_DIR}/tests/fuzz)
+  set(with USES ${F_USES} WRAP ${F_WRAP} LIBS ${F_LIBS} SOURCES ${here}/fuzz_${name}.c ${F_SOURCES})
+  custos_fuzz_program(fuzz_${name} ${name} ${layer} ${with} ${here}/replay.c)
+  add_test(NAME fuzz_${name} COMMAND fuzz_${name} ${here}/corpus/${name} ${F_MUTATIONS})
   set_tests_properties(fuzz_${name} PROPERTIES TIMEOUT 300)
   if(CUSTOS_FUZZ)
-    custos_fuzz_program(libfuzzer_${name} ${name} ${layer} USES ${F_USES} SOURCES fuzz_${name}.c)
+    custos_fuzz_program(libfuzzer_${name} ${name} ${layer} ${with})
     target_link_options(libfuzzer_${name} PRIVATE -fsanitize=fuzzer)
   endif()
 endfunction()
 
 custos_fuzz(frame link USES base)
 custos_fuzz(yaml data USES base)
+custos_fuzz(errand deploy USES base confine memory crypto data link token x509 log store target vault MUTATIONS 1000
+  WRAP custos_helper_open custos_helper_start custos_helper_stop custos_dial custos_agent_choose custos_agent_sign custos_errand_serve)
+custos_fuzz(token_client token USES base confine memory crypto data link MUTATIONS 500
+  WRAP custos_helper_open custos_helper_start custos_helper_stop)
+# The program without its main; the token it serves is the target's.
+set(served serve session token_admin select module cryptoki policy template read_back object signing kek new_keys transport)
+list(TRANSFORM served REPLACE "(.+)" "token/\\1.c")
+custos_fuzz(token_serve token USES base confine memory crypto data link SOURCES ${served} LIBS PkgConfig::P11KIT MUTATIONS 1000
+  WRAP custos_module_resolve p11_kit_module_load p11_kit_module_initialize p11_kit_module_finalize custos_token_lock custos_softhsm_token_dir
+       custos_softhsm_protect custos_softhsm_each custos_softhsm_sync custos_policy_read_back nanosleep custos_channel_receive)
+foreach(kind fuzz libfuzzer)
+  if(TARGET ${kind}_token_serve)
+    target_compile_definitions(${kind}_token_serve PRIVATE CUSTOS_LIBRARY_ARCHITECTURE="${CMAKE_LIBRARY_ARCHITECTURE}")
+  endif()
+endforeach()

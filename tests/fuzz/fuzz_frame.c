@@ -6,10 +6,7 @@
 #include "link/token.h"
 
 #include "fuzz.h"
-
-#include <fcntl.h>
-#include <poll.h>
-#include <sys/socket.h>
+#include "link_wire.h"
 
 /* Fields: b u8, w u32, q u64, B bytes, T text, P point (65), H hash (32), I id (16); + a u32 count of what follows it. */
 static const struct {
@@ -94,28 +91,6 @@ static void decode(const struct custos_link_protocol *protocol, uint8_t type, st
 	}
 }
 
-static bool send_packet(int to, struct custos_bytes packet, int fd, size_t count)
-{
-	union {
-		const uint8_t *in;
-		void *out;
-	} data = { .in = packet.ptr };
-	struct iovec part = { data.out, packet.len };
-	_Alignas(struct cmsghdr) char control[CMSG_SPACE(7 * sizeof(int))] = { 0 };
-	struct msghdr message = { .msg_iov = &part, .msg_iovlen = 1 };
-	if (count > 0) {
-		message.msg_control = control;
-		message.msg_controllen = CMSG_SPACE(count * sizeof(int));
-		struct cmsghdr *c = CMSG_FIRSTHDR(&message);
-		c->cmsg_level = SOL_SOCKET;
-		c->cmsg_type = SCM_RIGHTS;
-		c->cmsg_len = CMSG_LEN(count * sizeof(int));
-		for (size_t i = 0; i < count; i++)
-			memcpy(CMSG_DATA(c) + i * sizeof fd, &fd, sizeof fd);
-	}
-	return sendmsg(to, &message, MSG_NOSIGNAL) == (ssize_t)packet.len;
-}
-
 static void receive(struct custos_channel *channel, struct custos_bytes packet, size_t descriptors)
 {
 	CUSTOS_AUTO_FRAME frame = { .fd = -1 };
@@ -149,7 +124,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		.protocol = (data[0] & 1) != 0 ? &custos_token_protocol : &custos_courier_protocol,
 		.peer = "peer",
 	};
-	bool sent = send_packet(pair[1], packet, pipe_ends[1], descriptors);
+	bool sent = send_raw(pair[1], packet.ptr, packet.len, pipe_ends[1], descriptors);
 	close(pipe_ends[1]);
 	if (sent)
 		receive(&channel, packet, descriptors);

@@ -1,12 +1,13 @@
 /* Drives a fuzz target without libFuzzer: every file of a corpus as it stands, every prefix of it, and seeded mutations of it. Each
- * input lies in an allocation of exactly its size. CUSTOS_SEED repeats a run, CUSTOS_ALL makes it longer; an empty corpus is a failure. */
+ * input lies in an allocation of exactly its size. A second argument says how many mutations of each file; CUSTOS_SEED repeats a run, CUSTOS_ALL
+ * makes it longer; an empty corpus is a failure. */
 #include "fuzz.h"
 
 #include <dirent.h>
 #include <stdbool.h>
 #include <string.h>
 
-enum { SIZE_LIMIT = 200000, PREFIXES_MAX = 2048, MUTATIONS = 3000, MUTATIONS_ALL = 100000 };
+enum { SIZE_LIMIT = 200000, PREFIXES_MAX = 2048, MUTATIONS = 3000, ALL_FACTOR = 33 };
 
 struct corpus {
 	uint64_t random;
@@ -82,11 +83,12 @@ static bool replay_file(struct corpus *c, const char *path)
 int main(int argc, char **argv)
 {
 	const char *seed = getenv("CUSTOS_SEED");
-	struct corpus c = { .random = 1 + (seed == NULL ? 1 : strtoull(seed, NULL, 10)),
-		.mutations = getenv("CUSTOS_ALL") != NULL ? MUTATIONS_ALL : MUTATIONS };
-	DIR *dir = argc == 2 ? opendir(argv[1]) : NULL;
+	struct corpus c = { .random = 1 + (seed == NULL ? 1 : strtoull(seed, NULL, 10)), .mutations = argc == 3 ? strtoull(argv[2], NULL, 10) : MUTATIONS };
+	DIR *dir = argc == 2 || argc == 3 ? opendir(argv[1]) : NULL;
+	if (getenv("CUSTOS_ALL") != NULL)
+		c.mutations *= ALL_FACTOR;
 	if (dir == NULL) {
-		fprintf(stderr, "usage: %s CORPUS\n", argv[0]);
+		fprintf(stderr, "usage: %s CORPUS [MUTATIONS]\n", argv[0]);
 		return 2;
 	}
 	printf("seed %llu\n", (unsigned long long)c.random - 1);

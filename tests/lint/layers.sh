@@ -115,7 +115,7 @@ libssh2 courier
 p11-kit/ token
 yaml.h data
 jansson.h data
-seccomp.h courier
+seccomp.h confine
 archive x509
 '
 sources=0

@@ -39,7 +39,7 @@ also (__)?(fprintf|fputc|fputs|fwrite)(_chk)? | token/token_main.c | a helper's 
 only (__)?v?dprintf(_chk)? | cli/pin.c courier/main.c | prompts on the terminal; the courier's last words
 only (fopen|fopen64|fdopen|fread|fgets|getline|__getdelim|getc|fgetc|scanf|__isoc99_.*scanf) | token/softhsm_files.c | SoftHSM's configuration; stdio buffers never see a secret
 only (system|popen|wordexp|exit|quick_exit|atexit|__assert_fail|longjmp|siglongjmp|__longjmp_chk) | - | libraries never end a process; main returns
-only _exit | cli/pin.c link/spawn.c courier/main.c | between fork and exec; the courier skips libcrypto's exit handlers
+only _exit | cli/pin.c link/spawn.c | between fork and exec
 only abort | memory/arena.c memory/secret.c | a locked heap that was overrun, or a secret that would be made longer than it is, is not gone on with
 only (getenv|secure_getenv|setenv|putenv|unsetenv|clearenv) | cli | libraries are told, they do not look around
 also getenv | token/token_main.c | SOFTHSM2_CONF: SoftHSM's files must be found where the module finds them
@@ -59,6 +59,8 @@ RULES
 # Writable memory that lives as long as the process: LAYER/FILE.c SECTION MOST_BYTES, with the reason.
 writable='
 memory/secret.c .bss 8      the arena of the process, made once by custos_secret_start()
+memory/pages.c .bss 1536    the locked mappings of the process, for whoever has to wipe them all from a signal handler
+courier/epilogue.c .bss 24  the stack of that signal handler
 crypto/heap.c .bss 8        the arena that libcrypto allocates from: its allocator callbacks carry no context
 cli/main.c .bss 16384       the one invocation; the process is its scope
 '

@@ -37,6 +37,9 @@ static void every_row_says_everything(void **state)
 		/* what is logged is signed, and signing needs the token */
 		if ((c->needs & CUSTOS_MUTATES) != 0 && (c->needs & CUSTOS_NEEDS_CUSTODY) != 0)
 			assert_true((c->needs & CUSTOS_NEEDS_LOGIN) != 0);
+		/* what runs without locked memory must have nothing to do with secrets */
+		if ((c->needs & CUSTOS_JUDGES) != 0)
+			assert_int_equal(c->needs & (CUSTOS_NEEDS_CUSTODY | CUSTOS_NEEDS_LOGIN | CUSTOS_MUTATES), 0);
 		for (const struct custos_option *o = c->options; o != NULL && o->name != NULL; o++)
 			check_option(c, o);
 	}

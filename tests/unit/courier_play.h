@@ -262,7 +262,7 @@ static inline void play(struct stage *s)
 	s->why[0] = s->hint[0] = '\0';
 	CUSTOS_AUTO_FD exe = open(COURIER, O_RDONLY | O_CLOEXEC);
 	assert_true(exe >= 0);
-	if (custos_helper_start(exe, "custos-courier", CUSTOS_SPAWN_CLEAN_ENVIRONMENT, &custos_courier_protocol, &helper, &err) != CUSTOS_OK)
+	if (custos_helper_start(exe, "custos-courier", CUSTOS_SPAWN_CLEAN_ENVIRONMENT, NULL, &custos_courier_protocol, &helper, &err) != CUSTOS_OK)
 		fail_msg("%s", err.msg);
 	send_setup(s, &helper);
 	CUSTOS_AUTO_FRAME hello = { .fd = -1 };

@@ -193,6 +193,7 @@ static void assert_recorded(const char *prefix, int outcome, const char *event, 
 	__attribute__((cleanup(custos_tally_done))) struct custos_tally tally = { 0 };
 	char said[] = "-----BEGIN PRIVATE KEY-----";
 	h.why = said;
+	h.login_signatures = 1;
 	assert_int_equal(custos_tally_start(&tally, NULL), CUSTOS_OK);
 	assert_int_equal(custos_record_outcomes(as_custody(&n), &e, 41, prefix, &tally, NULL), CUSTOS_OK);
 	const struct custos_json *entry = custos_json_at(n.entries, 0);
@@ -200,6 +201,7 @@ static void assert_recorded(const char *prefix, int outcome, const char *event, 
 	assert_string_equal(custos_json_text(entry, "result"), result);
 	assert_string_equal(custos_json_text(entry, "target"), "h0");
 	assert_int_equal(custos_json_int(entry, "intent", -1), 41);
+	assert_int_equal(custos_json_int(entry, "login_signatures", -1), 1);
 	assert_int_equal(custos_json_int(custos_json_at(tally.results, 0), "log_index", -1), 100);
 	/* what a host said never enters the log */
 	CUSTOS_AUTO_STR *all = custos_json_pretty(entry);
@@ -271,18 +273,23 @@ static void the_entry_names_what_was_and_is_served(void **state)
 	char backup[] = "/backup/1";
 	__attribute__((cleanup(custos_tally_done))) struct custos_tally tally = { 0 };
 	h.serves = h.has_previous = true;
+	h.login_signatures = 2;
 	memset(h.served_leaf, 0xaa, sizeof h.served_leaf);
 	memset(h.previous_leaf, 0xbb, sizeof h.previous_leaf);
 	h.backup = backup;
 	assert_int_equal(custos_tally_start(&tally, NULL), CUSTOS_OK);
 	assert_int_equal(custos_record_outcomes(as_custody(&n), &e, 41, "release", &tally, NULL), CUSTOS_OK);
 	h.serves = h.has_previous = false;
+	h.login_signatures = 0;
 	h.backup = NULL;
 	assert_int_equal(custos_record_outcomes(as_custody(&n), &e, 41, "release", &tally, NULL), CUSTOS_OK);
 	const struct custos_json *full = custos_json_at(n.entries, 0), *bare = custos_json_at(n.entries, 1);
 	assert_int_equal(strlen(custos_json_text(full, "served_leaf_sha256")), 64);
 	assert_int_equal(strncmp(custos_json_text(full, "previous_leaf_sha256"), "bbbb", 4), 0);
 	assert_string_equal(custos_json_text(full, "backup"), "/backup/1");
+	/* also when there was none */
+	assert_int_equal(custos_json_int(full, "login_signatures", -1), 2);
+	assert_int_equal(custos_json_int(bare, "login_signatures", -1), 0);
 	assert_null(custos_json_get(bare, "served_leaf_sha256"));
 	assert_null(custos_json_get(bare, "previous_leaf_sha256"));
 	assert_null(custos_json_text(bare, "backup"));

@@ -3,7 +3,7 @@ foreach(name channel tables)
 endforeach()
 
 # Helpers are started from the compiled-in directory: for this test that is the current one.
-custos_unit(link_spawn link link_spawn.c USES base)
+custos_unit(link_spawn link link_spawn.c USES base confine)
 target_sources(unit_link_spawn PRIVATE ${CMAKE_SOURCE_DIR}/src/link/spawn.c)
 target_compile_definitions(unit_link_spawn PRIVATE CUSTOS_HELPER_DIR="." PROBE="$<TARGET_FILE:link_probe>")
 add_executable(link_probe ${CMAKE_SOURCE_DIR}/tests/unit/link_probe.c)

@@ -155,7 +155,7 @@ static void headers_that_lie(void **state)
 	for (size_t i = 0; i < sizeof lies / sizeof *lies; i++) {
 		uint8_t packet[WIRE_HEADER + 3] = { 0 };
 		write_header(packet, lies[i].version, lies[i].type, lies[i].zero, lies[i].says);
-		send_raw(e->keeper.fd, packet, WIRE_HEADER + lies[i].body, -1, 0);
+		assert_true(send_raw(e->keeper.fd, packet, WIRE_HEADER + lies[i].body, -1, 0));
 		assert_refused(&e->helper, lies[i].why);
 	}
 	/* after all that a good frame is still a good frame */
@@ -169,7 +169,7 @@ static void headers_that_are_cut(void **state)
 	uint8_t packet[WIRE_HEADER];
 	write_header(packet, 1, ASK, 0, 0);
 	for (size_t len = 1; len < WIRE_HEADER; len++) {
-		send_raw(e->keeper.fd, packet, len, -1, 0);
+		assert_true(send_raw(e->keeper.fd, packet, len, -1, 0));
 		assert_refused(&e->helper, "another protocol");
 	}
 }
@@ -182,10 +182,10 @@ static void frames_that_are_too_long(void **state)
 		uint8_t *packet = calloc(1, WIRE_HEADER + bodies[i]);
 		/* once telling the truth, once pretending to be the longest that is allowed */
 		write_header(packet, 1, ASK, 0, (uint32_t)bodies[i]);
-		send_raw(e->keeper.fd, packet, WIRE_HEADER + bodies[i], -1, 0);
+		assert_true(send_raw(e->keeper.fd, packet, WIRE_HEADER + bodies[i], -1, 0));
 		assert_refused(&e->helper, "too long");
 		write_header(packet, 1, ASK, 0, CUSTOS_FRAME_BODY_MAX);
-		send_raw(e->keeper.fd, packet, WIRE_HEADER + bodies[i], -1, 0);
+		assert_true(send_raw(e->keeper.fd, packet, WIRE_HEADER + bodies[i], -1, 0));
 		assert_refused(&e->helper, "too long");
 		free(packet);
 	}
@@ -221,7 +221,7 @@ static void send_descriptors(struct custos_channel *from, uint8_t type, size_t b
 	uint8_t packet[WIRE_HEADER + 16] = { 0 };
 	assert_int_equal(pipe2(ends, O_CLOEXEC | O_NONBLOCK), 0);
 	write_header(packet, 1, type, 0, (uint32_t)body);
-	send_raw(from->fd, packet, WIRE_HEADER + body, ends[1], count);
+	assert_true(send_raw(from->fd, packet, WIRE_HEADER + body, ends[1], count));
 	close(ends[1]);
 	*ret_reader = ends[0];
 }
@@ -258,7 +258,7 @@ static void an_empty_packet_with_a_descriptor(void **state)
 	struct ends *e = *state;
 	int ends[2];
 	assert_int_equal(pipe2(ends, O_CLOEXEC | O_NONBLOCK), 0);
-	send_raw(e->keeper.fd, "", 0, ends[1], 1);
+	assert_true(send_raw(e->keeper.fd, "", 0, ends[1], 1));
 	close(ends[1]);
 	CUSTOS_AUTO_FRAME frame = { .fd = -1 };
 	assert_int_equal(custos_channel_receive(&e->helper, 5000, &frame, NULL), CUSTOS_E_SYSTEM);
@@ -316,7 +316,7 @@ static void a_state_without_rules_is_the_end(void **state)
 		uint8_t packet[WIRE_HEADER];
 		assert_int_equal(custos_channel_send(&e->keeper, (uint8_t)type, CUSTOS_BYTES(NULL, 0), -1, NULL), CUSTOS_E_INTERNAL);
 		write_header(packet, 1, (uint8_t)type, 0, 0);
-		send_raw(e->helper.fd, packet, sizeof packet, -1, 0);
+		assert_true(send_raw(e->helper.fd, packet, sizeof packet, -1, 0));
 		assert_refused(&e->keeper, "not allowed in state 2");
 	}
 }

@@ -65,7 +65,7 @@ static void start(unsigned flags, struct custos_helper *helper)
 	CUSTOS_AUTO_FD exe = -1;
 	struct custos_err err = { 0 };
 	if (custos_helper_open("probe", &exe, &err) != CUSTOS_OK ||
-	    custos_helper_start(exe, "probe", flags, &probe_protocol, helper, &err) != CUSTOS_OK)
+	    custos_helper_start(exe, "probe", flags, NULL, &probe_protocol, helper, &err) != CUSTOS_OK)
 		fail_msg("%s", err.msg);
 }
 
@@ -94,7 +94,7 @@ static void nothing_is_inherited(void **state)
 	assert_true(len > 0);
 	ours[len] = '\0';
 	/* stderr may be a socket under some runners */
-	snprintf(expected, sizeof expected, "fd 0 /dev/null\nfd 1 /dev/null\nfd 2 %s\nfd 3 socket\nargv probe\n",
+	snprintf(expected, sizeof expected, "fd 0 /dev/null\nfd 1 /dev/null\nfd 2 %s\nfd 3 socket\nargv probe\nenv TZ=UTC0\n",
 	         strncmp(ours, "socket:", 7) == 0 ? "socket" : ours);
 	assert_string_equal(told, expected);
 }
@@ -143,7 +143,7 @@ static void what_was_opened_is_what_runs(void **state)
 	fclose(evil);
 	assert_int_equal(chmod("evil", 0755), 0);
 	assert_int_equal(rename("evil", "swapped"), 0);
-	assert_int_equal(custos_helper_start(exe, "swapped", CUSTOS_SPAWN_CLEAN_ENVIRONMENT, &probe_protocol, &helper, NULL), CUSTOS_OK);
+	assert_int_equal(custos_helper_start(exe, "swapped", CUSTOS_SPAWN_CLEAN_ENVIRONMENT, NULL, &probe_protocol, &helper, NULL), CUSTOS_OK);
 	talk(&helper, "report", told, sizeof told);
 	assert_true(is_left(custos_helper_stop(&helper, 30000)));
 	assert_non_null(strstr(told, "argv swapped\n"));
@@ -192,7 +192,7 @@ static void one_that_cannot_run(void **state)
 	struct custos_helper helper;
 	struct custos_err err = { 0 };
 	CUSTOS_AUTO_FD exe = open("/dev/null", O_RDONLY | O_CLOEXEC);
-	assert_int_equal(custos_helper_start(exe, "nothing", 0, &probe_protocol, &helper, NULL), CUSTOS_OK);
+	assert_int_equal(custos_helper_start(exe, "nothing", 0, NULL, &probe_protocol, &helper, NULL), CUSTOS_OK);
 	CUSTOS_AUTO_FRAME frame = { .fd = -1 };
 	assert_int_equal(custos_channel_receive(&helper.channel, 30000, &frame, &err), CUSTOS_E_SYSTEM);
 	assert_string_equal(err.msg, "nothing has ended");
@@ -211,12 +211,12 @@ static int start_without(void *ctx)
 			close(fd);
 	int exe = -1;
 	if (custos_helper_open("probe", &exe, NULL) != CUSTOS_OK ||
-	    custos_helper_start(exe, "probe", CUSTOS_SPAWN_CLEAN_ENVIRONMENT, &probe_protocol, &helper, NULL) != CUSTOS_OK)
+	    custos_helper_start(exe, "probe", CUSTOS_SPAWN_CLEAN_ENVIRONMENT, NULL, &probe_protocol, &helper, NULL) != CUSTOS_OK)
 		return 1;
 	talk(&helper, "report", told, sizeof told);
 	if (!is_left(custos_helper_stop(&helper, 30000)))
 		return 2;
-	if (strstr(told, "fd 0 /dev/null\nfd 1 /dev/null\nfd 2 ") != told || strstr(told, "\nfd 3 socket\nargv probe\n") == NULL)
+	if (strstr(told, "fd 0 /dev/null\nfd 1 /dev/null\nfd 2 ") != told || strstr(told, "\nfd 3 socket\nargv probe\nenv TZ=UTC0\n") == NULL)
 		return 3;
 	return (closed & 4) != 0 && strstr(told, "fd 2 /dev/null\n") == NULL ? 4 : 0;
 }

@@ -121,7 +121,7 @@ static void check_receiving(const struct table *t, const struct pair *p, uint8_t
 	CUSTOS_AUTO_FRAME frame = { .fd = -1 };
 	uint8_t packet[WIRE_HEADER];
 	write_header(packet, CUSTOS_LINK_VERSION, type, 0, 0);
-	send_raw(p->fds[0], packet, sizeof packet, p->spare, with_fd ? 1 : 0);
+	assert_true(send_raw(p->fds[0], packet, sizeof packet, p->spare, with_fd ? 1 : 0));
 	custos_rc rc = custos_channel_receive(&receiver, 5000, &frame, NULL);
 	if ((rc == CUSTOS_OK) != (row != NULL))
 		fail_msg("%s: message %u %s descriptor from side %d in state %u %s taken", t->protocol->name, type,

@@ -177,6 +177,57 @@ static void no_lock_no_pages(void **state)
 	assert_child_exits(mlock_denied, NULL, 0);
 }
 
+static void the_process_knows_its_mappings(void **state)
+{
+	(void)state;
+	struct custos_pages some[3] = { { 0 } };
+	struct custos_err err = { 0 };
+	assert_int_equal(custos_pages_locked(), 0);
+	assert_string_equal(custos_pages_backend(), "");
+	for (size_t i = 0; i < 3; i++) {
+		assert_int_equal(custos_pages_map(SIZE, &some[i], &err), CUSTOS_OK);
+		memset(some[i].base, 0xa5, SIZE);
+	}
+	assert_int_equal(custos_pages_locked(), 3 * SIZE);
+	assert_string_equal(custos_pages_backend(), some[0].backend);
+	custos_pages_wipe_all(&some[1]);
+	for (size_t i = 0; i < SIZE; i++)
+		assert_true(some[0].base[i] == 0 && some[1].base[i] == 0xa5 && some[2].base[i] == 0);
+	custos_pages_wipe_all(NULL);
+	assert_int_equal(some[1].base[SIZE - 1], 0);
+	custos_pages_unmap(&some[1]);
+	assert_int_equal(custos_pages_locked(), 2 * SIZE);
+	custos_pages_unmap(&some[0]);
+	custos_pages_unmap(&some[2]);
+	assert_int_equal(custos_pages_locked(), 0);
+}
+
+static int one_weak_mapping(void *ctx)
+{
+	(void)ctx;
+	struct custos_pages first = { 0 }, second = { 0 }, third = { 0 };
+	struct custos_err err = { 0 };
+	if (custos_pages_map(SIZE, &first, &err) != CUSTOS_OK || !deny(NR_MEMFD_SECRET, ENOSYS) || custos_pages_map(SIZE, &second, &err) != CUSTOS_OK)
+		return 2;
+	/* what is logged is the weakest */
+	if (strcmp(second.backend, "mlock") != 0 || strcmp(custos_pages_backend(), "mlock") != 0)
+		return 3;
+	custos_pages_unmap(&second);
+	if (strcmp(custos_pages_backend(), first.backend) != 0)
+		return 4;
+	/* no more than can be found again at the end */
+	for (int i = 1; i < CUSTOS_PAGES_MAX; i++)
+		if (custos_pages_map(4096, &second, &err) != CUSTOS_OK)
+			return 5;
+	return custos_pages_map(4096, &third, &err) == CUSTOS_E_SYSTEM && third.base == NULL ? 0 : 6;
+}
+
+static void the_weakest_backend_is_named(void **state)
+{
+	(void)state;
+	assert_child_exits(one_weak_mapping, NULL, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -185,6 +236,8 @@ int main(void)
 		cmocka_unit_test(the_kernel_calls_them_locked),
 		cmocka_unit_test(a_limit_too_low_is_a_refusal),
 		cmocka_unit_test(no_lock_no_pages),
+		cmocka_unit_test(the_process_knows_its_mappings),
+		cmocka_unit_test(the_weakest_backend_is_named),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -9,6 +9,10 @@
 #include <string.h>
 #include <cmocka.h>
 
+#include <sys/mman.h>
+
+#include "child.h"
+
 #if defined(__x86_64__)
 
 static uint8_t pattern[64], low[16][16], high[16][64];
@@ -121,12 +125,49 @@ static void the_stack_below_is_wiped(void **state)
 	assert_int_equal(count_litter(at), 0);
 }
 
+enum { SHARED_STACK = 65536 };
+static uint8_t *shared_stack;
+
+static void end_here(int number)
+{
+	(void)number;
+	custos_scrub_and_exit(shared_stack, SHARED_STACK, 42);
+}
+
+/* On a stack that the parent can look at, below a signal frame that holds the registers of before. */
+static int ends_in_a_handler(void *ctx)
+{
+	(void)ctx;
+	stack_t stack = { .ss_sp = shared_stack, .ss_size = SHARED_STACK };
+	struct sigaction action = { .sa_handler = end_here, .sa_flags = SA_ONSTACK };
+	memset(shared_stack, 0x5a, SHARED_STACK);
+	if (sigaltstack(&stack, NULL) != 0 || sigaction(SIGUSR1, &action, NULL) != 0)
+		return 2;
+	raise(SIGUSR1);
+	return 3;
+}
+
+static void the_stack_in_use_is_wiped_at_the_end(void **state)
+{
+	(void)state;
+#ifdef CUSTOS_SANITIZED
+	skip();
+#endif
+	shared_stack = mmap(NULL, SHARED_STACK, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	assert_true(shared_stack != MAP_FAILED);
+	memset(shared_stack, 1, SHARED_STACK);
+	assert_child_exits(ends_in_a_handler, NULL, 42);
+	assert_int_equal(count_marked(shared_stack, SHARED_STACK), 0);
+	munmap(shared_stack, SHARED_STACK);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(vector_registers_are_cleared),
 		cmocka_unit_test(general_registers_are_cleared),
 		cmocka_unit_test(the_stack_below_is_wiped),
+		cmocka_unit_test(the_stack_in_use_is_wiped_at_the_end),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -7,3 +7,16 @@ foreach(name guard files keys cheats faults attacks)
     LAB_SHIM="$<TARGET_FILE:token_shim>")
   add_dependencies(unit_token_${name} custos-token token_shim)
 endforeach()
+
+# A custos-token that lies stands in a directory of its own, where the keepers of these tests look for their helper; the real one answers it.
+add_executable(token_liar ${CMAKE_SOURCE_DIR}/tests/unit/token_liar.c)
+set_target_properties(token_liar PROPERTIES OUTPUT_NAME custos-token RUNTIME_OUTPUT_DIRECTORY ${CMAKE_CURRENT_BINARY_DIR}/liar)
+target_include_directories(token_liar PRIVATE ${CMAKE_BINARY_DIR}/layers/unit_token_lies ${CMAKE_SOURCE_DIR}/include)
+target_compile_definitions(token_liar PRIVATE REAL="$<TARGET_FILE:custos-token>")
+target_link_libraries(token_liar PRIVATE custos_link)
+add_dependencies(token_liar custos-token)
+custos_unit(token_lies token token_lies.c USES base confine memory crypto data link LIBS OpenSSL::Crypto)
+target_sources(unit_token_lies PRIVATE ${CMAKE_SOURCE_DIR}/src/link/spawn.c)
+target_compile_definitions(unit_token_lies PRIVATE LAB_FIXTURE="${CMAKE_SOURCE_DIR}/softhsm-fixtures/softhsm.bash" LAB_MODULE="libsofthsm2"
+  CUSTOS_HELPER_DIR="${CMAKE_CURRENT_BINARY_DIR}/liar")
+add_dependencies(unit_token_lies token_liar)

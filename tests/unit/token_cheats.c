@@ -173,7 +173,7 @@ static void message_out_of_order_ends_it(void **state)
 	for (size_t i = 0; i < sizeof types; i++) {
 		struct custos_token *token = NULL;
 		CUSTOS_AUTO_FRAME frame = { .fd = -1 };
-		LAB_OK(&lab, custos_token_start(&token, &lab.err));
+		LAB_OK(&lab, custos_token_start(&(struct custos_token_where){ 0 }, &token, &lab.err));
 		token->helper.channel.protocol = &lawless;
 		LAB_OK(&lab, custos_channel_send(&token->helper.channel, types[i], CUSTOS_BYTES_STR("x"), -1, &lab.err));
 		LAB_FAILS(&lab, custos_channel_receive(&token->helper.channel, 10000, &frame, &lab.err), CUSTOS_E_SYSTEM, "has ended");

@@ -152,7 +152,7 @@ static void two_tokens_of_one_label(void **state)
 	LAB_OK(&lab, open_with(LAB_MODULE, lab.uri, second, &token));
 	assert_string_equal(custos_token_info(token)->serial, second);
 	custos_token_free(token);
-	LAB_OK(&lab, custos_token_list(LAB_MODULE, &list, &lab.err));
+	LAB_OK(&lab, custos_token_list(&(struct custos_token_where){ .module = LAB_MODULE }, &list, &lab.err));
 	size_t initialized = 0;
 	for (size_t i = 0; i < custos_json_count(list); i++)
 		initialized += custos_json_bool(custos_json_at(list, i), "initialized", false) ? 1 : 0;

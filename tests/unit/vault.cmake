@@ -1,3 +1,10 @@
 foreach(name state fold binding)
   custos_unit(vault_${name} vault vault_${name}.c USES base data)
 endforeach()
+
+# With the helper that lies (token.cmake) in the place of custos-token.
+custos_unit(vault_lies vault vault_lies.c USES base confine memory crypto data link token x509 log store target LIBS OpenSSL::Crypto)
+target_sources(unit_vault_lies PRIVATE ${CMAKE_SOURCE_DIR}/src/link/spawn.c)
+target_compile_definitions(unit_vault_lies PRIVATE LAB_FIXTURE="${CMAKE_SOURCE_DIR}/softhsm-fixtures/softhsm.bash" LAB_MODULE="libsofthsm2"
+  CUSTOS_HELPER_DIR="${CMAKE_CURRENT_BINARY_DIR}/liar")
+add_dependencies(unit_vault_lies token_liar)

@@ -266,6 +266,32 @@ static void a_release_is_open_until_every_host_is_told(void **state)
 	assert_string_equal(custos_json_text(custos_json_get(custos_state_target(&f->state, "two"), "deployed"), "key"), "a");
 }
 
+/* Outcomes say how many logins were signed; those of custos before it counted them do not. Both close a release, and neither decides anything. */
+static void logins_are_for_the_record(void **state)
+{
+	static const char *const forms[] = { "", ",'login_signatures':0", ",'login_signatures':2", ",'login_signatures':'many'" };
+	char entry[256];
+	for (size_t i = 0; i < sizeof forms / sizeof *forms; i++) {
+		struct fold *f = *state;
+		custos_state_done(&f->state);
+		assert_int_equal(custos_state_start(&f->state, NULL), CUSTOS_OK);
+		f->next = 0;
+		furnish(f);
+		good(f, INTENT_A("[{'name':'one'},{'name':'two'}]"));
+		snprintf(entry, sizeof entry, "{'event':'release.done','intent':8,'target':'one'%s}", forms[i]);
+		good(f, entry);
+		snprintf(entry, sizeof entry, "{'event':'release.untouched','intent':8,'target':'two'%s}", forms[i]);
+		good(f, entry);
+		assert_release(f, 0, "closed");
+		assert_string_equal(custos_json_text(custos_json_get(custos_state_target(&f->state, "one"), "deployed"), "key"), "a");
+		good(f, "{'event':'rollback.intent','key':'a','hosts':[{'name':'one'}]}");
+		snprintf(entry, sizeof entry, "{'event':'rollback.done','intent':11,'target':'one'%s}", forms[i]);
+		good(f, entry);
+		assert_release(f, 1, "closed");
+		assert_null(custos_json_get(custos_state_target(&f->state, "one"), "deployed"));
+	}
+}
+
 static void an_unknown_outcome_waits_for_a_person(void **state)
 {
 	struct fold *f = *state;
@@ -474,6 +500,7 @@ int main(void)
 		UNIT(an_intent_that_could_not_have_been_permitted),
 		UNIT(a_sign_only_key_goes_nowhere),
 		UNIT(a_release_is_open_until_every_host_is_told),
+		UNIT(logins_are_for_the_record),
 		UNIT(an_unknown_outcome_waits_for_a_person),
 		UNIT(what_is_closed_cannot_be_resolved),
 		UNIT(a_late_outcome_does_not_reopen),

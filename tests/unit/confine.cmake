@@ -1,0 +1,1 @@
+custos_unit(confine confine confine.c USES base memory)
