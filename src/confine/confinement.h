@@ -34,8 +34,10 @@ struct custos_confine_call {
 };
 /* These system calls and no other: any other kills the process. */
 CUSTOS_RC custos_confinement_only_calls(struct custos_confinement *confinement, const struct custos_confine_call *calls, size_t count, struct custos_err *err);
-/* No socket but AF_UNIX and AF_NETLINK (drivers hear of devices through it), and no way into other processes or around these rules: EACCES. */
-CUSTOS_RC custos_confinement_no_network(struct custos_confinement *confinement, struct custos_err *err);
+/* For other people's code, which may need anything else: no way into other processes or around these rules, nothing done to a file by its name that landlock does not
+ * govern (mode, owner, attributes; its length before Linux 6.2), and no socket but AF_UNIX and AF_NETLINK (drivers hear of devices through it): EACCES. */
+enum custos_foreign_code { CUSTOS_FOREIGN_OFFLINE, CUSTOS_FOREIGN_MAY_USE_NETWORK };
+CUSTOS_RC custos_confinement_foreign_code(struct custos_confinement *confinement, enum custos_foreign_code kind, struct custos_err *err);
 
 /* Needs no-new-privs (memory/harden.h). Between fork and exec it is safe in a process with one thread. */
 CUSTOS_RC custos_confinement_enter(struct custos_confinement *confinement, struct custos_err *err);

@@ -23,7 +23,8 @@ static custos_rc allow_calls(struct custos_confinement *confinement, struct cust
 	const struct custos_confine_call calls[] = {
 		/* the channel and the sockets that came through it */
 		{ SYS_recvmsg, 0, 0, 0 }, { SYS_sendmsg, 0, 0, 0 }, { SYS_recvfrom, 0, 0, 0 }, { SYS_sendto, 0, 0, 0 }, { SYS_read, 0, 0, 0 }, { SYS_write, 0, 0, 0 },
-		{ SYS_close, 0, 0, 0 }, { SYS_ppoll, 0, 0, 0 }, { SYS_fcntl, 0, 0, 0 }, { SYS_getsockopt, 0, 0, 0 },
+		{ SYS_close, 0, 0, 0 }, { SYS_ppoll, 0, 0, 0 }, { SYS_fcntl, 1, whole, F_GETFL }, { SYS_fcntl, 1, whole, F_SETFL },
+		{ SYS_getsockopt, 0, 0, 0 },
 #ifdef SYS_poll
 		{ SYS_poll, 0, 0, 0 },
 #endif

@@ -123,7 +123,8 @@ custos_rc custos_courier_serve(struct custos_err *err)
 	for (uint32_t i = 0; i < c.count; i++)
 		custos_courier_host_begin(&c.hosts[i]);
 	work(&c);
-	custos_rc rc = decide(&c, err);
+	/* a keeper that was once not to be understood is not asked for a key any more */
+	custos_rc rc = c.keeper_gone ? CUSTOS_OK : decide(&c, err);
 	if (rc != CUSTOS_OK)
 		c.keeper_gone = true; /* ended, or not to be understood: the hosts are put in order all the same */
 	work(&c);

@@ -107,7 +107,9 @@ static custos_rc collect(struct run *r, const char *mark, struct custos_ssh_resu
 		CUSTOS_TRY(drain(r, SSH_EXTENDED_DATA_STDERR, &result->complaints, &complaints, err));
 		if (has_ended(&result->out, mark) || libssh2_channel_eof(r->channel) != 0)
 			return CUSTOS_OK;
-		if ((out || complaints) && custos_clock_monotonic_ms() < r->deadline)
+		/* reading one stream takes what came for the other off the socket too: that would never wake a wait */
+		bool queued = libssh2_poll_channel_read(r->channel, 1) != 0;
+		if ((out || complaints || queued) && custos_clock_monotonic_ms() < r->deadline)
 			continue;
 		struct custos_err why = { 0 };
 		if (custos_ssh_wait(r->ssh, r->deadline, &why) != CUSTOS_OK) {

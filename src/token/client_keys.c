@@ -174,6 +174,8 @@ custos_rc custos_token_log_signer(struct custos_token *token, const uint8_t id[s
 	CUSTOS_TRY(w.rc);
 	struct custos_exchange x = { CUSTOS_TOKEN_LOG_OPEN, CUSTOS_TOKEN_LOG_OPENED, -1, token->times.call_ms, "finding the log's key" };
 	CUSTOS_TRY(custos_token_call(token, &x, custos_buf_view(&body), &frame, err));
+	struct custos_wire r = custos_wire_read(custos_buf_view(&frame.body));
+	CUSTOS_TRY(custos_wire_end(&r, "LOG_OPENED", err));
 	*ret_signer = (struct custos_signer){ .ctx = token, .algorithm = custos_key_signature(type), .spki = spki, .sign = sign_checkpoint };
 	return CUSTOS_OK;
 }

@@ -34,8 +34,7 @@ static custos_rc confine(const struct custos_token_where *where, struct custos_c
 		count++;
 	if (count > 0)
 		CUSTOS_TRY(custos_confinement_all_but(confinement, where->out_of_reach, count, err));
-	if (!may_use_network(where->module))
-		CUSTOS_TRY(custos_confinement_no_network(confinement, err));
+	CUSTOS_TRY(custos_confinement_foreign_code(confinement, may_use_network(where->module) ? CUSTOS_FOREIGN_MAY_USE_NETWORK : CUSTOS_FOREIGN_OFFLINE, err));
 	*ret_confinement = CUSTOS_TAKE(confinement);
 	return CUSTOS_OK;
 }
@@ -82,6 +81,14 @@ static custos_rc give_up(struct custos_token *token, const struct custos_exchang
 	                 WEXITSTATUS(status), x->doing);
 }
 
+/* An error is one line, whatever a module had to say. */
+static void make_one_line(char *text)
+{
+	for (; *text != '\0'; text++)
+		if ((unsigned char)*text < 0x20 || *text == 0x7f)
+			*text = ' ';
+}
+
 /* What custos-token says went wrong. Its category is believed only where it can know it. */
 static custos_rc take_failure(const struct custos_frame *frame, struct custos_err *err)
 {
@@ -91,12 +98,14 @@ static custos_rc take_failure(const struct custos_frame *frame, struct custos_er
 	CUSTOS_AUTO_STR *msg = custos_wire_text(&r);
 	CUSTOS_AUTO_STR *hint = custos_wire_text(&r);
 	CUSTOS_TRY(custos_wire_end(&r, "FAILED", err));
+	make_one_line(msg);
+	make_one_line(hint);
 	static const custos_rc knowable[] = { CUSTOS_E_USAGE, CUSTOS_E_POLICY, CUSTOS_E_AUTH, CUSTOS_E_INPUT, CUSTOS_E_SYSTEM, CUSTOS_E_INTERNAL };
 	custos_rc rc = CUSTOS_E_TOKEN;
 	for (size_t i = 0; i < sizeof knowable / sizeof *knowable; i++)
 		if (category == knowable[i])
 			rc = knowable[i];
-	(void)custos_err_set(err, rc, (long)native, "%s", msg);
+	(void)custos_err_set(err, rc, (long)native, "%s", msg[0] != '\0' ? msg : "custos-token does not say why");
 	if (hint[0] != '\0')
 		custos_err_hint(err, "%s", hint);
 	return rc;

@@ -170,7 +170,6 @@ custos_rc custos_log_key_open(struct custos_session *session, struct custos_byte
 	CK_KEY_TYPE kind = 0;
 	CK_ATTRIBUTE key_type = { CKA_KEY_TYPE, &kind, sizeof kind };
 	CUSTOS_AUTO_BUF found = { .max = 4096 };
-	session->log_key = 0;
 	CUSTOS_TRY(custos_object_find_one(session, CKO_PRIVATE_KEY, id, "the log's key", &private_key, err));
 	CUSTOS_TRY(custos_object_find_one(session, CKO_PUBLIC_KEY, id, "the log's public key", &public_key, err));
 	CUSTOS_TRY(custos_ck(f->C_GetAttributeValue(session->handle, private_key, &key_type, 1), err, "cannot read the type of the log's key"));

@@ -53,7 +53,6 @@ static custos_rc run(struct custos_err *err)
 	CUSTOS_TRY(custos_secret_start(err));
 	CUSTOS_TRY(custos_helper_attach(&custos_token_protocol, &channel, err));
 	find_softhsm_conf(softhsm_conf, sizeof softhsm_conf);
-	/* the place for landlock: after OPEN the module needs its own files and devices, and nothing else */
 	return custos_serve(&channel, softhsm_conf, err);
 }
 

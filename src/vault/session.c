@@ -159,7 +159,10 @@ static custos_rc record_login_failure(struct custos_custody *c, const struct cus
 	CUSTOS_AUTO(custos_json) *info = custos_token_info_json(custos_token_info(token));
 	static const char *const flags[] = { "pin_count_low", "pin_final_try", "pin_locked" };
 	custos_json_set_text(fields, "serial", c->binding.serial);
-	custos_json_set_text(fields, "reason", why->msg);
+	/* in our words: what custos-token says comes from a module that has just seen the PIN */
+	char reason[64];
+	snprintf(reason, sizeof reason, "the login was refused (CKR 0x%lX)", (unsigned long)why->native);
+	custos_json_set_text(fields, "reason", reason);
 	for (size_t i = 0; i < sizeof flags / sizeof *flags; i++)
 		if (custos_json_get(info, flags[i]) != NULL)
 			custos_json_set(fields, flags[i], custos_json_ref(custos_json_get(info, flags[i])));

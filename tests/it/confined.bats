@@ -2,6 +2,7 @@
 # Goal: what the three processes have given up while a release is under way, as the kernel tells it from outside.
 #
 # Needs the build directory in CUSTOS_BUILD (ctest sets it) and root.
+# shellcheck disable=SC2016  # $ is for the shell inside
 bats_require_minimum_version 1.5.0
 # shellcheck source=tests/it/lab.bash
 . "$BATS_TEST_DIRNAME/lab.bash"
@@ -81,6 +82,68 @@ field() { awk -v f="$2:" '$1 == f { $1 = ""; sub(/^ +/, ""); print; exit }' "$1"
 	for name in custos custos-token; do [ "$(awk '/^Max core file size/ { print $5, $6 }' $name)" = "0 0" ]; done
 	# non-dumpable: what belongs to the process belongs to root, whoever runs it
 	run ! grep -q '^descriptor.*custody.db' custos-courier
+}
+
+# hold: a deployment that waits for its host, which does not answer; its processes are in $keeper, $courier, $token. go_on: it answers.
+hold() {
+	"$here/esxi/host" "$LAB/box" exec sh -c 'kill -STOP $(cat /var/run/sshd.pid)' 3>&-
+	if [ "$(lab_served box)" = "$(lab_leaf a)" ]; then held=b; else held=a; fi
+	custos --pin-source "file:$LAB/pin" deploy $held box > "$BATS_TEST_TMPDIR/out" 2>&1 3>&- &
+	keeper=$!
+	# PREPARE is out, and so the keeper is confined: only then the courier speaks to the host, and waits
+	lab_until is_waiting
+	token=$(pgrep -P "$keeper" custos-token)
+}
+
+is_waiting() {
+	courier=$(pgrep -P "$keeper" custos-courier) && [ "$(grep -c . "/proc/$courier/net/tcp")" -gt 0 ] &&
+		[ "$(awk '{ print $1 }' "/proc/$courier/syscall")" = 7 ] && [ "$(find "/proc/$courier/fd" -lname 'socket:*' | wc -l)" -ge 2 ]
+}
+
+go_on() {
+	"$here/esxi/host" "$LAB/box" exec sh -c 'kill -CONT $(cat /var/run/sshd.pid)' 3>&-
+	CODE=0
+	wait "$keeper" || CODE=$?
+}
+
+in_process() { "$CUSTOS_BUILD/tests/inject" "$@"; }
+
+@test "a keeper that is taken over while hosts are heard reaches its custody and the system's files, nothing else" {
+	[ "$(uname -m)" = x86_64 ] || skip "the injector is for x86-64"
+	hold
+	[ "$(in_process "$keeper" open /etc/hosts)" = ok ]
+	[ "$(in_process "$keeper" open "$CUSTOS_DIR/custody.yaml")" = ok ]
+	[ "$(in_process "$keeper" open /etc/hosts write)" = EACCES ]
+	[ "$(in_process "$keeper" open "$LAB/pin")" = EACCES ]
+	[ "$(in_process "$keeper" open "$LAB/login")" = EACCES ]
+	[ "$(in_process "$keeper" open "$LAB/new" write)" = EACCES ]
+	[ "$(in_process "$keeper" open "$LAB/softhsm/softhsm2.conf")" = EACCES ]
+	# custos-token, at the same time: its own files, not the store, not the network
+	[ "$(in_process "$token" open "$LAB/softhsm/softhsm2.conf")" = ok ]
+	[ "$(in_process "$token" open "$CUSTOS_DIR/custody.yaml")" = EACCES ]
+	[ "$(in_process "$token" connect)" = EACCES ]
+	# none of it did any harm: the release goes on
+	go_on
+	cat "$BATS_TEST_TMPDIR/out"
+	[ "$CODE" = 0 ]
+	[ "$(lab_served box)" = "$(lab_leaf $held)" ]
+}
+
+@test "a courier that is taken over dies of the first thing it tries" {
+	[ "$(uname -m)" = x86_64 ] || skip "the injector is for x86-64"
+	before=$(lab_served box)
+	for trial in "open /etc/hosts" "open $LAB/login" connect; do
+		hold
+		# shellcheck disable=SC2086  # a list of words
+		[ "$(in_process "$courier" $trial)" = dead ]
+		go_on
+		[ "$CODE" -ne 0 ]
+		grep -q 'custos-courier has ended' "$BATS_TEST_TMPDIR/out"
+		[ "$(lab_served box)" = "$before" ]
+	done
+	# no release was begun, and the next one finds everything in order
+	[ "$(custos release list --json | tr -d '[:space:]')" = '[]' ]
+	custos_in deploy $held box > /dev/null
 }
 
 @test "a user who is not root has the same courier, without a capability that he had" {

@@ -41,7 +41,7 @@ with_module() {
 	# Goal: a trial that fails everywhere proves nothing. pkcs11-tool loads the module as any program does; a parent of its own stands in for the keeper.
 	bash -c 'exec 5< "$PRYING_DIR/custody.yaml"; sleep 0; pkcs11-tool --module "$1" --list-slots; true' bash "$LAB/prying.so" > /dev/null 2>&1
 	cat "$PRYING_REPORT"
-	[ "$(wc -l < "$PRYING_REPORT")" -eq 16 ]
+	[ "$(wc -l < "$PRYING_REPORT")" -eq 18 ]
 	run ! grep refused "$PRYING_REPORT"
 }
 
@@ -50,7 +50,7 @@ with_module() {
 	with_module "$LAB/prying.so" custos_in key generate pried
 	says "prying.so"
 	cat "$PRYING_REPORT"
-	[ "$(wc -l < "$PRYING_REPORT")" -eq 16 ]
+	[ "$(wc -l < "$PRYING_REPORT")" -eq 18 ]
 	run ! grep worked "$PRYING_REPORT"
 	[ "$(cat "$CUSTOS_DIR"/* | sha256sum)" = "$hash" ]
 	# the custody is as well as before
@@ -61,7 +61,7 @@ with_module() {
 	with_module "network:$LAB/prying.so" custos_in key generate pried
 	grep worked "$PRYING_REPORT"
 	for trial in connect datagram; do grep -qx "$trial worked" "$PRYING_REPORT"; done
-	for trial in read write list walk make parent-root link mount child trace memory signal; do grep -qx "$trial refused" "$PRYING_REPORT"; done
+	for trial in read write list walk make parent-root link mount child mode shorten trace memory signal; do grep -qx "$trial refused" "$PRYING_REPORT"; done
 }
 
 @test "without a custody a module has no network either, unless it is said" {

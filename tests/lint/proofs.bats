@@ -280,3 +280,64 @@ copy_layers() {
 	command -v mandoc || skip "mandoc is not installed"
 	spoil docs/man/custos-log.1 's/^\.Sh EXIT STATUS/.Sh EXIT STATUS\n.Foo/' 'unknown macro'
 }
+
+# A page with the eleven invariants, and the few things it names: a function, a table, a unit test of one case, a bats file of one scenario.
+make_page() {
+	local n
+	mkdir -p "$tree/docs" "$tree/tests/unit" "$tree/tests/it"
+	printf 'static int table[2] = { 1, 2 };\nint elsewhere(int a);\nint held(int a,\n         int b)\n{\n\treturn other(a);\n}\n' > "$tree/src/base/a.c"
+	printf 'static void attacked(void **state)\n{\n}\nstatic void forgotten(void **state)\n{\n}\nint main(void)\n{\n\tcmocka_unit_test(attacked);\n}\n' > "$tree/tests/unit/test_a.c"
+	printf 'foreach(name a z)\n  custos_unit(${name} base test_${name}.c)\nendforeach()\n' > "$tree/tests/unit/base.cmake"
+	printf '%stest "a scenario: whatever it does" {\n\ttrue\n}\n' @ > "$tree/tests/it/b.bats"
+	printf 'custos_bats(b LABELS job)\n' > "$tree/tests/it/it.cmake"
+	for ((n = 1; n <= 11; n++)); do
+		printf '### %d. Claim\n\n- Code: `src/base/a.c` `held()`, `table[]`.\n- Attack: `unit_a: attacked`, `it_b: a scenario: whatever it does`, `it_b`.\n- Not claimed: more.\n\n' $n
+	done > "$tree/docs/ASSURANCE.md"
+}
+
+@test "assurance: a name that is not there, of every kind" {
+	# Goal: file, function, table, test, scenario and registration gone, or put into the page without being there; also a prototype and a test that nobody runs.
+	local page=$tree/docs/ASSURANCE.md run=("$lint/assurance.sh" "$tree")
+	make_page
+	accepted "${run[@]}"
+	[[ $output == *"11 claims"* ]]
+	# spoil FILE SED TEXT: with the change the lint says TEXT; then all is whole again.
+	spoil() {
+		sed -i "$2" "$tree/$1"
+		refused "$3" "${run[@]}"
+		make_page
+	}
+	spoil src/base/a.c 's/held/kept/' 'src/base/a.c does not define held()'
+	spoil src/base/a.c 's/table/list/' 'src/base/a.c does not define table[]'
+	spoil docs/ASSURANCE.md 's/held()/other()/' 'src/base/a.c does not define other()'
+	spoil docs/ASSURANCE.md 's/held()/elsewhere()/' 'src/base/a.c does not define elsewhere()'
+	spoil docs/ASSURANCE.md 's/held()/table()/' 'src/base/a.c does not define table()'
+	spoil docs/ASSURANCE.md 's/`src.base.a.c` //' 'held() follows no file'
+	spoil docs/ASSURANCE.md 's/base.a.c/base\/b.c/' 'there is no src/base/b.c'
+	spoil docs/ASSURANCE.md 's/: attacked/: forgotten/' 'tests/unit/test_a.c does not run "forgotten"'
+	spoil tests/unit/test_a.c 's/void attacked/void dropped/' 'tests/unit/test_a.c does not run "attacked"'
+	spoil tests/it/b.bats 's/whatever/what/' 'tests/it/b.bats does not run "a scenario: whatever it does"'
+	spoil tests/unit/base.cmake 's/ a z/ z/' 'there is no test unit_a'
+	spoil tests/it/it.cmake 's/custos_bats/custos_cats/' 'there is no test it_b'
+	spoil docs/ASSURANCE.md 's/`unit_a:/`unit_z:/' 'the source of unit_z is not where it belongs'
+	spoil docs/ASSURANCE.md 's/`unit_a:/`unti_a:/' '"unti_a: attacked" is neither a path nor a definition nor a test'
+	spoil docs/ASSURANCE.md '3s/`held/held/' 'a backtick too many'
+}
+
+@test "assurance: a claim without code, attack or limit, and an invariant that is not claimed" {
+	# Goal: what a page must say, missing once each.
+	local run=("$lint/assurance.sh" "$tree")
+	make_page
+	spoil() {
+		sed -i "$1" "$tree/docs/ASSURANCE.md"
+		refused "$2" "${run[@]}"
+		make_page
+	}
+	spoil '/^### 7/,/^- Code/s/^- Code.*/- Code: `src\/base\/a.c`, somewhere./' 'claim "7. Claim" names no code'
+	spoil '/^### 11/,$s/^- Attack.*/- Attack: we looked./' 'claim "11. Claim" names no attack'
+	spoil '/^### 1\./,/^- Not/s/^- Not claimed.*/- So it is./' 'claim "1. Claim" does not say what is not claimed'
+	spoil 's/^### 5\. /### V. /' 'invariant 5 is claimed 0 times'
+	spoil 's/^### 5\. /### 6. /' 'invariant 6 is claimed 2 times'
+	rm "$tree/docs/ASSURANCE.md"
+	refused 'there is no docs/ASSURANCE.md' "${run[@]}"
+}

@@ -15,7 +15,8 @@ endfunction()
 if(NOT CUSTOS_SANITIZE)
   custos_sloppy(malloc SOURCES plain_heap.c plain_libcrypto.c plain_stack.c no_scrub.c no_sandbox.c)
   custos_sloppy(secure_heap SOURCES secure_heap.c plain_stack.c no_scrub.c OPTIONS -Wl,--wrap=libssh2_session_init_ex)
-  custos_sloppy(lazy SOURCES plain_stack.c OPTIONS -Wl,-z,lazy)
-  # not a control but the proof that the one above is dirty because of its binding and not because of its stack
-  custos_sloppy(eager SOURCES plain_stack.c)
+  set(first_calls SOURCES plain_stack.c no_scrub.c no_sandbox.c first_calls.c OPTIONS -Wl,--wrap=libssh2_channel_write_ex)
+  custos_sloppy(lazy ${first_calls} -Wl,-z,lazy)
+  # not a control but the proof that the one above is dirty because of its binding and of nothing else
+  custos_sloppy(eager ${first_calls})
 endif()

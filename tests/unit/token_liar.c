@@ -163,5 +163,6 @@ int main(void)
 		if (!pass_on(CHANNEL, &p, descriptors))
 			return 1;
 	}
-	return 0;
+	/* without a sanitizer's last look, which a confined process cannot take */
+	_exit(0);
 }

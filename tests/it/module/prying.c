@@ -100,6 +100,18 @@ static bool lets_a_child_do_it(void)
 	return pid > 0 && waitpid(pid, &status, 0) == pid && WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 
+static bool opens_it_to_all(void)
+{
+	struct stat st;
+	return stat(file, &st) == 0 && (chmod(file, st.st_mode & 07777) == 0 || chown(file, st.st_uid, st.st_gid) == 0);
+}
+
+static bool shortens_it(void)
+{
+	struct stat st;
+	return stat(file, &st) == 0 && truncate(file, st.st_size) == 0;
+}
+
 static bool connects(void)
 {
 	struct sockaddr_in to = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK), .sin_port = htons((unsigned short)atoi(getenv("PRYING_PORT"))) };
@@ -153,7 +165,7 @@ static void pry(void)
 	} trials[] = {
 		{ "read", reads_store }, { "write", writes_store }, { "list", lists_store }, { "walk", walks_into_it }, { "make", makes_a_file_there },
 		{ "parent-root", goes_by_its_parent }, { "parent-files", takes_its_parents_files }, { "link", links_it }, { "mount", mounts_it },
-		{ "child", lets_a_child_do_it }, { "connect", connects }, { "datagram", sends_a_datagram }, { "ring", uses_a_ring }, { "trace", traces_its_parent },
+		{ "child", lets_a_child_do_it }, { "mode", opens_it_to_all }, { "shorten", shortens_it }, { "connect", connects }, { "datagram", sends_a_datagram }, { "ring", uses_a_ring }, { "trace", traces_its_parent },
 		{ "memory", reads_its_parents_memory }, { "signal", signals_its_parent },
 	};
 	FILE *report = fopen(getenv("PRYING_REPORT"), "w");
