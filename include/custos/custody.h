@@ -50,7 +50,7 @@ const char *custos_custody_pin_source(const struct custos_custody *custody);
 /* {"keys":[…],"targets":[…],"open_releases":[…],"log":{…,"unsigned"},"token":{…},"kek":{"variant","backup"}}. */
 CUSTOS_API custos_custody_status(struct custos_custody *custody, struct custos_json **ret_status, struct custos_err *err);
 /* How many things in a status need a person: open releases, certificates that have expired or will within 30 days, hosts whose last
- * deployment or rollback ended badly. */
+ * deployment or rollback ended badly, keys whose last drill failed or whose destruction was begun and not finished. */
 size_t custos_status_count_urgent(const struct custos_json *status);
 
 /* Keys; documents as of custos-key(1). `type`: "rsa-2048", "rsa-3072", "rsa-4096", "ec-p256", "ec-p384", "ed25519" (sign-only).
@@ -63,6 +63,54 @@ CUSTOS_API custos_key_show(struct custos_custody *custody, const char *name, str
 /* Adds to the targets a deployable key may go to. */
 CUSTOS_API custos_key_allow(struct custos_custody *custody, const char *name, const char *const targets[], size_t count,
                             struct custos_json **ret_key, struct custos_err *err);
+
+/* Adopts a private key from a file: PEM or DER, PKCS#8, PKCS#1 or SEC 1. It is decoded in a process of its own that seals it to the token; from then on it
+ * is a deployable key, but one that was not born on the token, which the log says for ever. `pass_phrase` is asked when the key is encrypted, one
+ * attempt. CUSTOS_E_INPUT: there is no key in the file, or one that custos does not take; CUSTOS_E_AUTH: the pass phrase does not open it. The file stays
+ * where it is. */
+struct custos_import_options {
+	const char *file;
+	const char *reason;      /* goes into the log */
+	const struct custos_pin *pass_phrase;
+};
+CUSTOS_API custos_key_import(struct custos_custody *custody, const char *name, const struct custos_import_options *options, struct custos_json **ret_key,
+                             struct custos_err *err);
+
+/* Does the container still open? The key is unwrapped on the token (a sign-only key is found there), signs a challenge, and the signature is
+ * verified in software. `name` NULL: every key that is not destroyed. *ret_results, also on failure: [{"key","result":"passed"|"failed","reason",
+ * "log_index"}]. Every attempt is logged; the error is that of the key that failed worst. */
+CUSTOS_API custos_key_drill(struct custos_custody *custody, const char *name, struct custos_json **ret_results, struct custos_err *err);
+/* The end of a key. SHRED: the store's files are written over where the container was, too; not for sign-only keys. EVEN_IF_DEPLOYED: hosts may go on
+ * serving it. `reason` goes into the log. Refused (CUSTOS_E_POLICY) while a release of the key is open. Interrupted it is gone on with by calling it again.
+ * *ret_verdict: {"key","verdict":"removed"|"shredded","object","spki_sha256","deployed":[…],"exports":[…],"remaining":["where it may still be"…],"log_index"}. */
+enum custos_destroy_flags { CUSTOS_DESTROY_SHRED = 1u << 0, CUSTOS_DESTROY_EVEN_IF_DEPLOYED = 1u << 1 };
+struct custos_destroy_options {
+	unsigned flags;      /* enum custos_destroy_flags */
+	const char *reason;
+};
+CUSTOS_API custos_key_destroy(struct custos_custody *custody, const char *name, const struct custos_destroy_options *options,
+                              struct custos_json **ret_verdict, struct custos_err *err);
+/* The container of a deployable key, still wrapped under the KEK, as a text file (docs/FORMATS.md) that must not exist yet; and back into the custody
+ * whose log names it, when the store has lost it or the key was destroyed. A file of another custody or KEK is CUSTOS_E_POLICY, one that was damaged
+ * CUSTOS_E_INPUT, one that says something else than the log CUSTOS_E_TAMPERED. A container is taken back only after it has opened.
+ * *ret_report: {"key","file","container_sha256","log_index"}. */
+CUSTOS_API custos_key_export(struct custos_custody *custody, const char *name, const char *file, struct custos_json **ret_report,
+                             struct custos_err *err);
+CUSTOS_API custos_key_restore(struct custos_custody *custody, const char *file, struct custos_json **ret_key, struct custos_err *err);
+
+/* Many keys and their requests: `file` is the list (docs/FORMATS.md), each request goes to `out`/NAME.csr, which is never overwritten. What is there
+ * already is left alone or completed, so that an enrolment that was interrupted is gone on with by calling it again. An entry that fails stops no other;
+ * with any the result is CUSTOS_E_SOME_FAILED, or what failed first when all of them did. A list that is no such list is CUSTOS_E_INPUT, and nothing is
+ * made. *ret_report, also on failure once the list was read: [{"name","type","class","result":"enrolled"|"requested" (the key was there)|"written" (so was
+ * the request)|"unchanged"|"failed"|"not_tried","spki_sha256","csr_sha256","file","error","hint"}] in the order of the list. */
+struct custos_enroll_options {
+	const char *file, *out;
+	unsigned jobs;            /* sessions of the token that work at once, 1 to 16; 0: one a processor. The token's profile may allow fewer */
+	void *ctx;
+	void (*progress)(void *ctx, size_t done, size_t total); /* may be NULL */
+};
+CUSTOS_API custos_enroll(struct custos_custody *custody, const struct custos_enroll_options *options, struct custos_json **ret_report,
+                         struct custos_err *err);
 
 /* Certificates. `subject`: RFC 4514. `sans`: dns:… ip:… email:… uri:…, at least one, NULL-terminated. `profile`: "server" or "esxi".
  * *ret_pem is the signed request (PKCS#10). A request that no CA should sign is CUSTOS_E_INPUT. */
@@ -110,5 +158,12 @@ CUSTOS_API custos_tokens_show(const char *module, const char *uri, struct custos
 /* Makes a slot a token. `so_pin` and `pin` are asked for one after the other. `uri` may be NULL: the first slot without a token. */
 CUSTOS_API custos_tokens_init(const char *module, const char *uri, const char *label, const struct custos_pin *so_pin, const struct custos_pin *pin,
                               struct custos_json **ret_token, struct custos_err *err);
+
+/* The doctor: checks and attacks live on throw-away objects of the token, also of one that no profile fits. Logs in. `asked_tier`: "hardened", "basic",
+ * "sign-only", or NULL for what the profile promises. *ret_report is custos-token(1)'s, with "profile_yaml" unless the token is unusable; it is returned
+ * as well when the token is below what was asked for, which is CUSTOS_E_POLICY. */
+enum custos_doctor_flags { CUSTOS_DOCTOR_CLEAN = 1u << 0 /* half-made objects are removed */ };
+CUSTOS_API custos_tokens_examine(const char *module, const char *uri, const char *asked_tier, unsigned flags, const struct custos_pin *pin,
+                                 struct custos_json **ret_report, struct custos_err *err);
 
 #endif

@@ -59,7 +59,8 @@ static void status_text(const struct custos_call *call, const struct custos_json
 	};
 	static const struct custos_column keys[] = {
 		{ "KEY", "name" }, { "TYPE", "type" }, { "CLASS", "class" }, { "DAYS LEFT", "days_left" },
-		{ "CERTIFICATE", "certificate.subject" }, { "DEPLOYED", "deployed" }, { NULL, NULL },
+		{ "CERTIFICATE", "certificate.subject" }, { "DEPLOYED", "deployed" }, { "STATE", "state" }, { "LAST DRILL", "drill.time" },
+		{ "DRILL", "drill.result" }, { NULL, NULL },
 	};
 	static const struct custos_column targets[] = {
 		{ "TARGET", "name" }, { "ADDRESS", "address" }, { "PROFILE", "profile" }, { "KEY", "deployed.key" },

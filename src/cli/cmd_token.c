@@ -1,7 +1,11 @@
-/* custos token list | show | init */
+/* custos token list | show | init | doctor */
 #include "cli/document.h"
 #include "cli/output.h"
 #include "cli/rows.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
 
 static const struct custos_option module_options[] = {
 	{ "--module", CUSTOS_OPTION_TEXT, "MODULE", "PKCS#11 module: a name in the system's directory or a path owned by root (or CUSTOS_MODULE)" },
@@ -87,4 +91,62 @@ const struct custos_command custos_cmd_token_init = {
 	.noun = "token", .verb = "init", .args = "[URI]", .summary = "make an empty slot a token, with its PINs", .max_args = 1,
 	.options = init_options,
 	.needs = CUSTOS_READS, .run = init,
+};
+
+static const struct custos_option doctor_options[] = {
+	{ "--module", CUSTOS_OPTION_TEXT, "MODULE", "PKCS#11 module (or CUSTOS_MODULE)" },
+	{ "--for", CUSTOS_OPTION_TEXT, "TIER", "hardened, basic or sign-only; what the profile promises" },
+	{ "--write-profile", CUSTOS_OPTION_TEXT, "FILE", "write what was found as a profile to a new file" },
+	{ "--clean", CUSTOS_OPTION_FLAG, NULL, "remove half-made objects and empty files" },
+	{ 0 },
+};
+
+static custos_rc write_profile(const char *path, const struct custos_json *report, struct custos_err *err)
+{
+	const char *yaml = custos_json_text(report, "profile_yaml");
+	if (yaml == NULL)
+		CUSTOS_FAIL(err, CUSTOS_E_POLICY, "%s is not written: there is no profile for a token that is unusable", path);
+	CUSTOS_AUTO_FD fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
+	if (fd < 0)
+		CUSTOS_FAIL_HINT(err, CUSTOS_E_INPUT, "name a file that does not exist", "cannot make %s: %s", path, strerror(errno));
+	if (write(fd, yaml, strlen(yaml)) == (ssize_t)strlen(yaml) && fsync(fd) == 0)
+		return CUSTOS_OK;
+	(void)custos_err_set(err, CUSTOS_E_SYSTEM, errno, "cannot write %s: %s", path, strerror(errno));
+	unlink(path);
+	return CUSTOS_E_SYSTEM;
+}
+
+static void report_text(const struct custos_call *call, const struct custos_json *report)
+{
+	static const struct custos_column checks[] = { { "CHECK", "name" }, { "VERDICT", "verdict" }, { "SEEN", "seen" }, { NULL, NULL } };
+	static const struct custos_column lines[] = {
+		{ "token", "token.label" }, { "serial", "token.serial" }, { "profile", "profile" }, { "promised", "promised" }, { "tier", "tier" }, { "because", "reason" }, { NULL, NULL },
+	};
+	custos_out(call, custos_json_get(report, "checks"), checks);
+	custos_out_text("\n");
+	custos_out(call, report, lines);
+}
+
+static custos_rc doctor(struct custos_call *call, struct custos_err *err)
+{
+	const char *module, *path = custos_call_text(call, "--write-profile", NULL);
+	CUSTOS_AUTO_DOCUMENT *report = NULL;
+	CUSTOS_TRY(need_module(call, &module, err));
+	custos_rc rc = custos_tokens_examine(module, call->args[0], custos_call_text(call, "--for", NULL), custos_call_flag(call, "--clean") ? CUSTOS_DOCTOR_CLEAN : 0, &call->pin,
+	                                     &report, err);
+	if (report == NULL)
+		return rc;
+	if (call->json)
+		custos_out_json(report);
+	else
+		report_text(call, report);
+	if (path != NULL)
+		CUSTOS_TRY(write_profile(path, report, err));
+	return rc;
+}
+
+const struct custos_command custos_cmd_token_doctor = {
+	.noun = "token", .verb = "doctor", .args = "URI", .summary = "try the token and attack it, on throw-away objects; a verdict with reasons", .min_args = 1, .max_args = 1,
+	.options = doctor_options,
+	.needs = CUSTOS_READS | CUSTOS_NEEDS_LOGIN, .run = doctor,
 };

@@ -176,6 +176,12 @@ void custos_out_progress(void *call, const char *target, const char *line)
 	fputc('\n', stderr);
 }
 
+void custos_out_count(const struct custos_call *call, const char *what, size_t done, size_t total)
+{
+	if (!call->quiet && isatty(STDERR_FILENO))
+		fprintf(stderr, "\rcustos: %s: %zu of %zu%s", what, done, total, done == total ? "\n" : "");
+}
+
 custos_rc custos_out_flush(struct custos_err *err)
 {
 	CUSTOS_REQUIRE(fflush(stdout) == 0 && !ferror(stdout), err, CUSTOS_E_SYSTEM, "cannot write to standard output: %s", strerror(errno));

@@ -20,6 +20,8 @@ char *custos_out_value(const struct custos_json *json, const char *path);
 void custos_out_error(const struct custos_err *err);
 /* A progress line on stderr, only on a terminal and not with --quiet. */
 void custos_out_progress(void *call, const char *target, const char *line);
+/* How far something long is, in one line that is written over until it is done; only on a terminal and not with --quiet. */
+void custos_out_count(const struct custos_call *call, const char *what, size_t done, size_t total);
 /* Everything written to stdout has arrived. */
 CUSTOS_RC custos_out_flush(struct custos_err *err);
 

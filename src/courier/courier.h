@@ -75,6 +75,12 @@ void custos_courier_host_tell(struct custos_courier_host *host, const struct cus
 /* login.c: a session for a host, with the credential it was given. Takes the socket. */
 CUSTOS_RC custos_courier_login(struct custos_courier_host *host, int socket, struct custos_ssh **ret_ssh, struct custos_err *err);
 
+/* A file that came as a descriptor, whole, read by this process alone. `what` names it in errors of this category. */
+CUSTOS_RC custos_courier_read_file(int fd, const char *what, custos_rc category, struct custos_secret **ret_content, struct custos_err *err);
+
+/* import.c: the whole errand of an IMPORT after HELLO. */
+CUSTOS_RC custos_courier_import(struct custos_courier *c, struct custos_err *err);
+
 /* scan.c: the whole errand of a SCAN after PREPARE. */
 CUSTOS_RC custos_courier_scan(struct custos_courier *c, struct custos_err *err);
 

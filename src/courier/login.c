@@ -9,6 +9,8 @@ enum { HANDSHAKE_MS = 20000, KEY_FILE_MAX = 65536 };
 
 struct reading {
 	int fd;
+	const char *what;
+	custos_rc category;
 	size_t got;
 };
 
@@ -17,7 +19,7 @@ static custos_rc read_all(void *ctx, uint8_t *bytes, size_t len, struct custos_e
 	struct reading *r = ctx;
 	while (r->got < len) {
 		ssize_t n = pread(r->fd, bytes + r->got, len - r->got, (off_t)r->got);
-		CUSTOS_REQUIRE(n >= 0, err, CUSTOS_E_AUTH, "the login key cannot be read: %s", strerror(errno));
+		CUSTOS_REQUIRE(n >= 0, err, r->category, "%s cannot be read: %s", r->what, strerror(errno));
 		if (n == 0)
 			break;
 		r->got += (size_t)n;
@@ -26,17 +28,17 @@ static custos_rc read_all(void *ctx, uint8_t *bytes, size_t len, struct custos_e
 }
 
 /* From the start, so that it can be read once more for a second session. */
-static custos_rc read_key_file(int fd, struct custos_secret **ret_key, struct custos_err *err)
+custos_rc custos_courier_read_file(int fd, const char *what, custos_rc category, struct custos_secret **ret_content, struct custos_err *err)
 {
 	struct stat st;
-	CUSTOS_REQUIRE(fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size > 0 && st.st_size <= KEY_FILE_MAX, err, CUSTOS_E_AUTH, "the login key is not a file of a key's size");
-	CUSTOS_AUTO(custos_secret) *key = NULL;
-	struct reading r = { .fd = fd };
-	CUSTOS_TRY(custos_secret_new((size_t)st.st_size, &key, err));
-	CUSTOS_TRY(custos_secret_expose(key, read_all, &r, err));
-	CUSTOS_REQUIRE(r.got > 0, err, CUSTOS_E_AUTH, "the login key is empty");
-	custos_secret_shorten(key, r.got);
-	*ret_key = CUSTOS_TAKE(key);
+	CUSTOS_REQUIRE(fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size > 0 && st.st_size <= KEY_FILE_MAX, err, category, "%s is not a file of a key's size", what);
+	CUSTOS_AUTO(custos_secret) *content = NULL;
+	struct reading r = { .fd = fd, .what = what, .category = category };
+	CUSTOS_TRY(custos_secret_new((size_t)st.st_size, &content, err));
+	CUSTOS_TRY(custos_secret_expose(content, read_all, &r, err));
+	CUSTOS_REQUIRE(r.got > 0, err, category, "%s is empty", what);
+	custos_secret_shorten(content, r.got);
+	*ret_content = CUSTOS_TAKE(content);
 	return CUSTOS_OK;
 }
 
@@ -50,7 +52,7 @@ static custos_rc log_in(struct custos_courier_host *host, struct custos_ssh *ssh
 		credential.password = secret;
 		break;
 	case CUSTOS_CREDENTIAL_KEY_FILE:
-		CUSTOS_TRY(read_key_file(host->key_fd, &secret, err));
+		CUSTOS_TRY(custos_courier_read_file(host->key_fd, "the login key", CUSTOS_E_AUTH, &secret, err));
 		credential.key = secret;
 		break;
 	case CUSTOS_CREDENTIAL_SIGNER:

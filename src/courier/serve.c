@@ -107,7 +107,8 @@ static custos_rc start(struct custos_courier *c, struct custos_err *err)
 	CUSTOS_TRY(custos_ephemeral_new(&c->ephemeral, point, err));
 	CUSTOS_TRY(custos_courier_enter_sandbox(err));
 	CUSTOS_TRY(custos_courier_send_hello(c, point, err));
-	return custos_courier_receive_supplies(c, err);
+	/* a key to adopt comes as a file of its own, and nothing else does */
+	return c->job == CUSTOS_JOB_IMPORT ? CUSTOS_OK : custos_courier_receive_supplies(c, err);
 }
 
 custos_rc custos_courier_serve(struct custos_err *err)
@@ -118,6 +119,8 @@ custos_rc custos_courier_serve(struct custos_err *err)
 	if (started != CUSTOS_OK && c.count > 0 && custos_courier_is_alone(&c))
 		return CUSTOS_OK;
 	CUSTOS_TRY(started);
+	if (c.job == CUSTOS_JOB_IMPORT)
+		return custos_courier_import(&c, err);
 	if (c.job == CUSTOS_JOB_SCAN)
 		return custos_courier_scan(&c, err);
 	for (uint32_t i = 0; i < c.count; i++)

@@ -9,7 +9,7 @@
 CUSTOS_OPENSSL_FREEP(x509, X509, X509_free);
 
 struct leaf {
-	EVP_PKEY *key;
+	const EVP_PKEY *key;
 	unsigned padding_max;
 };
 
@@ -58,5 +58,16 @@ custos_rc custos_key_matches_leaf(struct custos_secret *der, unsigned padding_ma
 	struct leaf leaf = { .padding_max = padding_max };
 	if (x509 == NULL || at != leaf_der.ptr + leaf_der.len || (leaf.key = X509_get0_pubkey(x509)) == NULL)
 		return custos_openssl_fail(err, CUSTOS_E_INPUT, "the leaf is not a certificate");
+	return custos_secret_expose(der, compare, &leaf, err);
+}
+
+custos_rc custos_key_matches_spki(struct custos_secret *der, unsigned padding_max, struct custos_bytes spki, struct custos_err *err)
+{
+	const uint8_t *at = spki.ptr;
+	CUSTOS_REQUIRE(spki.len > 0 && spki.len <= 16384, err, CUSTOS_E_INPUT, "a public key of %zu bytes", spki.len);
+	CUSTOS_AUTO_OPENSSL(pkey) EVP_PKEY *key = d2i_PUBKEY(NULL, &at, (long)spki.len);
+	if (key == NULL || at != spki.ptr + spki.len)
+		return custos_openssl_fail(err, CUSTOS_E_INPUT, "not a public key");
+	struct leaf leaf = { .key = key, .padding_max = padding_max };
 	return custos_secret_expose(der, compare, &leaf, err);
 }

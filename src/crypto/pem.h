@@ -1,5 +1,5 @@
 /* A private key as a token wraps it (PKCS#8 DER, perhaps with zero bytes after it) on its way to a server's key file. The key is never given to
- * libcrypto: its decoders copy. */
+ * libcrypto: its decoders copy. (But see key_file.h.) */
 #ifndef CUSTOS_CRYPTO_PEM_H
 #define CUSTOS_CRYPTO_PEM_H
 
@@ -17,5 +17,7 @@ CUSTOS_RC custos_pem_from_pkcs8(struct custos_secret *der, unsigned format, unsi
 /* CUSTOS_E_TAMPERED unless the key belongs to the certificate: RSA modulus and exponent, or EC curve and (when the key carries it) public point. An
  * EC key without its public point is only known to be on the right curve: the challenge signed before the release proves the rest. */
 CUSTOS_RC custos_key_matches_leaf(struct custos_secret *der, unsigned padding_max, struct custos_bytes leaf_der, struct custos_err *err);
+/* The same with a bare public key (SubjectPublicKeyInfo). */
+CUSTOS_RC custos_key_matches_spki(struct custos_secret *der, unsigned padding_max, struct custos_bytes spki, struct custos_err *err);
 
 #endif

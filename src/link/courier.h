@@ -16,6 +16,14 @@
  *          ◀─────────────────────────────── OUTCOME (once for each host)
  *          ◀─────────────────────────────── BYE
  *
+ * An IMPORT adopts a private key from a file, and is given no socket:
+ *
+ *   READ_KEY (+ descriptor) ─────────────▶   reads and decodes it
+ *          ◀── NEED_PHRASE ─ / ── PHRASE ──▶    (only when it is encrypted; one attempt)
+ *          ◀─────────────────────────────── KEY_READ or KEY_REFUSED
+ *   SEAL_KEY ────────────────────────────▶   after the intent is logged: sealed to the token
+ *          ◀─────────────────────────────── KEY_SEALED, BYE
+ *
  * If the channel closes early the courier rolls back what it switched and ends. */
 #ifndef CUSTOS_LINK_COURIER_H
 #define CUSTOS_LINK_COURIER_H
@@ -65,13 +73,28 @@ enum custos_courier_message {
 	CUSTOS_COURIER_OUTCOME,
 	/* u32 bytes wiped */
 	CUSTOS_COURIER_BYE,
+	/* IMPORT only, after HELLO. Empty body + descriptor: the file with the private key, read by the courier itself */
+	CUSTOS_COURIER_READ_KEY,
+	/* empty: the key is protected by a pass phrase */
+	CUSTOS_COURIER_NEED_PHRASE,
+	/* fixed 65 point of the keeper's ephemeral key · bytes pass phrase sealed to the courier's point (crypto/seal.h) */
+	CUSTOS_COURIER_PHRASE,
+	/* bytes spki of the key in the file */
+	CUSTOS_COURIER_KEY_READ,
+	/* u8 category (custos_rc) · text why · text hint: there is no key in it that can be had; the courier ends */
+	CUSTOS_COURIER_KEY_REFUSED,
+	/* fixed 65 point of the token's pair for this import */
+	CUSTOS_COURIER_SEAL_KEY,
+	/* fixed 65 point of a fresh pair of the courier's · bytes key (PKCS#8, RFC 5649 under the ECDH secret). BYE follows. */
+	CUSTOS_COURIER_KEY_SEALED,
 };
 
-enum custos_courier_job { CUSTOS_JOB_DEPLOY = 1, CUSTOS_JOB_DRY_RUN, CUSTOS_JOB_ROLLBACK, CUSTOS_JOB_SCAN };
+enum custos_courier_job { CUSTOS_JOB_DEPLOY = 1, CUSTOS_JOB_DRY_RUN, CUSTOS_JOB_ROLLBACK, CUSTOS_JOB_SCAN, CUSTOS_JOB_IMPORT };
 /* DRY_RUN: PREPARE probes and changes nothing on the host. ROLLBACK: no KEY; the keeper sends KEY with an empty `wrapped` as the go-ahead
  * after the intent is logged, and the courier puts the backup named in the plan back.
  * SCAN: PREPARE makes the SSH handshake and nothing else (no credential is sent); PREPARED's `version` is the server's banner and its
- * `backup` the host key's SHA256:… fingerprint. */
+ * `backup` the host key's SHA256:… fingerprint.
+ * IMPORT: SETUP has no certificate and no host; then READ_KEY and what follows it, instead of PREPARE. */
 enum custos_courier_socket { CUSTOS_SOCKET_SSH = 1, CUSTOS_SOCKET_VERIFY };
 enum custos_courier_credential { CUSTOS_CREDENTIAL_PASSWORD = 1, CUSTOS_CREDENTIAL_KEY_FILE, CUSTOS_CREDENTIAL_SIGNER };
 enum custos_courier_verdict { CUSTOS_VERDICT_NEW = 1, CUSTOS_VERDICT_OLD, CUSTOS_VERDICT_OTHER, CUSTOS_VERDICT_UNACCEPTABLE, CUSTOS_VERDICT_NONE };

@@ -1,7 +1,7 @@
-/* Which message is allowed when, between keeper and custos-token: one request, one answer, and keys only after the login. */
+/* Which message is allowed when, between keeper and custos-token: one request, one answer (KEYS: one a job), and keys only after the login. */
 #include "link/token.h"
 
-enum { NEW = 0, STARTING, OPEN, OPEN_BUSY, LOGGING_IN, READY, READY_BUSY };
+enum { NEW = 0, STARTING, OPEN, OPEN_BUSY, LOGGING_IN, READY, READY_BUSY, KEYS_BUSY };
 #define IN(s) (1u << (s))
 enum { FD_NEVER = 0, FD_ALWAYS = 1, FD_MAY = 2 };
 #define KEEPER(type, from, to, fd) { CUSTOS_TOKEN_##type, CUSTOS_SIDE_KEEPER, IN(from), to, fd, #type }
@@ -21,6 +21,8 @@ static const struct custos_link_rule rules[] = {
 	HELPER(FAILED, LOGGING_IN, OPEN),
 	KEEPER(INFO, OPEN, OPEN_BUSY, FD_NEVER),
 	HELPER(INFO_IS, OPEN_BUSY, OPEN),
+	KEEPER(DOCTOR, OPEN, OPEN_BUSY, FD_NEVER),
+	HELPER(FOUND, OPEN_BUSY, OPEN),
 	HELPER(FAILED, OPEN_BUSY, OPEN),
 
 	KEEPER(INFO, READY, READY_BUSY, FD_NEVER),
@@ -39,7 +41,19 @@ static const struct custos_link_rule rules[] = {
 	HELPER(SIGNED, READY_BUSY, READY),
 	KEEPER(RELEASE, READY, READY_BUSY, FD_NEVER),
 	HELPER(RELEASED, READY_BUSY, READY),
+	KEEPER(KEY_DESTROY, READY, READY_BUSY, FD_NEVER),
+	HELPER(KEY_DESTROYED, READY_BUSY, READY),
+	KEEPER(IMPORT_BEGIN, READY, READY_BUSY, FD_NEVER),
+	HELPER(IMPORT_POINT, READY_BUSY, READY),
+	KEEPER(IMPORT, READY, READY_BUSY, FD_NEVER),
+	KEEPER(DOCTOR, READY, READY_BUSY, FD_NEVER),
+	HELPER(FOUND, READY_BUSY, READY),
 	HELPER(FAILED, READY_BUSY, READY),
+
+	KEEPER(KEYS, READY, KEYS_BUSY, FD_NEVER),
+	HELPER(KEYS_RESULT, KEYS_BUSY, KEYS_BUSY),
+	HELPER(KEYS_DONE, KEYS_BUSY, READY),
+	HELPER(FAILED, KEYS_BUSY, READY),
 };
 
 const struct custos_link_protocol custos_token_protocol = { "token", rules, sizeof rules / sizeof *rules };

@@ -1,4 +1,4 @@
-/* What keeper and custos-token say to each other. One custos-token: one module, one token, one session.
+/* What keeper and custos-token say to each other. One custos-token: one module, one token, one session (more while KEYS is at work).
  *
  * Bodies are written with base/wire.h in the order given here. Every request is answered: by its own reply or by FAILED.
  *
@@ -7,6 +7,8 @@
  *          ◀── LISTED | INITIALIZED | OPENED | FAILED
  *   LOGIN (+ descriptor) ─────────▶   one attempt
  *          ◀── LOGGED_IN | FAILED
+ *   KEYS ─────────────────────────▶
+ *          ◀── KEYS_RESULT for each job, then KEYS_DONE | FAILED
  *   any of the others ────────────▶
  *          ◀── its reply | FAILED
  *
@@ -20,6 +22,8 @@
 
 enum { CUSTOS_TOKEN_ID_SIZE = 16, CUSTOS_CHALLENGE_SIZE = 32 };
 
+#define CUSTOS_PROFILE_ANY "?"
+
 enum custos_token_message {
 	/* u8 category (custos_rc) · u64 native (CK_RV or errno) · text msg · text hint */
 	CUSTOS_TOKEN_FAILED = 1,
@@ -31,7 +35,8 @@ enum custos_token_message {
 	CUSTOS_TOKEN_INIT,
 	/* info (below) */
 	CUSTOS_TOKEN_INITIALIZED,
-	/* text module · text uri · text serial ("" when none) · text profile ("" when to be matched) */
+	/* text module · text uri · text serial ("" when none) · text profile ("" when to be matched, CUSTOS_PROFILE_ANY when a token that none fits
+	 * is opened as well, to be examined) */
 	CUSTOS_TOKEN_OPEN,
 	/* info = text manufacturer, model, serial, label, firmware, profile, tier, uri, module · u32 flags (enum custos_token_wire_flags)
 	 * · u8 padding_max */
@@ -48,7 +53,7 @@ enum custos_token_message {
 	CUSTOS_TOKEN_KEK_CREATE,
 	/* text JSON: the attributes as read back */
 	CUSTOS_TOKEN_KEK_CREATED,
-	/* fixed 16 id · u8 canary type (enum custos_key_type) · bytes canary container · fixed 32 challenge */
+	/* fixed 16 id · u8 canary type (enum custos_key_type) · bytes canary container · bytes canary spki · fixed 32 challenge */
 	CUSTOS_TOKEN_KEK_OPEN,
 	/* bytes signature of the canary over the challenge */
 	CUSTOS_TOKEN_KEK_OPENED,
@@ -65,15 +70,41 @@ enum custos_token_message {
 	CUSTOS_TOKEN_KEY_GENERATE,
 	/* u8 type · bytes spki · bytes container (empty unless deployable) · bytes signature · bytes second signature (empty unless deployable) */
 	CUSTOS_TOKEN_KEY_MADE,
-	/* u8 type · u8 algorithm (enum custos_signature) · fixed 16 id · bytes container (empty: the sign-only key `id`) · bytes message */
+	/* u8 type · u8 algorithm (enum custos_signature) · fixed 16 id · bytes container (empty: the sign-only key `id`) · bytes spki
+	 * · bytes message */
 	CUSTOS_TOKEN_SIGN,
 	/* bytes signature */
 	CUSTOS_TOKEN_SIGNED,
-	/* u8 type · bytes container · fixed 65 courier point · bytes leaf · u32 count · count × fixed 32 proof · bytes checkpoint body
+	/* u8 type · bytes container · bytes spki · fixed 65 courier point · bytes leaf · u32 count · count × fixed 32 proof · bytes checkpoint body
 	 * · bytes hosts line · fixed 32 challenge */
 	CUSTOS_TOKEN_RELEASE,
 	/* bytes signature over the challenge · fixed 65 token point · bytes wrapped */
 	CUSTOS_TOKEN_RELEASED,
+	/* many keys in one request: u8 sessions (how many may work at it; the profile may allow fewer) · u32 count (1 to CUSTOS_TOKEN_JOBS_MAX)
+	 * · count × job; job = u8 what (enum custos_token_job_kind) · u8 type ·
+	 *   make: u8 class · fixed 16 id and text label (sign-only; else zeros, "") · fixed 32 challenge
+	 *   sign: fixed 16 id · bytes container (empty: the sign-only key `id`) · bytes spki · bytes message */
+	CUSTOS_TOKEN_KEYS,
+	/* one job, in whatever order they are done: u32 job, from 0 · u8 category; when it is 0: bytes spki · bytes container (both empty for
+	 * sign, the container for sign-only) · bytes signature (make: over the challenge); else, as in FAILED: u64 native · text msg · text hint */
+	CUSTOS_TOKEN_KEYS_RESULT,
+	/* empty: every job has had its result */
+	CUSTOS_TOKEN_KEYS_DONE,
+	/* fixed 16 id of a sign-only key · bytes spki: its two objects are destroyed, and looked for afterwards */
+	CUSTOS_TOKEN_KEY_DESTROY,
+	/* empty: the token does not hold them (any more) */
+	CUSTOS_TOKEN_KEY_DESTROYED,
+	/* empty: an ephemeral pair for one import */
+	CUSTOS_TOKEN_IMPORT_BEGIN,
+	/* fixed 65 its point */
+	CUSTOS_TOKEN_IMPORT_POINT,
+	/* u8 type · bytes spki · fixed 65 courier point · bytes sealed (PKCS#8, RFC 5649 under the ECDH secret) · fixed 32 challenge · fixed 32 second
+	 * challenge, for the key after it was unwrapped from its container. Answered by KEY_MADE, whose spki is the one given here */
+	CUSTOS_TOKEN_IMPORT,
+	/* one check of the doctor: u8 check (token/checks.h) · u32 flags; before the login only those that need none */
+	CUSTOS_TOKEN_DOCTOR,
+	/* text JSON: what was found */
+	CUSTOS_TOKEN_FOUND,
 };
 
 enum custos_token_wire_flags {
@@ -87,6 +118,9 @@ enum custos_token_wire_flags {
 };
 
 enum custos_key_class { CUSTOS_CLASS_DEPLOYABLE = 1, CUSTOS_CLASS_SIGN_ONLY };
+
+enum custos_token_job_kind { CUSTOS_JOB_MAKE = 1, CUSTOS_JOB_SIGN };
+enum { CUSTOS_TOKEN_JOBS_MAX = 64, CUSTOS_TOKEN_SESSIONS_MAX = 16 };
 
 extern const struct custos_link_protocol custos_token_protocol;
 

@@ -22,6 +22,8 @@ struct custos_store_driver {
 	CUSTOS_MUST custos_rc (*newest_checkpoint)(void *engine, struct custos_buf *note, struct custos_err *err);
 	CUSTOS_MUST custos_rc (*put_blob)(void *engine, const uint8_t *sha256, const char *kind, struct custos_bytes blob, struct custos_err *err);
 	CUSTOS_MUST custos_rc (*get_blob)(void *engine, const uint8_t *sha256, struct custos_buf *blob, bool *ret_found, struct custos_err *err);
+	CUSTOS_MUST custos_rc (*drop_blob)(void *engine, const uint8_t *sha256, bool *ret_found, struct custos_err *err);
+	CUSTOS_MUST custos_rc (*purge)(void *engine, struct custos_err *err);
 };
 
 extern const struct custos_store_driver custos_store_sqlite;

@@ -109,7 +109,8 @@ static custos_rc configure(const struct engine *engine, unsigned flags, struct c
 	sqlite3_db_config(engine->db, SQLITE_DBCONFIG_ENABLE_VIEW, 0, NULL);
 	CUSTOS_TRY(run(
 		engine,
-		"PRAGMA trusted_schema=OFF; PRAGMA foreign_keys=ON; PRAGMA cell_size_check=ON; PRAGMA temp_store=MEMORY; PRAGMA synchronous=FULL",
+		"PRAGMA trusted_schema=OFF; PRAGMA foreign_keys=ON; PRAGMA cell_size_check=ON; PRAGMA temp_store=MEMORY; PRAGMA synchronous=FULL; "
+		"PRAGMA secure_delete=ON",
 		"open", err));
 	if ((flags & CUSTOS_STORE_READ_ONLY) != 0)
 		return CUSTOS_OK;
@@ -231,14 +232,14 @@ static void sqlite_abort(void *ctx)
 		(void)sqlite3_exec(engine->db, "ROLLBACK", NULL, NULL, NULL);
 }
 
-/* Runs one insert and says whether it put a row there. */
-static custos_rc insert(const struct engine *engine, sqlite3_stmt *stmt, bool *ret_inserted, struct custos_err *err)
+/* Runs one statement and says whether it changed a row. */
+static custos_rc change(const struct engine *engine, sqlite3_stmt *stmt, bool *ret_changed, struct custos_err *err)
 {
 	/* An error may have ended the transaction behind our back; a statement of its own would be durable at once. */
 	CUSTOS_REQUIRE(sqlite3_get_autocommit(engine->db) == 0, err, CUSTOS_E_STORE, "%s: the transaction is gone", engine->path);
 	if (sqlite3_step(stmt) != SQLITE_DONE)
 		return fail(engine, "write", err);
-	*ret_inserted = sqlite3_changes(engine->db) == 1;
+	*ret_changed = sqlite3_changes(engine->db) == 1;
 	return CUSTOS_OK;
 }
 
@@ -268,7 +269,7 @@ static custos_rc sqlite_append_entry(void *ctx, uint64_t index, struct custos_by
 	                   "write", &stmt, err));
 	if (sqlite3_bind_int64(stmt, 1, (sqlite3_int64)index) != SQLITE_OK || !bind_bytes(stmt, 2, leaf.ptr, leaf.len))
 		return fail(engine, "write", err);
-	CUSTOS_TRY(insert(engine, stmt, &inserted, err));
+	CUSTOS_TRY(change(engine, stmt, &inserted, err));
 	return inserted ? CUSTOS_OK : fail_overtaken(engine, "log entry", index, err);
 }
 
@@ -282,7 +283,7 @@ static custos_rc sqlite_put_checkpoint(void *ctx, uint64_t size, struct custos_b
 	                   "write", &stmt, err));
 	if (sqlite3_bind_int64(stmt, 1, (sqlite3_int64)size) != SQLITE_OK || !bind_bytes(stmt, 2, note.ptr, note.len))
 		return fail(engine, "write", err);
-	CUSTOS_TRY(insert(engine, stmt, &inserted, err));
+	CUSTOS_TRY(change(engine, stmt, &inserted, err));
 	return inserted ? CUSTOS_OK : fail_overtaken(engine, "checkpoint", size, err);
 }
 
@@ -325,7 +326,7 @@ static custos_rc sqlite_put_blob(void *ctx, const uint8_t *sha256, const char *k
 	if (!bind_bytes(stmt, 1, sha256, CUSTOS_HASH_SIZE) || sqlite3_bind_text(stmt, 2, kind, -1, SQLITE_STATIC) != SQLITE_OK ||
 	    !bind_bytes(stmt, 3, blob.ptr, blob.len))
 		return fail(engine, "write", err);
-	return insert(engine, stmt, &inserted, err);
+	return change(engine, stmt, &inserted, err);
 }
 
 static custos_rc sqlite_get_blob(void *ctx, const uint8_t *sha256, struct custos_buf *blob, bool *ret_found, struct custos_err *err)
@@ -345,6 +346,28 @@ static custos_rc sqlite_get_blob(void *ctx, const uint8_t *sha256, struct custos
 	return custos_buf_append(blob, found.ptr, found.len, err);
 }
 
+static custos_rc sqlite_drop_blob(void *ctx, const uint8_t *sha256, bool *ret_found, struct custos_err *err)
+{
+	const struct engine *engine = ctx;
+	AUTO_STMT *stmt = NULL;
+	CUSTOS_TRY(prepare(engine, "DELETE FROM blob WHERE sha256 = ?1", "write", &stmt, err));
+	if (!bind_bytes(stmt, 1, sha256, CUSTOS_HASH_SIZE))
+		return fail(engine, "write", err);
+	return change(engine, stmt, ret_found, err);
+}
+
+/* secure_delete has put zeros where the blob was, in pages that may still be in the journal only: they go into the file, and the journal is emptied. */
+static custos_rc sqlite_purge(void *ctx, struct custos_err *err)
+{
+	const struct engine *engine = ctx;
+	int64_t busy = 1;
+	CUSTOS_TRY(read_number(engine, "PRAGMA wal_checkpoint(TRUNCATE)", &busy, err));
+	if (busy != 0)
+		CUSTOS_FAIL_HINT(err, CUSTOS_E_STORE, "wait for it to finish, then run the command again",
+		                 "another custos process keeps the journal of %s from being emptied", engine->path);
+	return CUSTOS_OK;
+}
+
 const struct custos_store_driver custos_store_sqlite = {
 	.open = sqlite_open,
 	.close = sqlite_close,
@@ -359,4 +382,6 @@ const struct custos_store_driver custos_store_sqlite = {
 	.newest_checkpoint = sqlite_newest_checkpoint,
 	.put_blob = sqlite_put_blob,
 	.get_blob = sqlite_get_blob,
+	.drop_blob = sqlite_drop_blob,
+	.purge = sqlite_purge,
 };

@@ -183,3 +183,16 @@ custos_rc custos_store_get_blob(struct custos_store *store, const uint8_t sha256
 	CUSTOS_TRY(require_alive(store, err));
 	return store->driver->get_blob(store->engine, sha256, blob, ret_found, err);
 }
+
+custos_rc custos_store_drop_blob(struct custos_store *store, const uint8_t sha256[static CUSTOS_HASH_SIZE], bool *ret_found, struct custos_err *err)
+{
+	CUSTOS_TRY(require_writing(store, err));
+	return wrote(store, store->driver->drop_blob(store->engine, sha256, ret_found, err));
+}
+
+custos_rc custos_store_purge(struct custos_store *store, struct custos_err *err)
+{
+	CUSTOS_TRY(require_alive(store, err));
+	CUSTOS_REQUIRE(store->state == IDLE && !store->read_only, err, CUSTOS_E_INTERNAL, "%s: a purge inside a transaction", store->name);
+	return store->driver->purge(store->engine, err);
+}

@@ -37,5 +37,9 @@ CUSTOS_RC custos_store_newest_checkpoint(struct custos_store *store, struct cust
 /* Blobs: `kind` is for people ("container", "chain", "profile"). Putting the same blob again is fine. get: *ret_found false when there is none. The caller checks the hash. */
 CUSTOS_RC custos_store_put_blob(struct custos_store *store, const uint8_t sha256[static CUSTOS_HASH_SIZE], const char *kind, struct custos_bytes blob, struct custos_err *err);
 CUSTOS_RC custos_store_get_blob(struct custos_store *store, const uint8_t sha256[static CUSTOS_HASH_SIZE], struct custos_buf *blob, bool *ret_found, struct custos_err *err);
+/* Takes a blob away, inside a transaction; *ret_found false when there was none. Remains of it may lie in the store's files. */
+CUSTOS_RC custos_store_drop_blob(struct custos_store *store, const uint8_t sha256[static CUSTOS_HASH_SIZE], bool *ret_found, struct custos_err *err);
+/* What was dropped is written over in the store's own files. Not inside a transaction; waits up to 10 s for others who read or write. */
+CUSTOS_RC custos_store_purge(struct custos_store *store, struct custos_err *err);
 
 #endif

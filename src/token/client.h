@@ -93,6 +93,22 @@ CUSTOS_RC custos_token_sign(struct custos_token *token, const struct custos_toke
 /* The algorithm custos uses for a key type (SHA-256, or SHA-384 for P-384). */
 enum custos_signature custos_key_signature(enum custos_key_type type);
 
+/* A key that was not born here (crypto/seal.h, from a courier to the token). begin: the point of an ephemeral pair that is good for one attempt. import: the key is
+ * unwrapped to a session object, has to sign a challenge that verifies against `spki`, is wrapped under the KEK, and has to do it again out of its
+ * container. */
+CUSTOS_RC custos_token_import_begin(struct custos_token *token, uint8_t ret_point[static CUSTOS_POINT_SIZE], struct custos_err *err);
+struct custos_token_import {
+	enum custos_key_type type;
+	struct custos_bytes spki;
+	const uint8_t *courier_point;        /* CUSTOS_POINT_SIZE */
+	struct custos_bytes sealed;
+};
+CUSTOS_RC custos_token_import(struct custos_token *token, const struct custos_token_import *import, struct custos_token_key *ret_key, struct custos_err *err);
+
+/* The end of a sign-only key: its objects are destroyed on the token and looked for afterwards. That they are gone already is fine. CUSTOS_E_POLICY when
+ * the token holds another key under this id. */
+CUSTOS_RC custos_token_key_destroy(struct custos_token *token, const uint8_t id[static 16], struct custos_bytes spki, struct custos_err *err);
+
 /* The release (docs/ARCHITECTURE.md, the way of a key, step 4). `permit` is consumed by this call whatever happens.
  * custos-token gets the intent's leaf, its inclusion proof and the checkpoint body it signed last, and checks for itself: the body is the one it
  * signed last in this process, the leaf is the last entry of that tree, the leaf is a `release.intent` naming this container's hash, this courier's

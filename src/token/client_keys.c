@@ -61,6 +61,7 @@ custos_rc custos_token_kek_open(struct custos_token *token, const uint8_t id[sta
 	custos_wire_put_fixed(&w, id, CUSTOS_TOKEN_ID_SIZE);
 	custos_wire_put_u8(&w, (uint8_t)type);
 	custos_wire_put_bytes(&w, canary);
+	custos_wire_put_bytes(&w, canary_spki);
 	custos_wire_put_fixed(&w, challenge, sizeof challenge);
 	CUSTOS_TRY(w.rc);
 	struct custos_exchange x = { CUSTOS_TOKEN_KEK_OPEN, CUSTOS_TOKEN_KEK_OPENED, -1, token->times.call_ms, "unwrapping the KEK's canary" };
@@ -193,6 +194,7 @@ custos_rc custos_token_sign(struct custos_token *token, const struct custos_toke
 	custos_wire_put_u8(&w, (uint8_t)algorithm);
 	custos_wire_put_fixed(&w, key->id != NULL ? key->id : no_id, CUSTOS_TOKEN_ID_SIZE);
 	custos_wire_put_bytes(&w, key->container);
+	custos_wire_put_bytes(&w, key->spki);
 	custos_wire_put_bytes(&w, message);
 	CUSTOS_TRY(w.rc);
 	struct custos_exchange x = { CUSTOS_TOKEN_SIGN, CUSTOS_TOKEN_SIGNED, -1, token->times.call_ms, "signing" };
@@ -201,4 +203,16 @@ custos_rc custos_token_sign(struct custos_token *token, const struct custos_toke
 	CUSTOS_TRY(take_bytes(&frame, "SIGNED", &made, err));
 	CUSTOS_TRY(custos_verify("the key", key->spki, algorithm, message, custos_buf_view(&made), err));
 	return custos_buf_append(signature, made.ptr, made.len, err);
+}
+
+custos_rc custos_token_key_destroy(struct custos_token *token, const uint8_t id[static 16], struct custos_bytes spki, struct custos_err *err)
+{
+	CUSTOS_AUTO_BUF body = { 0 };
+	CUSTOS_AUTO_FRAME frame = { .fd = -1 };
+	struct custos_wire_out w = { .buf = &body, .err = err };
+	custos_wire_put_fixed(&w, id, CUSTOS_TOKEN_ID_SIZE);
+	custos_wire_put_bytes(&w, spki);
+	CUSTOS_TRY(w.rc);
+	struct custos_exchange x = { CUSTOS_TOKEN_KEY_DESTROY, CUSTOS_TOKEN_KEY_DESTROYED, -1, token->times.call_ms, "destroying a key" };
+	return custos_token_call(token, &x, custos_buf_view(&body), &frame, err);
 }

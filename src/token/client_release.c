@@ -16,6 +16,7 @@ static custos_rc write_request(const struct custos_release_request *q, const uin
 	struct custos_wire_out w = { .buf = body, .err = err };
 	custos_wire_put_u8(&w, (uint8_t)q->key->type);
 	custos_wire_put_bytes(&w, q->key->container);
+	custos_wire_put_bytes(&w, q->key->spki);
 	custos_wire_put_fixed(&w, q->courier_point, CUSTOS_POINT_SIZE);
 	custos_wire_put_bytes(&w, q->leaf);
 	custos_wire_put_u32(&w, (uint32_t)q->proof_count);

@@ -90,14 +90,12 @@ static void make_one_line(char *text)
 }
 
 /* What custos-token says went wrong. Its category is believed only where it can know it. */
-static custos_rc take_failure(const struct custos_frame *frame, struct custos_err *err)
+custos_rc custos_token_take_failure(struct custos_wire *r, uint8_t category, const char *message, struct custos_err *err)
 {
-	struct custos_wire r = custos_wire_read(custos_buf_view(&frame->body));
-	uint8_t category = custos_wire_u8(&r);
-	uint64_t native = custos_wire_u64(&r);
-	CUSTOS_AUTO_STR *msg = custos_wire_text(&r);
-	CUSTOS_AUTO_STR *hint = custos_wire_text(&r);
-	CUSTOS_TRY(custos_wire_end(&r, "FAILED", err));
+	uint64_t native = custos_wire_u64(r);
+	CUSTOS_AUTO_STR *msg = custos_wire_text(r);
+	CUSTOS_AUTO_STR *hint = custos_wire_text(r);
+	CUSTOS_TRY(custos_wire_end(r, message, err));
 	make_one_line(msg);
 	make_one_line(hint);
 	static const custos_rc knowable[] = { CUSTOS_E_USAGE, CUSTOS_E_POLICY, CUSTOS_E_AUTH, CUSTOS_E_INPUT, CUSTOS_E_SYSTEM, CUSTOS_E_INTERNAL };
@@ -111,20 +109,34 @@ static custos_rc take_failure(const struct custos_frame *frame, struct custos_er
 	return rc;
 }
 
-custos_rc custos_token_call(struct custos_token *token, const struct custos_exchange *x, struct custos_bytes body, struct custos_frame *ret_frame, struct custos_err *err)
+custos_rc custos_token_ask(struct custos_token *token, const struct custos_exchange *x, struct custos_bytes body, struct custos_err *err)
 {
 	struct custos_err why = { 0 };
 	custos_rc rc = custos_channel_send(&token->helper.channel, x->request, body, x->fd, &why);
 	/* a request that the table or the frame's size forbids never left: the helper is well */
 	if (rc == CUSTOS_E_INTERNAL)
 		CUSTOS_FAIL(err, CUSTOS_E_INTERNAL, "%s: %s", x->doing, why.msg);
-	if (rc == CUSTOS_OK)
-		rc = custos_channel_receive(&token->helper.channel, x->timeout_ms, ret_frame, &why);
-	if (rc != CUSTOS_OK)
+	return rc == CUSTOS_OK ? CUSTOS_OK : give_up(token, x, &why, err);
+}
+
+custos_rc custos_token_hear(struct custos_token *token, const struct custos_exchange *x, struct custos_frame *ret_frame, struct custos_err *err)
+{
+	struct custos_err why = { 0 };
+	if (custos_channel_receive(&token->helper.channel, x->timeout_ms, ret_frame, &why) != CUSTOS_OK)
 		return give_up(token, x, &why, err);
-	if (ret_frame->type == CUSTOS_TOKEN_FAILED)
-		return take_failure(ret_frame, err);
+	if (ret_frame->type != CUSTOS_TOKEN_FAILED)
+		return CUSTOS_OK;
+	struct custos_wire r = custos_wire_read(custos_buf_view(&ret_frame->body));
+	uint8_t category = custos_wire_u8(&r);
+	return custos_token_take_failure(&r, category, "FAILED", err);
+}
+
+custos_rc custos_token_call(struct custos_token *token, const struct custos_exchange *x, struct custos_bytes body, struct custos_frame *ret_frame, struct custos_err *err)
+{
+	CUSTOS_TRY(custos_token_ask(token, x, body, err));
+	CUSTOS_TRY(custos_token_hear(token, x, ret_frame, err));
 	if (ret_frame->type != x->reply) {
+		struct custos_err why = { 0 };
 		(void)custos_err_set(&why, CUSTOS_E_INTERNAL, 0, "it answered with message %u", ret_frame->type);
 		return give_up(token, x, &why, err);
 	}

@@ -33,6 +33,12 @@ struct custos_exchange {
 };
 CUSTOS_RC custos_token_call(struct custos_token *token, const struct custos_exchange *exchange, struct custos_bytes body, struct custos_frame *ret_frame, struct custos_err *err);
 
+/* Its two halves, for answers that come in several frames: sends; waits for the next frame, FAILED being an error. */
+CUSTOS_RC custos_token_ask(struct custos_token *token, const struct custos_exchange *exchange, struct custos_bytes body, struct custos_err *err);
+CUSTOS_RC custos_token_hear(struct custos_token *token, const struct custos_exchange *exchange, struct custos_frame *ret_frame, struct custos_err *err);
+/* The rest of a message that tells a failure, after its category; returns what it was. */
+CUSTOS_RC custos_token_take_failure(struct custos_wire *r, uint8_t category, const char *message, struct custos_err *err);
+
 /* A pipe holding the secrets, one a line; *ret_fd is its reading end. */
 CUSTOS_RC custos_token_pin_pipe(struct custos_secret *const pins[], size_t count, int *ret_fd, struct custos_err *err);
 

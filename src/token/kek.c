@@ -5,13 +5,13 @@ enum { WRAPPED_MAX = 8192 };
 
 static struct custos_policy_values kek_values(const struct custos_session *session, struct custos_bytes id, struct custos_bytes label)
 {
-	return (struct custos_policy_values){ .id = id, .label = label, .wrap_mechanism = session->profile.wrap_mechanism, .tier = session->profile.tier };
+	return (struct custos_policy_values){ .id = id, .label = label, .wrap_mechanism = session->profile.wrap_mechanism, .profile = &session->profile };
 }
 
 static custos_rc require_wrapping(const struct custos_session *session, struct custos_err *err)
 {
 	if (session->profile.tier == CUSTOS_TIER_SIGN_ONLY)
-		CUSTOS_FAIL_HINT(err, CUSTOS_E_POLICY, "use keys of class sign-only on it", "token “%s” cannot wrap keys", session->info.label);
+		CUSTOS_FAIL_HINT(err, CUSTOS_E_POLICY, "a custody needs a token that wraps keys; “custos token doctor” tells what one can do", "token “%s” cannot wrap keys", session->info.label);
 	return CUSTOS_OK;
 }
 
@@ -65,21 +65,39 @@ custos_rc custos_kek_wrap(const struct custos_session *session, CK_OBJECT_HANDLE
 	return custos_buf_append(wrapped, out, len, err);
 }
 
-custos_rc custos_kek_unwrap(const struct custos_session *session, struct custos_bytes container, enum custos_key_type type, struct custos_object *ret_key, struct custos_err *err)
+/* The point of an EC key, for tokens that do not find it in the container: the end of the SPKI (RFC 5480 2.2), in the bare form those tokens take. */
+static custos_rc add_point(const struct custos_session *session, enum custos_key_type type, struct custos_bytes spki, struct custos_template *t, struct custos_err *err)
+{
+	if (session->profile.ec_point_attribute == 0 || custos_cryptoki_key_type(type) != CKK_EC)
+		return CUSTOS_OK;
+	size_t size = type == CUSTOS_KEY_EC_P256 ? 65 : 97;
+	CUSTOS_REQUIRE(spki.len > size && spki.ptr[spki.len - size] == 0x04, err, CUSTOS_E_INPUT, "the public key of the container is no %s key", custos_key_type_name(type));
+	return custos_template_bytes(t, session->profile.ec_point_attribute, CUSTOS_BYTES(spki.ptr + spki.len - size, size), err);
+}
+
+custos_rc custos_kek_unwrap(const struct custos_session *session, struct custos_bytes container, enum custos_key_type type, struct custos_bytes spki, struct custos_object *ret_key,
+                            struct custos_err *err)
+{
+	CUSTOS_REQUIRE(session->kek != 0, err, CUSTOS_E_INTERNAL, "no KEK is open");
+	custos_rc rc = custos_key_unwrap(session, session->kek, container, type, spki, ret_key, err);
+	if (rc != CUSTOS_OK)
+		custos_err_hint(err, "the container is damaged, or belongs to another KEK");
+	return rc;
+}
+
+custos_rc custos_key_unwrap(const struct custos_session *session, CK_OBJECT_HANDLE unwrapping, struct custos_bytes container, enum custos_key_type type, struct custos_bytes spki,
+                            struct custos_object *ret_key, struct custos_err *err)
 {
 	CK_FUNCTION_LIST *f = session->module.functions;
-	CUSTOS_REQUIRE(session->kek != 0, err, CUSTOS_E_INTERNAL, "no KEK is open");
 	CUSTOS_REQUIRE(container.len >= 24 && container.len <= WRAPPED_MAX && container.len % 8 == 0, err, CUSTOS_E_INPUT, "the container of %zu bytes cannot be one", container.len);
-	struct custos_policy_values values = { .key_type = custos_cryptoki_key_type(type), .tier = session->profile.tier };
+	struct custos_policy_values values = { .key_type = custos_cryptoki_key_type(type), .profile = &session->profile };
 	struct custos_template t;
 	CK_MECHANISM mechanism = { session->profile.wrap_mechanism, NULL, 0 };
 	CUSTOS_TRY(custos_template_make(&custos_policy_unwrapped, &values, &t, err));
+	CUSTOS_TRY(add_point(session, type, spki, &t, err));
 	CUSTOS_AUTO_OBJECT key = { session, 0 };
-	CK_RV rv = f->C_UnwrapKey(session->handle, &mechanism, session->kek, custos_ck_bytes(container.ptr), container.len, t.attributes, t.count, &key.handle);
-	custos_rc rc = custos_ck(rv, err, "token “%s” cannot unwrap the container", session->info.label);
-	if (rc != CUSTOS_OK)
-		custos_err_hint(err, "the container is damaged, or belongs to another KEK");
-	CUSTOS_TRY(rc);
+	CK_RV rv = f->C_UnwrapKey(session->handle, &mechanism, unwrapping, custos_ck_bytes(container.ptr), container.len, t.attributes, t.count, &key.handle);
+	CUSTOS_TRY(custos_ck(rv, err, "token “%s” cannot unwrap the container", session->info.label));
 	CUSTOS_TRY(custos_policy_read_back(f, session->handle, key.handle, &custos_policy_unwrapped, &values, NULL, err));
 	*ret_key = key;
 	key.handle = 0;

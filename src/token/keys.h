@@ -29,6 +29,9 @@ CK_KEY_TYPE custos_cryptoki_key_type(enum custos_key_type type);
 struct custos_new_pair {
 	struct custos_object private_key, public_key;
 };
+/* Makes a pair by the two policies. The doctor asks for no more. */
+CUSTOS_RC custos_pair_make(const struct custos_session *session, enum custos_key_type type, const struct custos_policy *private_policy, const struct custos_policy *public_policy,
+                           const struct custos_policy_values *values, struct custos_new_pair *ret_pair, struct custos_err *err);
 /* Makes a pair by the two policies and reads both back. */
 CUSTOS_RC custos_pair_generate(const struct custos_session *session, enum custos_key_type type, const struct custos_policy *private_policy, const struct custos_policy *public_policy,
                                const struct custos_policy_values *values, struct custos_new_pair *ret_pair, struct custos_err *err);
@@ -39,12 +42,25 @@ CUSTOS_RC custos_object_sign(const struct custos_session *session, CK_OBJECT_HAN
 CUSTOS_RC custos_object_sign_challenge(const struct custos_session *session, CK_OBJECT_HANDLE key, enum custos_key_type type, const uint8_t challenge[static CUSTOS_CHALLENGE_SIZE],
                                        struct custos_buf *signature, struct custos_err *err);
 
+/* What the keeper wants signed with a key of the custody: a container, unwrapped for this one signature, or without one the sign-only key `id`. Whatever
+ * looks like a checkpoint, and the log's key, are refused. */
+struct custos_signing {
+	enum custos_key_type type;
+	struct custos_bytes id, container, spki, message;
+};
+CUSTOS_RC custos_key_sign(struct custos_session *session, const struct custos_signing *signing, struct custos_buf *signature, struct custos_err *err);
+
 /* KEK. */
 CUSTOS_RC custos_kek_create(struct custos_session *session, struct custos_bytes id, struct custos_bytes label, struct custos_json **ret_attributes, struct custos_err *err);
 CUSTOS_RC custos_kek_find(struct custos_session *session, struct custos_bytes id, struct custos_err *err);
 CUSTOS_RC custos_kek_wrap(const struct custos_session *session, CK_OBJECT_HANDLE wrapping, CK_OBJECT_HANDLE key, struct custos_buf *wrapped, struct custos_err *err);
-/* From a container to a session object, read back; needs a KEK. */
-CUSTOS_RC custos_kek_unwrap(const struct custos_session *session, struct custos_bytes container, enum custos_key_type type, struct custos_object *ret_key, struct custos_err *err);
+/* From a container to a session object, read back; needs a KEK. `spki` is the public half, which some tokens want to be told of an EC key; it is not
+ * checked here. */
+CUSTOS_RC custos_kek_unwrap(const struct custos_session *session, struct custos_bytes container, enum custos_key_type type, struct custos_bytes spki, struct custos_object *ret_key,
+                            struct custos_err *err);
+/* The same under any key that may unwrap. */
+CUSTOS_RC custos_key_unwrap(const struct custos_session *session, CK_OBJECT_HANDLE unwrapping, struct custos_bytes container, enum custos_key_type type, struct custos_bytes spki,
+                            struct custos_object *ret_key, struct custos_err *err);
 
 /* New keys. Buffers are appended to. */
 struct custos_made_key {
@@ -54,8 +70,15 @@ struct custos_made_key {
 void custos_made_key_done(struct custos_made_key *key);
 CUSTOS_RC custos_key_make_deployable(struct custos_session *session, enum custos_key_type type, const uint8_t challenges[static 2 * CUSTOS_CHALLENGE_SIZE], struct custos_made_key *ret_key,
                                      struct custos_err *err);
+/* The same without the second proof, which is then the keeper's first signature with the container: until that was verified the key is nobody's. */
+CUSTOS_RC custos_key_make_wrapped(struct custos_session *session, enum custos_key_type type, const uint8_t challenge[static CUSTOS_CHALLENGE_SIZE], struct custos_made_key *ret_key,
+                                  struct custos_err *err);
 CUSTOS_RC custos_key_make_sign_only(struct custos_session *session, enum custos_key_type type, struct custos_bytes id, struct custos_bytes label,
                                     const uint8_t challenge[static CUSTOS_CHALLENGE_SIZE], struct custos_made_key *ret_key, struct custos_err *err);
+
+/* Destroys the two objects of a sign-only key, private half first, and looks for them afterwards. Both gone already is fine: this may have been
+ * interrupted. Refused unless the public half is `spki`, for the log's key, and before that is known. */
+CUSTOS_RC custos_key_destroy(struct custos_session *session, struct custos_bytes id, struct custos_bytes spki, struct custos_err *err);
 
 /* The log's key. */
 CUSTOS_RC custos_log_key_make(struct custos_session *session, struct custos_bytes id, struct custos_bytes label, const uint8_t challenge[static CUSTOS_CHALLENGE_SIZE],
@@ -70,7 +93,29 @@ struct custos_transported {
 	uint8_t token_point[CUSTOS_POINT_SIZE];
 };
 void custos_transported_done(struct custos_transported *transported);
-CUSTOS_RC custos_key_transport(struct custos_session *session, enum custos_key_type type, const struct custos_guard_claim *claim, const uint8_t challenge[static CUSTOS_CHALLENGE_SIZE],
-                               struct custos_transported *ret_transported, struct custos_err *err);
+/* The second half of it: a key that is out of its container, wrapped for one courier. Fills token_point and wrapped. The release and the doctor call it;
+ * it needs no permit because a session key without a container is nobody's yet. */
+CUSTOS_RC custos_key_hand_over(const struct custos_session *session, CK_OBJECT_HANDLE key, const uint8_t courier_point[static CUSTOS_POINT_SIZE], struct custos_transported *out,
+                               struct custos_err *err);
+CUSTOS_RC custos_key_transport(struct custos_session *session, enum custos_key_type type, struct custos_bytes spki, const struct custos_guard_claim *claim,
+                               const uint8_t challenge[static CUSTOS_CHALLENGE_SIZE], struct custos_transported *ret_transported, struct custos_err *err);
+
+/* AES-256 from ECDH with a courier's point: Z itself is the key (CKD_NULL), never readable, good for what the policy says only. */
+CUSTOS_RC custos_transport_agree(const struct custos_session *session, CK_OBJECT_HANDLE ephemeral, const uint8_t courier_point[static CUSTOS_POINT_SIZE],
+                                 const struct custos_policy *policy, struct custos_object *ret_key, struct custos_err *err);
+/* The uncompressed point of a P-256 public key object. */
+CUSTOS_RC custos_object_read_point(const struct custos_session *session, CK_OBJECT_HANDLE public_key, uint8_t ret_point[static CUSTOS_POINT_SIZE], struct custos_err *err);
+
+/* The other direction, in two steps: an ephemeral pair whose point a courier seals a key to; then that key, unwrapped to a session object, proven, wrapped under the
+ * KEK and proven once more out of its container. The pair is good for one attempt. */
+struct custos_import {
+	enum custos_key_type type;
+	struct custos_bytes spki;
+	const uint8_t *courier_point;            /* CUSTOS_POINT_SIZE */
+	struct custos_bytes sealed;
+	const uint8_t *challenges;               /* 2 * CUSTOS_CHALLENGE_SIZE */
+};
+CUSTOS_RC custos_import_begin(struct custos_session *session, uint8_t ret_point[static CUSTOS_POINT_SIZE], struct custos_err *err);
+CUSTOS_RC custos_import_key(struct custos_session *session, const struct custos_import *import, struct custos_made_key *ret_key, struct custos_err *err);
 
 #endif

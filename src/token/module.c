@@ -70,9 +70,31 @@ custos_rc custos_module_load(struct custos_module *module, struct custos_err *er
 	return CUSTOS_OK;
 }
 
+/* PKCS#11 5.4 reserves a field that some modules read all the same: where their files are. */
+static custos_rc find_parameters(const struct custos_module *module, char **ret_said, struct custos_err *err)
+{
+	if (module->parameters == NULL || module->parameters[0] == '\0')
+		return CUSTOS_OK;
+	*ret_said = getenv(module->parameters);
+	if (*ret_said == NULL || (*ret_said)[0] == '\0')
+		CUSTOS_FAIL_HINT(err, CUSTOS_E_TOKEN, "docs of the module say what it takes; tokens/README.md has an example", "the module %s needs its parameters in %s", module->path,
+		                 module->parameters);
+	return CUSTOS_OK;
+}
+
 custos_rc custos_module_initialize(struct custos_module *module, struct custos_err *err)
 {
-	CK_RV rv = p11_kit_module_initialize(module->functions);
+	CK_C_INITIALIZE_ARGS args = { .flags = CKF_OS_LOCKING_OK };
+	char *said = NULL;
+	CUSTOS_TRY(find_parameters(module, &said, err));
+	args.pReserved = said;
+	/* Not p11_kit_module_initialize(): to an unmanaged module it gives no arguments, which says that there is one thread and switches SoftHSM's
+	 * locks off. A module that cannot lock is told so, and its profile gives it one session. */
+	CK_RV rv = module->functions->C_Initialize(&args);
+	if (rv == CKR_CANT_LOCK) {
+		args.flags = 0;
+		rv = module->functions->C_Initialize(said == NULL ? NULL : &args);
+	}
 	if (rv != CKR_CRYPTOKI_ALREADY_INITIALIZED)
 		CUSTOS_TRY(custos_ck(rv, err, "cannot initialise the module %s", module->path));
 	module->is_initialized = true;
@@ -82,7 +104,7 @@ custos_rc custos_module_initialize(struct custos_module *module, struct custos_e
 void custos_module_finalize(struct custos_module *module)
 {
 	if (module->is_initialized)
-		(void)p11_kit_module_finalize(module->functions);
+		(void)module->functions->C_Finalize(NULL);
 	module->is_initialized = false;
 }
 

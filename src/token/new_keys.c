@@ -39,8 +39,8 @@ static custos_rc public_parameters(enum custos_key_type type, struct custos_temp
 	CUSTOS_FAIL(err, CUSTOS_E_INTERNAL, "a key of an unknown type was asked for");
 }
 
-custos_rc custos_pair_generate(const struct custos_session *session, enum custos_key_type type, const struct custos_policy *private_policy, const struct custos_policy *public_policy,
-                               const struct custos_policy_values *values, struct custos_new_pair *ret_pair, struct custos_err *err)
+custos_rc custos_pair_make(const struct custos_session *session, enum custos_key_type type, const struct custos_policy *private_policy, const struct custos_policy *public_policy,
+                           const struct custos_policy_values *values, struct custos_new_pair *ret_pair, struct custos_err *err)
 {
 	CK_FUNCTION_LIST *f = session->module.functions;
 	struct custos_template private_template, public_template;
@@ -48,11 +48,22 @@ custos_rc custos_pair_generate(const struct custos_session *session, enum custos
 	CUSTOS_TRY(custos_template_make(private_policy, values, &private_template, err));
 	CUSTOS_TRY(custos_template_make(public_policy, values, &public_template, err));
 	CUSTOS_TRY(public_parameters(type, &public_template, &mechanism.mechanism, err));
-	CUSTOS_AUTO_OBJECT private_key = { session, 0 };
-	CUSTOS_AUTO_OBJECT public_key = { session, 0 };
+	struct custos_new_pair pair = { { session, 0 }, { session, 0 } };
 	CK_RV rv = f->C_GenerateKeyPair(session->handle, &mechanism, public_template.attributes, public_template.count, private_template.attributes, private_template.count,
-	                                &public_key.handle, &private_key.handle);
+	                                &pair.public_key.handle, &pair.private_key.handle);
 	CUSTOS_TRY(custos_ck(rv, err, "token “%s” cannot make an %s key", session->info.label, custos_key_type_name(type)));
+	*ret_pair = pair;
+	return CUSTOS_OK;
+}
+
+custos_rc custos_pair_generate(const struct custos_session *session, enum custos_key_type type, const struct custos_policy *private_policy, const struct custos_policy *public_policy,
+                               const struct custos_policy_values *values, struct custos_new_pair *ret_pair, struct custos_err *err)
+{
+	CK_FUNCTION_LIST *f = session->module.functions;
+	struct custos_new_pair pair;
+	CUSTOS_TRY(custos_pair_make(session, type, private_policy, public_policy, values, &pair, err));
+	CUSTOS_AUTO_OBJECT private_key = pair.private_key;
+	CUSTOS_AUTO_OBJECT public_key = pair.public_key;
 	CUSTOS_TRY(custos_policy_read_back(f, session->handle, private_key.handle, private_policy, values, NULL, err));
 	CUSTOS_TRY(custos_policy_read_back(f, session->handle, public_key.handle, public_policy, values, NULL, err));
 	*ret_pair = (struct custos_new_pair){ private_key, public_key };
@@ -66,38 +77,55 @@ static custos_rc refuse_type(const struct custos_session *session, enum custos_k
 	CUSTOS_FAIL_HINT(err, CUSTOS_E_TOKEN, hint, "token “%s” (profile %s) cannot keep %s keys of that class", session->info.label, session->profile.name, custos_key_type_name(type));
 }
 
-static custos_rc fill_deployable(struct custos_session *session, enum custos_key_type type, const uint8_t *challenges, struct custos_made_key *key, struct custos_err *err)
+/* The pair is gone when this returns: what signs afterwards is what is in the container. */
+static custos_rc fill_wrapped(struct custos_session *session, enum custos_key_type type, const uint8_t *challenge, struct custos_made_key *key, struct custos_err *err)
 {
-	struct custos_policy_values values = { .tier = session->profile.tier };
+	struct custos_policy_values values = { .profile = &session->profile };
 	struct custos_new_pair pair;
 	CUSTOS_TRY(custos_pair_generate(session, type, &custos_policy_session_private, &custos_policy_session_public, &values, &pair, err));
 	CUSTOS_AUTO_OBJECT private_key = pair.private_key;
 	CUSTOS_AUTO_OBJECT public_key = pair.public_key;
 	CUSTOS_TRY(custos_object_spki(session, public_key.handle, type, &key->spki, err));
-	CUSTOS_TRY(custos_object_sign_challenge(session, private_key.handle, type, challenges, &key->signature, err));
-	CUSTOS_TRY(custos_kek_wrap(session, session->kek, private_key.handle, &key->container, err));
-	/* gone before it is unwrapped, so that what signs now is what is in the container */
-	custos_object_destroy(&private_key);
-	custos_object_destroy(&public_key);
+	CUSTOS_TRY(custos_object_sign_challenge(session, private_key.handle, type, challenge, &key->signature, err));
+	return custos_kek_wrap(session, session->kek, private_key.handle, &key->container, err);
+}
+
+static custos_rc fill_deployable(struct custos_session *session, enum custos_key_type type, const uint8_t *challenges, struct custos_made_key *key, struct custos_err *err)
+{
+	CUSTOS_TRY(fill_wrapped(session, type, challenges, key, err));
 	CUSTOS_AUTO_OBJECT unwrapped = { session, 0 };
-	CUSTOS_TRY(custos_kek_unwrap(session, custos_buf_view(&key->container), type, &unwrapped, err));
+	CUSTOS_TRY(custos_kek_unwrap(session, custos_buf_view(&key->container), type, custos_buf_view(&key->spki), &unwrapped, err));
 	return custos_object_sign_challenge(session, unwrapped.handle, type, challenges + CUSTOS_CHALLENGE_SIZE, &key->second_signature, err);
 }
 
-custos_rc custos_key_make_deployable(struct custos_session *session, enum custos_key_type type, const uint8_t challenges[static 2 * CUSTOS_CHALLENGE_SIZE], struct custos_made_key *ret_key,
-                                     struct custos_err *err)
+typedef custos_rc fill_key(struct custos_session *session, enum custos_key_type type, const uint8_t *challenges, struct custos_made_key *key, struct custos_err *err);
+
+static custos_rc make_for_kek(struct custos_session *session, enum custos_key_type type, fill_key *fill, const uint8_t *challenges, struct custos_made_key *ret_key,
+                              struct custos_err *err)
 {
 	CUSTOS_REQUIRE(session->kek != 0, err, CUSTOS_E_INTERNAL, "no KEK is open");
 	if (!custos_key_types_include(&session->profile.deployable, type))
 		return refuse_type(session, type, "choose another type, or class sign-only: the key would not leave the token again", err);
 	struct custos_made_key key = { .type = type };
-	custos_rc rc = fill_deployable(session, type, challenges, &key, err);
+	custos_rc rc = fill(session, type, challenges, &key, err);
 	if (rc != CUSTOS_OK) {
 		custos_made_key_done(&key);
 		return rc;
 	}
 	*ret_key = key;
 	return CUSTOS_OK;
+}
+
+custos_rc custos_key_make_deployable(struct custos_session *session, enum custos_key_type type, const uint8_t challenges[static 2 * CUSTOS_CHALLENGE_SIZE], struct custos_made_key *ret_key,
+                                     struct custos_err *err)
+{
+	return make_for_kek(session, type, fill_deployable, challenges, ret_key, err);
+}
+
+custos_rc custos_key_make_wrapped(struct custos_session *session, enum custos_key_type type, const uint8_t challenge[static CUSTOS_CHALLENGE_SIZE], struct custos_made_key *ret_key,
+                                  struct custos_err *err)
+{
+	return make_for_kek(session, type, fill_wrapped, challenge, ret_key, err);
 }
 
 static custos_rc fill_sign_only(struct custos_session *session, enum custos_key_type type, const struct custos_policy_values *values, const uint8_t *challenge, struct custos_made_key *key,
@@ -122,7 +150,7 @@ static custos_rc fill_sign_only(struct custos_session *session, enum custos_key_
 static custos_rc make_sign_only(struct custos_session *session, enum custos_key_type type, struct custos_bytes id, struct custos_bytes label, const uint8_t *challenge,
                                 struct custos_made_key *ret_key, struct custos_err *err)
 {
-	struct custos_policy_values values = { .id = id, .label = label, .tier = session->profile.tier };
+	struct custos_policy_values values = { .id = id, .label = label, .profile = &session->profile };
 	struct custos_made_key key = { .type = type };
 	CUSTOS_TRY(custos_object_refuse_existing(session, id, label, err));
 	custos_rc rc = fill_sign_only(session, type, &values, challenge, &key, err);
@@ -164,7 +192,7 @@ custos_rc custos_log_key_make(struct custos_session *session, struct custos_byte
 
 custos_rc custos_log_key_open(struct custos_session *session, struct custos_bytes id, struct custos_bytes spki, struct custos_err *err)
 {
-	struct custos_policy_values values = { .id = id, .tier = session->profile.tier };
+	struct custos_policy_values values = { .id = id, .profile = &session->profile };
 	CK_FUNCTION_LIST *f = session->module.functions;
 	CK_OBJECT_HANDLE private_key, public_key;
 	CK_KEY_TYPE kind = 0;

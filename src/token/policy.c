@@ -4,6 +4,8 @@
 #define ROWS(r) (r), sizeof (r) / sizeof *(r)
 #define YES(type, name) { type, name, CUSTOS_ROW_YES, CUSTOS_ROW_BOTH, 0, NULL }
 #define NO(type, name) { type, name, CUSTOS_ROW_NO, CUSTOS_ROW_BOTH, 0, NULL }
+#define NO_BUT(use, type, name) { type, name, CUSTOS_ROW_NO, CUSTOS_ROW_BOTH | (use), 0, NULL }
+#define VERIFY { CKA_VERIFY, "verify", CUSTOS_ROW_YES, CUSTOS_ROW_BOTH | CUSTOS_ROW_LOOSE, 0, NULL }
 #define NUMBER(type, name, n) { type, name, CUSTOS_ROW_NUMBER, CUSTOS_ROW_BOTH, n, NULL }
 #define MAY(kind, type, name) { type, name, CUSTOS_ROW_##kind, CUSTOS_ROW_BOTH | CUSTOS_ROW_MAY_LACK, 0, NULL }
 #define NESTED(type, name, policy) { type, name, CUSTOS_ROW_NESTED, CUSTOS_ROW_BOTH | CUSTOS_ROW_MAY_LACK, 0, policy }
@@ -21,35 +23,39 @@ static const struct custos_row unwrap_rows[] = {
 };
 static const struct custos_policy unwrap_policy = { "the KEK's UNWRAP_TEMPLATE", ROWS(unwrap_rows) };
 
-static const struct custos_row kek_rows[] = {
-	NUMBER(CKA_CLASS, "class", CKO_SECRET_KEY), NUMBER(CKA_KEY_TYPE, "key_type", CKK_AES), NUMBER(CKA_VALUE_LEN, "value_len", 32),
-	YES(CKA_TOKEN, "token"), YES(CKA_PRIVATE, "private"), YES(CKA_SENSITIVE, "sensitive"), NO(CKA_EXTRACTABLE, "extractable"),
-	YES(CKA_WRAP, "wrap"), YES(CKA_UNWRAP, "unwrap"), NO(CKA_ENCRYPT, "encrypt"), NO(CKA_DECRYPT, "decrypt"), NO(CKA_SIGN, "sign"), NO(CKA_VERIFY, "verify"), NO(CKA_DERIVE, "derive"),
-	ID_AND_LABEL,
-	NO(CKA_MODIFIABLE, "modifiable"), MAY(NO, CKA_COPYABLE, "copyable"), MAY(WRAP_MECHANISM, CKA_ALLOWED_MECHANISMS, "allowed_mechanisms"),
-	NESTED(CKA_WRAP_TEMPLATE, "wrap_template", &wrap_policy), NESTED(CKA_UNWRAP_TEMPLATE, "unwrap_template", &unwrap_policy),
-	SEEN(YES, CKA_ALWAYS_SENSITIVE, "always_sensitive"), SEEN(YES, CKA_NEVER_EXTRACTABLE, "never_extractable"), SEEN(YES, CKA_LOCAL, "local"),
-	SEEN_NUMBER(CKA_KEY_GEN_MECHANISM, "key_gen_mechanism", CKM_AES_KEY_GEN),
-};
+#define KEK_ROWS(is_on_token) \
+	NUMBER(CKA_CLASS, "class", CKO_SECRET_KEY), NUMBER(CKA_KEY_TYPE, "key_type", CKK_AES), NUMBER(CKA_VALUE_LEN, "value_len", 32), \
+	is_on_token(CKA_TOKEN, "token"), YES(CKA_PRIVATE, "private"), YES(CKA_SENSITIVE, "sensitive"), NO(CKA_EXTRACTABLE, "extractable"), \
+	YES(CKA_WRAP, "wrap"), YES(CKA_UNWRAP, "unwrap"), NO(CKA_ENCRYPT, "encrypt"), NO(CKA_DECRYPT, "decrypt"), NO(CKA_SIGN, "sign"), NO(CKA_VERIFY, "verify"), NO(CKA_DERIVE, "derive"), \
+	ID_AND_LABEL, \
+	NO(CKA_MODIFIABLE, "modifiable"), MAY(NO, CKA_COPYABLE, "copyable"), MAY(WRAP_MECHANISM, CKA_ALLOWED_MECHANISMS, "allowed_mechanisms"), \
+	NESTED(CKA_WRAP_TEMPLATE, "wrap_template", &wrap_policy), NESTED(CKA_UNWRAP_TEMPLATE, "unwrap_template", &unwrap_policy), \
+	SEEN(YES, CKA_ALWAYS_SENSITIVE, "always_sensitive"), SEEN(YES, CKA_NEVER_EXTRACTABLE, "never_extractable"), SEEN(YES, CKA_LOCAL, "local"), \
+	SEEN_NUMBER(CKA_KEY_GEN_MECHANISM, "key_gen_mechanism", CKM_AES_KEY_GEN)
+static const struct custos_row kek_rows[] = { KEK_ROWS(YES) };
 const struct custos_policy custos_policy_kek = { "the KEK", ROWS(kek_rows) };
+/* the doctor's: the same as a session object */
+static const struct custos_row trial_kek_rows[] = { KEK_ROWS(NO) };
+const struct custos_policy custos_policy_trial_kek = { "the KEK", ROWS(trial_kek_rows) };
 
-#define DEPLOYABLE_PRIVATE \
+#define DEPLOYABLE_PRIVATE(loose) \
 	NO(CKA_TOKEN, "token"), YES(CKA_PRIVATE, "private"), YES(CKA_SENSITIVE, "sensitive"), YES(CKA_EXTRACTABLE, "extractable"), YES(CKA_SIGN, "sign"), \
-	NO(CKA_SIGN_RECOVER, "sign_recover"), NO(CKA_DECRYPT, "decrypt"), NO(CKA_UNWRAP, "unwrap"), NO(CKA_DERIVE, "derive")
+	NO(CKA_SIGN_RECOVER, "sign_recover"), NO_BUT(loose, CKA_DECRYPT, "decrypt"), NO_BUT(loose, CKA_UNWRAP, "unwrap"), \
+	NO_BUT(loose, CKA_DERIVE, "derive")
 
 static const struct custos_row session_private_rows[] = {
-	DEPLOYABLE_PRIVATE, SEEN(YES, CKA_LOCAL, "local"), SEEN(YES, CKA_ALWAYS_SENSITIVE, "always_sensitive"),
+	DEPLOYABLE_PRIVATE(0), SEEN(YES, CKA_LOCAL, "local"), SEEN(YES, CKA_ALWAYS_SENSITIVE, "always_sensitive"),
 };
 const struct custos_policy custos_policy_session_private = { "the new private key", ROWS(session_private_rows) };
 
 /* Every attribute of the KEK's UNWRAP_TEMPLATE is named, as some tokens demand; never EC_PARAMS, which others refuse. */
 static const struct custos_row unwrapped_rows[] = {
-	NUMBER(CKA_CLASS, "class", CKO_PRIVATE_KEY), KEY_TYPE, DEPLOYABLE_PRIVATE,
+	NUMBER(CKA_CLASS, "class", CKO_PRIVATE_KEY), KEY_TYPE, DEPLOYABLE_PRIVATE(CUSTOS_ROW_LOOSE),
 };
 const struct custos_policy custos_policy_unwrapped = { "the unwrapped private key", ROWS(unwrapped_rows) };
 
 static const struct custos_row session_public_rows[] = {
-	NO(CKA_TOKEN, "token"), YES(CKA_VERIFY, "verify"), NO(CKA_VERIFY_RECOVER, "verify_recover"), NO(CKA_ENCRYPT, "encrypt"), NO(CKA_WRAP, "wrap"), NO(CKA_DERIVE, "derive"),
+	NO(CKA_TOKEN, "token"), VERIFY, NO(CKA_VERIFY_RECOVER, "verify_recover"), NO_BUT(CUSTOS_ROW_LOOSE, CKA_ENCRYPT, "encrypt"), NO(CKA_WRAP, "wrap"), NO(CKA_DERIVE, "derive"),
 };
 const struct custos_policy custos_policy_session_public = { "the new public key", ROWS(session_public_rows) };
 
@@ -62,7 +68,7 @@ static const struct custos_row token_private_rows[] = {
 const struct custos_policy custos_policy_token_private = { "the new private key", ROWS(token_private_rows) };
 
 static const struct custos_row token_public_rows[] = {
-	YES(CKA_TOKEN, "token"), YES(CKA_VERIFY, "verify"), NO(CKA_VERIFY_RECOVER, "verify_recover"), NO(CKA_ENCRYPT, "encrypt"), NO(CKA_WRAP, "wrap"), NO(CKA_DERIVE, "derive"),
+	YES(CKA_TOKEN, "token"), VERIFY, NO(CKA_VERIFY_RECOVER, "verify_recover"), NO_BUT(CUSTOS_ROW_LOOSE, CKA_ENCRYPT, "encrypt"), NO(CKA_WRAP, "wrap"), NO(CKA_DERIVE, "derive"),
 	ID_AND_LABEL, NO(CKA_MODIFIABLE, "modifiable"),
 };
 const struct custos_policy custos_policy_token_public = { "the new public key", ROWS(token_public_rows) };
@@ -84,3 +90,10 @@ static const struct custos_row transport_rows[] = {
 	NO(CKA_UNWRAP, "unwrap"), NO(CKA_ENCRYPT, "encrypt"), NO(CKA_DECRYPT, "decrypt"), NO(CKA_SIGN, "sign"), NO(CKA_VERIFY, "verify"), NO(CKA_DERIVE, "derive"),
 };
 const struct custos_policy custos_policy_transport = { "the transport key", ROWS(transport_rows) };
+
+static const struct custos_row import_rows[] = {
+	NUMBER(CKA_CLASS, "class", CKO_SECRET_KEY), NUMBER(CKA_KEY_TYPE, "key_type", CKK_AES), NUMBER(CKA_VALUE_LEN, "value_len", 32),
+	NO(CKA_TOKEN, "token"), YES(CKA_PRIVATE, "private"), YES(CKA_SENSITIVE, "sensitive"), NO(CKA_EXTRACTABLE, "extractable"), NO(CKA_WRAP, "wrap"),
+	YES(CKA_UNWRAP, "unwrap"), NO(CKA_ENCRYPT, "encrypt"), NO(CKA_DECRYPT, "decrypt"), NO(CKA_SIGN, "sign"), NO(CKA_VERIFY, "verify"), NO(CKA_DERIVE, "derive"),
+};
+const struct custos_policy custos_policy_import = { "the import key", ROWS(import_rows) };

@@ -3,16 +3,55 @@
 #include "base/text.h"
 #include "data/yaml.h"
 
-extern const char custos_token_profile_softhsm[];
-extern const size_t custos_token_profile_softhsm_len;
+#include <stdio.h>
+
+#define SHIPPED(name) \
+	extern const char custos_token_profile_##name[]; \
+	extern const size_t custos_token_profile_##name##_len
+SHIPPED(softhsm);
+SHIPPED(nss);
+SHIPPED(opencryptoki);
+SHIPPED(tpm2);
 
 static const char *const tier_words[] = { "sign-only", "basic", "hardened", NULL };
 static const char *const copy_words[] = { "none", "softhsm", NULL };
 static const char *const format_words[] = { "rfc5649", NULL };
+static const char *const transport_words[] = { "ecdh-p256", NULL };
+static const char *const rsa_words[] = { "rsa-pkcs", "sha256-rsa-pkcs", NULL };
+static const char *const ecdsa_words[] = { "ecdsa", "ecdsa-sha", NULL };
+static const char *const session_words[] = { "one-a-thread", "one", NULL };
+
+/* Never among them: class, token, private, sensitive, extractable and what a key may be used for. A token that is unsure of those is no token.
+ * The last five (CUSTOS_LOOSE_ATTRIBUTES) are heard where it does not matter: for a key that was just unwrapped to a session object, and for public
+ * keys. */
+static const char *const optional_attributes[] = {
+	"modifiable", "copyable", "allowed_mechanisms", "wrap_template", "unwrap_template", "local", "key_gen_mechanism", "always_sensitive", "never_extractable",
+	"sign_recover", "verify_recover", "value_len", "decrypt", "unwrap", "derive", "verify", "encrypt", NULL,
+};
+/* What tier hardened consists of. */
+enum { ENFORCED = 0x1f };
+
+uint32_t custos_attribute_bit(const char *name)
+{
+	for (unsigned i = 0; optional_attributes[i] != NULL; i++)
+		if (strcmp(optional_attributes[i], name) == 0)
+			return 1u << i;
+	return 0;
+}
+
+void custos_attribute_names(uint32_t bits, char *out, size_t size)
+{
+	out[0] = '\0';
+	for (unsigned i = 0; optional_attributes[i] != NULL; i++) {
+		size_t used = strlen(out);
+		if ((bits & 1u << i) != 0)
+			snprintf(out + used, size - used, "%s%s", used > 0 ? ", " : "", optional_attributes[i]);
+	}
+}
 
 const char *custos_tier_name(enum custos_tier tier)
 {
-	return tier_words[tier];
+	return tier == CUSTOS_TIER_UNUSABLE ? "unusable" : tier_words[tier];
 }
 
 bool custos_key_types_include(const struct custos_key_types *types, enum custos_key_type type)
@@ -67,7 +106,7 @@ static custos_rc read_mechanism(const struct custos_yaml *map, const char *key, 
 
 static custos_rc read_wrap(const struct custos_yaml *root, struct custos_token_profile *p, struct custos_err *err)
 {
-	static const char *const known[] = { "mechanism", "format", "padding", NULL };
+	static const char *const known[] = { "mechanism", "format", "padding", "ec_point_attribute", NULL };
 	const struct custos_yaml *wrap = custos_yaml_get(root, "wrap");
 	if (wrap == NULL && p->tier == CUSTOS_TIER_SIGN_ONLY)
 		return CUSTOS_OK;
@@ -81,7 +120,64 @@ static custos_rc read_wrap(const struct custos_yaml *root, struct custos_token_p
 	uint64_t padding;
 	CUSTOS_TRY(custos_yaml_u64(wrap, "padding", 0, 7, 0, &padding, err));
 	p->padding = (unsigned)padding;
+	return custos_yaml_get(wrap, "ec_point_attribute") == NULL ? CUSTOS_OK : read_mechanism(wrap, "ec_point_attribute", &p->ec_point_attribute, err);
+}
+
+/* The words that choose between ways to do the same thing. */
+static custos_rc read_choices(const struct custos_yaml *root, struct custos_token_profile *p, struct custos_err *err)
+{
+	static const char *const known_sign[] = { "rsa", "ecdsa", NULL };
+	const struct custos_yaml *sign = custos_yaml_get(root, "sign");
+	size_t rsa = CUSTOS_RSA_DIGEST_INFO, ecdsa = CUSTOS_ECDSA_DIGEST, transport, sessions, copy;
+	if (sign != NULL) {
+		CUSTOS_TRY(custos_yaml_known(sign, known_sign, err));
+		CUSTOS_TRY(custos_yaml_word(sign, "rsa", rsa_words, rsa_words[0], &rsa, err));
+		CUSTOS_TRY(custos_yaml_word(sign, "ecdsa", ecdsa_words, ecdsa_words[0], &ecdsa, err));
+	}
+	CUSTOS_TRY(custos_yaml_word(root, "transport", transport_words, transport_words[0], &transport, err));
+	CUSTOS_TRY(custos_yaml_word(root, "sessions", session_words, session_words[0], &sessions, err));
+	CUSTOS_TRY(custos_yaml_word(root, "token_file_copy", copy_words, copy_words[0], &copy, err));
+	CUSTOS_TRY(custos_yaml_bool(root, "session_objects", true, &p->session_objects, err));
+	if (!p->session_objects && p->tier != CUSTOS_TIER_SIGN_ONLY)
+		return custos_yaml_refuse(root, err, "session_objects: only a sign-only token can do without them");
+	p->rsa = (enum custos_rsa_signing)rsa;
+	p->ecdsa = (enum custos_ecdsa_signing)ecdsa;
+	p->transport = (enum custos_transport)transport;
+	p->sessions = (enum custos_sessions)sessions;
+	p->file_copy = (enum custos_file_copy)copy;
 	return CUSTOS_OK;
+}
+
+static custos_rc read_omitted(const struct custos_yaml *map, const char *key, const struct custos_token_profile *p, uint32_t *ret_bits, struct custos_err *err)
+{
+	const char **names = NULL;
+	CUSTOS_TRY(custos_yaml_texts(map, key, &names, err));
+	custos_rc rc = CUSTOS_OK;
+	uint32_t bits = 0;
+	for (size_t i = 0; names[i] != NULL && rc == CUSTOS_OK; i++) {
+		uint32_t bit = custos_attribute_bit(names[i]);
+		if (bit == 0)
+			rc = custos_yaml_refuse(map, err, "%s: “%s” is no attribute that may be left out", key, names[i]);
+		else if ((bits & bit) != 0)
+			rc = custos_yaml_refuse(map, err, "%s: %s is named twice", key, names[i]);
+		else if ((bit & ENFORCED) != 0 && p->tier == CUSTOS_TIER_HARDENED)
+			rc = custos_yaml_refuse(map, err, "%s: without %s a token is not hardened", key, names[i]);
+		bits |= bit;
+	}
+	free(names);
+	*ret_bits = bits;
+	return rc;
+}
+
+static custos_rc read_attributes(const struct custos_yaml *root, struct custos_token_profile *p, struct custos_err *err)
+{
+	static const char *const known[] = { "not_sent", "not_read", NULL };
+	const struct custos_yaml *attributes = custos_yaml_get(root, "attributes");
+	if (attributes == NULL)
+		return CUSTOS_OK;
+	CUSTOS_TRY(custos_yaml_known(attributes, known, err));
+	CUSTOS_TRY(read_omitted(attributes, "not_sent", p, &p->not_sent, err));
+	return read_omitted(attributes, "not_read", p, &p->not_read, err);
 }
 
 static custos_rc read_keys(const struct custos_yaml *root, struct custos_token_profile *p, struct custos_err *err)
@@ -121,8 +217,9 @@ static custos_rc read_pin(const struct custos_yaml *root, struct custos_token_pr
 
 custos_rc custos_token_profile_parse(struct custos_bytes yaml, const char *file, struct custos_token_profile *ret_profile, struct custos_err *err)
 {
-	static const char *const known[] = { "name", "match", "tier", "token_file_copy", "wrap", "keys", "pin", NULL };
-	static const char *const known_match[] = { "module", "manufacturer", "model", NULL };
+	static const char *const known[] = { "name", "match", "parameters", "tier", "token_file_copy", "session_objects", "sessions", "wrap", "transport", "sign", "attributes", "keys",
+		                                 "pin", NULL };
+	static const char *const known_match[] = { "module", "manufacturer", "model", "firmware", NULL };
 	CUSTOS_AUTO(custos_yaml) *root = NULL;
 	struct custos_token_profile p = { 0 };
 	CUSTOS_TRY(custos_yaml_parse(yaml, file, &root, err));
@@ -137,12 +234,14 @@ custos_rc custos_token_profile_parse(struct custos_bytes yaml, const char *file,
 	CUSTOS_TRY(copy_text(match, "module", "", p.module, sizeof p.module, err));
 	CUSTOS_TRY(copy_text(match, "manufacturer", CUSTOS_YAML_REQUIRED, p.manufacturer, sizeof p.manufacturer, err));
 	CUSTOS_TRY(copy_text(match, "model", CUSTOS_YAML_REQUIRED, p.model, sizeof p.model, err));
+	CUSTOS_TRY(copy_text(match, "firmware", "", p.firmware, sizeof p.firmware, err));
+	CUSTOS_TRY(copy_text(root, "parameters", "", p.parameters, sizeof p.parameters, err));
 	size_t word;
 	CUSTOS_TRY(custos_yaml_word(root, "tier", tier_words, CUSTOS_YAML_REQUIRED, &word, err));
 	p.tier = (enum custos_tier)word;
-	CUSTOS_TRY(custos_yaml_word(root, "token_file_copy", copy_words, "none", &word, err));
-	p.file_copy = (enum custos_file_copy)word;
+	CUSTOS_TRY(read_choices(root, &p, err));
 	CUSTOS_TRY(read_wrap(root, &p, err));
+	CUSTOS_TRY(read_attributes(root, &p, err));
 	CUSTOS_TRY(read_keys(root, &p, err));
 	CUSTOS_TRY(read_pin(root, &p, err));
 	*ret_profile = p;
@@ -156,6 +255,9 @@ static custos_rc shipped(size_t index, struct custos_token_profile *ret_profile,
 		struct custos_bytes yaml;
 	} all[] = {
 		{ "softhsm.yaml", CUSTOS_BYTES(custos_token_profile_softhsm, custos_token_profile_softhsm_len) },
+		{ "nss.yaml", CUSTOS_BYTES(custos_token_profile_nss, custos_token_profile_nss_len) },
+		{ "opencryptoki.yaml", CUSTOS_BYTES(custos_token_profile_opencryptoki, custos_token_profile_opencryptoki_len) },
+		{ "tpm2.yaml", CUSTOS_BYTES(custos_token_profile_tpm2, custos_token_profile_tpm2_len) },
 	};
 	*ret_found = index < sizeof all / sizeof *all;
 	return *ret_found ? custos_token_profile_parse(all[index].yaml, all[index].file, ret_profile, err) : CUSTOS_OK;
@@ -192,13 +294,13 @@ custos_rc custos_token_profile_for_module(const char *path, struct custos_token_
 	return CUSTOS_OK;
 }
 
-custos_rc custos_token_profile_for_token(const char *manufacturer, const char *model, struct custos_token_profile *ret_profile, bool *ret_found, struct custos_err *err)
+custos_rc custos_token_profile_for_token(const struct custos_token_info *token, struct custos_token_profile *ret_profile, bool *ret_found, struct custos_err *err)
 {
 	struct custos_token_profile p = { 0 };
 	bool found = true;
 	for (size_t i = 0; found; i++) {
 		CUSTOS_TRY(shipped(i, &p, &found, err));
-		if (found && custos_token_profile_fits(&p, manufacturer, model)) {
+		if (found && custos_token_profile_fits(&p, token)) {
 			*ret_profile = p;
 			*ret_found = true;
 			return CUSTOS_OK;
@@ -208,7 +310,22 @@ custos_rc custos_token_profile_for_token(const char *manufacturer, const char *m
 	return CUSTOS_OK;
 }
 
-bool custos_token_profile_fits(const struct custos_token_profile *profile, const char *manufacturer, const char *model)
+/* A version, or the beginning of one: 2.6 is 2.6 and 2.6.1, not 2.60. */
+static bool is_version(const char *whole, const char *beginning)
 {
-	return strcmp(profile->manufacturer, manufacturer) == 0 && strcmp(profile->model, model) == 0;
+	size_t len = strlen(beginning);
+	return strncmp(whole, beginning, len) == 0 && (len == 0 || whole[len] == '\0' || whole[len] == '.');
+}
+
+bool custos_token_profile_fits(const struct custos_token_profile *profile, const struct custos_token_info *token)
+{
+	return strcmp(profile->manufacturer, token->manufacturer) == 0 && strcmp(profile->model, token->model) == 0 && is_version(token->firmware, profile->firmware);
+}
+
+void custos_token_profile_unknown(struct custos_token_profile *ret_profile)
+{
+	static const struct custos_key_types all = {
+		{ CUSTOS_KEY_RSA_2048, CUSTOS_KEY_RSA_3072, CUSTOS_KEY_RSA_4096, CUSTOS_KEY_EC_P256, CUSTOS_KEY_EC_P384, CUSTOS_KEY_ED25519 }, 6,
+	};
+	*ret_profile = (struct custos_token_profile){ .name = "unknown", .tier = CUSTOS_TIER_SIGN_ONLY, .session_objects = true, .sign_only = all, .pin_max = 255 };
 }

@@ -70,7 +70,7 @@ static struct custos_json *as_json(const struct custos_row *row, struct custos_b
 /* An attribute that the token does not know: an error, unless the tier allows it. */
 static custos_rc lacking(const struct custos_row *row, const struct custos_policy *policy, const struct custos_policy_values *values, CK_RV rv, struct custos_err *err)
 {
-	if ((row->use & CUSTOS_ROW_MAY_LACK) != 0 && values->tier != CUSTOS_TIER_HARDENED)
+	if ((row->use & CUSTOS_ROW_MAY_LACK) != 0 && values->profile != NULL && values->profile->tier != CUSTOS_TIER_HARDENED)
 		return CUSTOS_OK;
 	return custos_ck(rv != CKR_OK ? rv : CKR_ATTRIBUTE_TYPE_INVALID, err, "%s: the token does not tell %s", policy->what, row->name);
 }
@@ -126,7 +126,9 @@ static custos_rc check_row(CK_FUNCTION_LIST *module, CK_SESSION_HANDLE session, 
 	if ((row->kind == CUSTOS_ROW_ID || row->kind == CUSTOS_ROW_LABEL) && want.len == 0)
 		return CUSTOS_OK;
 	uint8_t buffer[256];
-	CK_ATTRIBUTE a = { row->type, buffer, sizeof buffer };
+	/* numbers are asked for in their size: some tokens take a larger buffer for too small a one */
+	bool is_number = row->kind == CUSTOS_ROW_NUMBER || row->kind == CUSTOS_ROW_KEY_TYPE;
+	CK_ATTRIBUTE a = { row->type, buffer, is_number ? sizeof(CK_ULONG) : sizeof buffer };
 	CK_RV rv = module->C_GetAttributeValue(session, object, &a, 1);
 	if (rv != CKR_OK || a.ulValueLen > sizeof buffer)
 		return lacking(row, policy, values, rv, err);
@@ -145,7 +147,30 @@ custos_rc custos_policy_read_back(CK_FUNCTION_LIST *module, CK_SESSION_HANDLE se
                                   const struct custos_policy_values *values, struct custos_json *json, struct custos_err *err)
 {
 	for (size_t i = 0; i < policy->count; i++)
-		if ((policy->rows[i].use & CUSTOS_ROW_CHECK) != 0)
+		if (!custos_row_is_omitted(&policy->rows[i], values, CUSTOS_ROW_CHECK))
 			CUSTOS_TRY(check_row(module, session, object, &policy->rows[i], policy, values, json, err));
+	return CUSTOS_OK;
+}
+
+custos_rc custos_policy_differences(CK_FUNCTION_LIST *module, CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object, const struct custos_policy *policy,
+                                    const struct custos_policy_values *values, uint32_t *ret_optional, char *others, size_t size, struct custos_err *err)
+{
+	uint32_t optional = 0;
+	others[0] = '\0';
+	for (size_t i = 0; i < policy->count; i++) {
+		const struct custos_row *row = &policy->rows[i];
+		struct custos_err why = { 0 };
+		if (custos_row_is_omitted(row, values, CUSTOS_ROW_CHECK) || check_row(module, session, object, row, policy, values, NULL, &why) == CUSTOS_OK)
+			continue;
+		if (why.rc != CUSTOS_E_TOKEN)
+			CUSTOS_FAIL(err, why.rc, "%s", why.msg);
+		uint32_t bit = custos_attribute_bit(row->name);
+		size_t used = strlen(others);
+		if (bit != 0 && ((bit & CUSTOS_LOOSE_ATTRIBUTES) == 0 || (row->use & CUSTOS_ROW_LOOSE) != 0))
+			optional |= bit;
+		else
+			snprintf(others + used, size - used, "%s%s", used > 0 ? ", " : "", row->name);
+	}
+	*ret_optional = optional;
 	return CUSTOS_OK;
 }

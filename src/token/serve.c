@@ -3,7 +3,7 @@
 #include "token/serve.h"
 #include "data/json.h"
 #include "memory/secret.h"
-#include "token/keys.h"
+#include "token/probe.h"
 #include "token/wire_info.h"
 
 enum { PIN_MAX = 255, PROOF_MAX = 64 };
@@ -11,6 +11,7 @@ enum { PIN_MAX = 255, PROOF_MAX = 64 };
 /* A request being answered. */
 struct request {
 	struct custos_session *session;
+	struct custos_channel *channel;
 	struct custos_wire in;
 	int fd;                       /* the frame's descriptor, -1 when none */
 	uint8_t reply;                /* what answers it when it succeeds */
@@ -120,13 +121,13 @@ static custos_rc serve_kek_open(struct request *q, struct custos_err *err)
 	uint8_t id[CUSTOS_TOKEN_ID_SIZE], challenge[CUSTOS_CHALLENGE_SIZE];
 	custos_wire_fixed(&q->in, id, sizeof id);
 	enum custos_key_type type = (enum custos_key_type)custos_wire_u8(&q->in);
-	struct custos_bytes canary = custos_wire_bytes(&q->in);
+	struct custos_bytes canary = custos_wire_bytes(&q->in), spki = custos_wire_bytes(&q->in);
 	custos_wire_fixed(&q->in, challenge, sizeof challenge);
 	CUSTOS_TRY(custos_wire_end(&q->in, "KEK_OPEN", err));
 	CUSTOS_AUTO_BUF signature = { 0 };
 	CUSTOS_TRY(custos_kek_find(q->session, CUSTOS_BYTES(id, sizeof id), err));
 	CUSTOS_AUTO_OBJECT key = { q->session, 0 };
-	custos_rc rc = custos_kek_unwrap(q->session, canary, type, &key, err);
+	custos_rc rc = custos_kek_unwrap(q->session, canary, type, spki, &key, err);
 	if (rc == CUSTOS_OK)
 		rc = custos_object_sign_challenge(q->session, key.handle, type, challenge, &signature, err);
 	/* a KEK that does not open its canary is not the KEK */
@@ -190,23 +191,12 @@ static custos_rc serve_sign(struct request *q, struct custos_err *err)
 	enum custos_key_type type = (enum custos_key_type)custos_wire_u8(&q->in);
 	enum custos_signature algorithm = (enum custos_signature)custos_wire_u8(&q->in);
 	custos_wire_fixed(&q->in, id, sizeof id);
-	struct custos_bytes container = custos_wire_bytes(&q->in), message = custos_wire_bytes(&q->in);
+	struct custos_bytes container = custos_wire_bytes(&q->in), spki = custos_wire_bytes(&q->in), message = custos_wire_bytes(&q->in);
 	CUSTOS_TRY(custos_wire_end(&q->in, "SIGN", err));
 	CUSTOS_REQUIRE(algorithm != 0 && algorithm == custos_key_signature(type), err, CUSTOS_E_INTERNAL, "SIGN message whose algorithm does not fit the key");
-	/* whatever key is meant: what looks like a checkpoint is signed by the log's key through LOG_SIGN, or not at all */
-	CUSTOS_REQUIRE(!custos_guard_is_checkpoint(message), err, CUSTOS_E_POLICY, "a checkpoint is signed by the log's key only");
-	CUSTOS_AUTO_OBJECT unwrapped = { q->session, 0 };
 	CUSTOS_AUTO_BUF signature = { 0 };
-	CK_OBJECT_HANDLE key;
-	if (container.len > 0) {
-		CUSTOS_TRY(custos_kek_unwrap(q->session, container, type, &unwrapped, err));
-		key = unwrapped.handle;
-	} else {
-		CUSTOS_TRY(custos_object_find_one(q->session, CKO_PRIVATE_KEY, CUSTOS_BYTES(id, sizeof id), "the key", &key, err));
-	}
-	/* by handle: a checkpoint may have lines that are not known here */
-	CUSTOS_REQUIRE(key != q->session->log_key, err, CUSTOS_E_POLICY, "the log's key signs checkpoints only");
-	CUSTOS_TRY(custos_object_sign(q->session, key, type, message, &signature, err));
+	struct custos_signing signing = { type, CUSTOS_BYTES(id, sizeof id), container, spki, message };
+	CUSTOS_TRY(custos_key_sign(q->session, &signing, &signature, err));
 	return put_signature(q, &signature);
 }
 
@@ -216,6 +206,7 @@ static custos_rc serve_release(struct request *q, struct custos_err *err)
 	struct custos_guard_claim claim = { .courier_point = point, .proof = (const uint8_t (*)[CUSTOS_HASH_SIZE])proof };
 	enum custos_key_type type = (enum custos_key_type)custos_wire_u8(&q->in);
 	claim.container = custos_wire_bytes(&q->in);
+	struct custos_bytes spki = custos_wire_bytes(&q->in);
 	custos_wire_fixed(&q->in, point, sizeof point);
 	claim.leaf = custos_wire_bytes(&q->in);
 	claim.proof_count = custos_wire_u32(&q->in);
@@ -227,12 +218,59 @@ static custos_rc serve_release(struct request *q, struct custos_err *err)
 	custos_wire_fixed(&q->in, challenge, sizeof challenge);
 	CUSTOS_TRY(custos_wire_end(&q->in, "RELEASE", err));
 	struct custos_transported t;
-	CUSTOS_TRY(custos_key_transport(q->session, type, &claim, challenge, &t, err));
+	CUSTOS_TRY(custos_key_transport(q->session, type, spki, &claim, challenge, &t, err));
 	custos_wire_put_bytes(&q->out, custos_buf_view(&t.signature));
 	custos_wire_put_fixed(&q->out, t.token_point, sizeof t.token_point);
 	custos_wire_put_bytes(&q->out, custos_buf_view(&t.wrapped));
 	custos_transported_done(&t);
 	return q->out.rc;
+}
+
+static custos_rc serve_keys(struct request *q, struct custos_err *err)
+{
+	return custos_serve_keys(q->channel, q->session, &q->in, err);
+}
+
+static custos_rc serve_destroy(struct request *q, struct custos_err *err)
+{
+	uint8_t id[CUSTOS_TOKEN_ID_SIZE];
+	custos_wire_fixed(&q->in, id, sizeof id);
+	struct custos_bytes spki = custos_wire_bytes(&q->in);
+	CUSTOS_TRY(custos_wire_end(&q->in, "KEY_DESTROY", err));
+	return custos_key_destroy(q->session, CUSTOS_BYTES(id, sizeof id), spki, err);
+}
+
+static custos_rc serve_import_begin(struct request *q, struct custos_err *err)
+{
+	uint8_t point[CUSTOS_POINT_SIZE];
+	CUSTOS_TRY(custos_wire_end(&q->in, "IMPORT_BEGIN", err));
+	CUSTOS_TRY(custos_import_begin(q->session, point, err));
+	custos_wire_put_fixed(&q->out, point, sizeof point);
+	return q->out.rc;
+}
+
+static custos_rc serve_import(struct request *q, struct custos_err *err)
+{
+	uint8_t point[CUSTOS_POINT_SIZE], challenges[2 * CUSTOS_CHALLENGE_SIZE];
+	struct custos_import import = { .type = (enum custos_key_type)custos_wire_u8(&q->in), .courier_point = point, .challenges = challenges };
+	import.spki = custos_wire_bytes(&q->in);
+	custos_wire_fixed(&q->in, point, sizeof point);
+	import.sealed = custos_wire_bytes(&q->in);
+	custos_wire_fixed(&q->in, challenges, sizeof challenges);
+	CUSTOS_TRY(custos_wire_end(&q->in, "IMPORT", err));
+	struct custos_made_key key;
+	CUSTOS_TRY(custos_import_key(q->session, &import, &key, err));
+	return put_key(q, &key);
+}
+
+static custos_rc serve_doctor(struct request *q, struct custos_err *err)
+{
+	enum custos_check check = (enum custos_check)custos_wire_u8(&q->in);
+	uint32_t flags = custos_wire_u32(&q->in);
+	CUSTOS_TRY(custos_wire_end(&q->in, "DOCTOR", err));
+	struct custos_json *finding = NULL;
+	CUSTOS_TRY(custos_probe_run(q->session, check, flags, &finding, err));
+	return put_json(q, finding, err);
 }
 
 static const struct {
@@ -252,6 +290,11 @@ static const struct {
 	{ CUSTOS_TOKEN_KEY_GENERATE, CUSTOS_TOKEN_KEY_MADE, serve_generate },
 	{ CUSTOS_TOKEN_SIGN, CUSTOS_TOKEN_SIGNED, serve_sign },
 	{ CUSTOS_TOKEN_RELEASE, CUSTOS_TOKEN_RELEASED, serve_release },
+	{ CUSTOS_TOKEN_KEY_DESTROY, CUSTOS_TOKEN_KEY_DESTROYED, serve_destroy },
+	{ CUSTOS_TOKEN_IMPORT_BEGIN, CUSTOS_TOKEN_IMPORT_POINT, serve_import_begin },
+	{ CUSTOS_TOKEN_IMPORT, CUSTOS_TOKEN_KEY_MADE, serve_import },
+	{ CUSTOS_TOKEN_KEYS, CUSTOS_TOKEN_KEYS_DONE, serve_keys },
+	{ CUSTOS_TOKEN_DOCTOR, CUSTOS_TOKEN_FOUND, serve_doctor },
 };
 
 /* LIST, INIT and OPEN start from nothing: whatever a failed one before has left is undone. */
@@ -266,7 +309,7 @@ static custos_rc answer(struct custos_channel *channel, struct custos_session *s
 	CUSTOS_AUTO_BUF body = { .max = CUSTOS_FRAME_BODY_MAX };
 	struct custos_err failure = { 0 };
 	struct request q = {
-		.session = session, .in = custos_wire_read(custos_buf_view(&frame->body)), .fd = frame->fd, .reply = CUSTOS_TOKEN_FAILED, .out = { .buf = &body, .err = &failure },
+		.session = session, .channel = channel, .in = custos_wire_read(custos_buf_view(&frame->body)), .fd = frame->fd, .reply = CUSTOS_TOKEN_FAILED, .out = { .buf = &body, .err = &failure },
 	};
 	custos_rc rc = CUSTOS_E_INTERNAL;
 	bool starts = frame->type == CUSTOS_TOKEN_LIST || frame->type == CUSTOS_TOKEN_INIT || frame->type == CUSTOS_TOKEN_OPEN;

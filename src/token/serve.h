@@ -8,4 +8,7 @@
 /* Answers requests until the channel closes (CUSTOS_OK) or the keeper breaks the protocol. `softhsm_conf` is SoftHSM's configuration in force. */
 CUSTOS_RC custos_serve(struct custos_channel *channel, const char *softhsm_conf, struct custos_err *err);
 
+/* KEYS: the jobs of one request, each answered on the channel as soon as it is done. */
+CUSTOS_RC custos_serve_keys(struct custos_channel *channel, struct custos_session *session, struct custos_wire *in, struct custos_err *err);
+
 #endif

@@ -49,10 +49,12 @@ custos_rc custos_session_load(struct custos_session *session, const char *module
 {
 	CUSTOS_TRY(custos_module_resolve(module, session->module.path, sizeof session->module.path, err));
 	bool found = false;
-	if (profile != NULL && profile[0] != '\0')
+	session->takes_strangers = profile != NULL && strcmp(profile, CUSTOS_PROFILE_ANY) == 0;
+	if (profile != NULL && profile[0] != '\0' && !session->takes_strangers)
 		CUSTOS_TRY(custos_token_profile_named(profile, &session->profile, err));
 	else
 		CUSTOS_TRY(custos_token_profile_for_module(session->module.path, &session->profile, &found, err));
+	session->module.parameters = session->profile.parameters;
 	CUSTOS_TRY(prepare_files(session, err));
 	return custos_module_load(&session->module, err);
 }
@@ -127,8 +129,11 @@ static custos_rc settle_profile(struct custos_session *session, struct custos_er
 	const struct custos_token_info *info = &session->info;
 	bool found = session->profile.name[0] != '\0';
 	if (!found)
-		CUSTOS_TRY(custos_token_profile_for_token(info->manufacturer, info->model, &session->profile, &found, err));
-	if (!found || !custos_token_profile_fits(&session->profile, info->manufacturer, info->model))
+		CUSTOS_TRY(custos_token_profile_for_token(info, &session->profile, &found, err));
+	found = found && custos_token_profile_fits(&session->profile, info);
+	if (!found && session->takes_strangers)
+		custos_token_profile_unknown(&session->profile);
+	else if (!found)
 		CUSTOS_FAIL_HINT(err, CUSTOS_E_TOKEN, "custos opens only tokens whose behaviour was measured; see tokens/README.md", "no profile fits token “%s” (%s, %s)", info->label,
 		                 info->manufacturer, info->model);
 	snprintf(session->info.profile, sizeof session->info.profile, "%s", session->profile.name);
@@ -184,6 +189,27 @@ custos_rc custos_session_open(struct custos_session *session, const struct custo
 		rc = open_selected(session, &selector, err);
 	custos_selector_done(&selector);
 	return rc;
+}
+
+unsigned custos_session_limit(const struct custos_session *session)
+{
+	return session->profile.sessions == CUSTOS_SESSION_PER_THREAD ? CUSTOS_TOKEN_SESSIONS_MAX : 1;
+}
+
+custos_rc custos_session_open_another(const struct custos_session *session, struct custos_session *ret_other, struct custos_err *err)
+{
+	struct custos_session other = *session;
+	CUSTOS_TRY(custos_ck(session->module.functions->C_OpenSession(session->slot, CKF_SERIAL_SESSION | CKF_RW_SESSION, NULL, NULL, &other.handle), err,
+	                     "cannot open another session with token “%s”", session->info.label));
+	*ret_other = other;
+	return CUSTOS_OK;
+}
+
+void custos_session_close_another(struct custos_session *other)
+{
+	if (other->is_open)
+		(void)other->module.functions->C_CloseSession(other->handle);
+	other->is_open = false;
 }
 
 custos_rc custos_session_read_flags(struct custos_session *session, struct custos_err *err)

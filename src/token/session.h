@@ -10,6 +10,7 @@
 struct custos_session {
 	struct custos_module module;
 	struct custos_token_profile profile;
+	bool takes_strangers;          /* opened to be examined: a token that no profile fits is opened as well */
 	const char *softhsm_conf;      /* SoftHSM's configuration in force, given by main */
 	char *softhsm_dir;             /* token directory when the profile keeps a safety copy, else NULL */
 	struct custos_buf repaired;    /* serials put back from their copies, each between blanks */
@@ -20,6 +21,7 @@ struct custos_session {
 	struct custos_token_info info;
 	CK_OBJECT_HANDLE kek, log_key; /* 0: not found yet */
 	enum custos_key_type log_type;
+	CK_OBJECT_HANDLE import_key;   /* private half of the pair a courier is sealing a key to; 0: none */
 	struct custos_guard *guard;
 };
 
@@ -29,6 +31,11 @@ void custos_session_done(struct custos_session *session);
 
 /* OPEN: lock, safety copy, initialise, select, open a session. `serial` and `profile` may be empty. */
 CUSTOS_RC custos_session_open(struct custos_session *session, const struct custos_token_where *where, struct custos_err *err);
+/* A second session with the same token, already logged in, that shares everything but its handle with the first and must be closed before it. A
+ * session is for one thread at a time. How many threads may work at once is the profile's to say. */
+CUSTOS_RC custos_session_open_another(const struct custos_session *session, struct custos_session *ret_other, struct custos_err *err);
+void custos_session_close_another(struct custos_session *other);
+unsigned custos_session_limit(const struct custos_session *session);
 /* One attempt; `pin` NULL: the token's own PIN pad. The flags are read before and after. */
 CUSTOS_RC custos_session_login(struct custos_session *session, struct custos_secret *pin, struct custos_err *err);
 CUSTOS_RC custos_session_read_flags(struct custos_session *session, struct custos_err *err);

@@ -1,4 +1,4 @@
-/* Signing with the mechanisms that work on every token measured: RSA on a DigestInfo, ECDSA on a digest made here, EdDSA without parameters. */
+/* Signing with the mechanisms that work on almost every token measured: RSA on a DigestInfo, ECDSA on a digest made here, EdDSA without parameters. */
 #include "crypto/digest.h"
 #include "crypto/verify.h"
 #include "token/keys.h"
@@ -19,11 +19,14 @@ static custos_rc sign_raw(const struct custos_session *session, CK_OBJECT_HANDLE
 	return custos_buf_append(signature, out, len, err);
 }
 
+/* Most tokens sign what they are given; those that hash it themselves are told so by their profile. */
 static custos_rc sign_rsa(const struct custos_session *session, CK_OBJECT_HANDLE key, struct custos_bytes message, struct custos_buf *signature, struct custos_err *err)
 {
 	/* RFC 8017 9.2, note 1: DigestInfo of SHA-256 */
 	static const uint8_t prefix[19] = { 0x30, 0x31, 0x30, 0x0d, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x01, 0x05, 0x00, 0x04, 0x20 };
 	uint8_t digest_info[sizeof prefix + CUSTOS_HASH_SIZE];
+	if (session->profile.rsa == CUSTOS_RSA_HASHED_BY_TOKEN)
+		return sign_raw(session, key, CKM_SHA256_RSA_PKCS, message, signature, err);
 	memcpy(digest_info, prefix, sizeof prefix);
 	CUSTOS_TRY(custos_sha256(message, digest_info + sizeof prefix, err));
 	return sign_raw(session, key, CKM_RSA_PKCS, CUSTOS_BYTES(digest_info, sizeof digest_info), signature, err);
@@ -36,6 +39,10 @@ static custos_rc sign_ecdsa(const struct custos_session *session, CK_OBJECT_HAND
 	uint8_t digest[48];
 	size_t size = type == CUSTOS_KEY_EC_P256 ? 32 : 48;
 	CUSTOS_AUTO_BUF raw = { .max = SIGNATURE_MAX };
+	if (session->profile.ecdsa == CUSTOS_ECDSA_HASHED_BY_TOKEN) {
+		CUSTOS_TRY(sign_raw(session, key, type == CUSTOS_KEY_EC_P256 ? CKM_ECDSA_SHA256 : CKM_ECDSA_SHA384, message, &raw, err));
+		return custos_ecdsa_to_der(custos_buf_view(&raw), signature, err);
+	}
 	if (type == CUSTOS_KEY_EC_P256)
 		CUSTOS_TRY(custos_sha256(message, digest, err));
 	else
@@ -65,4 +72,21 @@ custos_rc custos_object_sign_challenge(const struct custos_session *session, CK_
 	uint8_t text[CUSTOS_CHALLENGE_TEXT_SIZE];
 	custos_challenge_text(challenge, text);
 	return custos_object_sign(session, key, type, CUSTOS_BYTES(text, sizeof text), signature, err);
+}
+
+custos_rc custos_key_sign(struct custos_session *session, const struct custos_signing *signing, struct custos_buf *signature, struct custos_err *err)
+{
+	/* whatever key is meant: what looks like a checkpoint is signed by the log's key through LOG_SIGN, or not at all */
+	CUSTOS_REQUIRE(!custos_guard_is_checkpoint(signing->message), err, CUSTOS_E_POLICY, "a checkpoint is signed by the log's key only");
+	CUSTOS_AUTO_OBJECT unwrapped = { session, 0 };
+	CK_OBJECT_HANDLE key;
+	if (signing->container.len > 0) {
+		CUSTOS_TRY(custos_kek_unwrap(session, signing->container, signing->type, signing->spki, &unwrapped, err));
+		key = unwrapped.handle;
+	} else {
+		CUSTOS_TRY(custos_object_find_one(session, CKO_PRIVATE_KEY, signing->id, "the key", &key, err));
+	}
+	/* by handle: a checkpoint may have lines that are not known here */
+	CUSTOS_REQUIRE(key != session->log_key, err, CUSTOS_E_POLICY, "the log's key signs checkpoints only");
+	return custos_object_sign(session, key, signing->type, signing->message, signature, err);
 }

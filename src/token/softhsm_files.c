@@ -240,6 +240,53 @@ custos_rc custos_softhsm_each(const char *token_dir, custos_rc (*each)(void *ctx
 	return walk(token_dir, pass_serial, &visit, err);
 }
 
+struct emptiness {
+	const char *serial;
+	int top;
+	enum custos_softhsm_empty what;
+	size_t count, removed;
+};
+
+static bool is_empty_object(int dir, const char *name)
+{
+	struct stat st;
+	size_t len = strlen(name);
+	static const char suffix[] = ".object";
+	return len > sizeof suffix - 1 && strcmp(name + len - (sizeof suffix - 1), suffix) == 0 && strcmp(name, "token.object") != 0 &&
+	       fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode) && st.st_size == 0;
+}
+
+static custos_rc look_for_empty(void *ctx, const char *name, const char *serial, struct custos_err *err)
+{
+	struct emptiness *e = ctx;
+	if (strcmp(serial, e->serial) != 0)
+		return CUSTOS_OK;
+	int fd = openat(e->top, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	if (dir == NULL && fd >= 0)
+		close(fd);
+	CUSTOS_REQUIRE(dir != NULL, err, CUSTOS_E_TOKEN, "cannot list the directory of token %s: %s", serial, strerror(errno));
+	for (struct dirent *entry; (entry = readdir(dir)) != NULL;) {
+		if (!is_empty_object(dirfd(dir), entry->d_name))
+			continue;
+		e->count++;
+		e->removed += e->what == CUSTOS_SOFTHSM_EMPTY_REMOVE && unlinkat(dirfd(dir), entry->d_name, 0) == 0 ? 1 : 0;
+	}
+	closedir(dir);
+	return CUSTOS_OK;
+}
+
+custos_rc custos_softhsm_empty_files(const char *token_dir, const char *serial, enum custos_softhsm_empty what, size_t *ret_count, size_t *ret_removed, struct custos_err *err)
+{
+	CUSTOS_AUTO_FD top = open(token_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	CUSTOS_REQUIRE(top >= 0, err, CUSTOS_E_TOKEN, "cannot open SoftHSM's token directory %s: %s", token_dir, strerror(errno));
+	struct emptiness e = { serial, top, what, 0, 0 };
+	CUSTOS_TRY(walk(token_dir, look_for_empty, &e, err));
+	*ret_count = e.count;
+	*ret_removed = e.removed;
+	return CUSTOS_OK;
+}
+
 custos_rc custos_softhsm_sync(const char *token_dir, struct custos_err *err)
 {
 	CUSTOS_AUTO_FD dir = open(token_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);

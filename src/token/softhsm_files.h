@@ -27,6 +27,10 @@ enum custos_softhsm_verdict custos_softhsm_judge(struct custos_bytes object, con
 CUSTOS_RC custos_softhsm_protect(const char *token_dir, const char *serial, enum custos_softhsm_action *ret_action, struct custos_err *err);
 /* Calls `each` with the serial of every token directory. */
 CUSTOS_RC custos_softhsm_each(const char *token_dir, custos_rc (*each)(void *ctx, const char *serial, struct custos_err *err), void *ctx, struct custos_err *err);
+/* Object files of one token that are empty: what a process leaves that was killed while it made them. SoftHSM tries them at every start and sees no object.
+ * With `removes` they are unlinked; *ret_removed says how many. May run while the module has the token open. */
+enum custos_softhsm_empty { CUSTOS_SOFTHSM_EMPTY_COUNT, CUSTOS_SOFTHSM_EMPTY_REMOVE };
+CUSTOS_RC custos_softhsm_empty_files(const char *token_dir, const char *serial, enum custos_softhsm_empty what, size_t *ret_count, size_t *ret_removed, struct custos_err *err);
 /* Makes everything written below the directory durable. */
 CUSTOS_RC custos_softhsm_sync(const char *token_dir, struct custos_err *err);
 

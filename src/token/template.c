@@ -76,13 +76,28 @@ static custos_rc put_row(struct custos_template *t, const struct custos_row *row
 	CUSTOS_FAIL(err, CUSTOS_E_INTERNAL, "a policy row of an unknown kind");
 }
 
+bool custos_row_is_omitted(const struct custos_row *row, const struct custos_policy_values *values, unsigned use)
+{
+	const struct custos_token_profile *p = values->profile;
+	if ((row->use & use) == 0)
+		return true;
+	uint32_t bit = custos_attribute_bit(row->name);
+	if ((bit & CUSTOS_LOOSE_ATTRIBUTES) != 0 && (row->use & CUSTOS_ROW_LOOSE) == 0)
+		return false;
+	return p != NULL && (bit & (use == CUSTOS_ROW_SEND ? p->not_sent : p->not_read)) != 0;
+}
+
+static bool may_lack(const struct custos_row *row, const struct custos_policy_values *values)
+{
+	return (row->use & CUSTOS_ROW_MAY_LACK) != 0 && values->profile != NULL && values->profile->tier != CUSTOS_TIER_HARDENED;
+}
+
 custos_rc custos_template_make(const struct custos_policy *policy, const struct custos_policy_values *values, struct custos_template *ret_template, struct custos_err *err)
 {
 	memset(ret_template, 0, sizeof *ret_template);
 	for (size_t i = 0; i < policy->count; i++) {
 		const struct custos_row *row = &policy->rows[i];
-		bool skipped = (row->use & CUSTOS_ROW_SEND) == 0 || ((row->use & CUSTOS_ROW_MAY_LACK) != 0 && values->tier != CUSTOS_TIER_HARDENED);
-		if (!skipped)
+		if (!custos_row_is_omitted(row, values, CUSTOS_ROW_SEND) && !may_lack(row, values))
 			CUSTOS_TRY(put_row(ret_template, row, values, err));
 	}
 	return CUSTOS_OK;

@@ -19,7 +19,8 @@ enum custos_row_use {
 	CUSTOS_ROW_SEND = 1u << 0,
 	CUSTOS_ROW_CHECK = 1u << 1,
 	CUSTOS_ROW_BOTH = CUSTOS_ROW_SEND | CUSTOS_ROW_CHECK,
-	CUSTOS_ROW_MAY_LACK = 1u << 2,     /* a token below tier hardened need not know it */
+	CUSTOS_ROW_LOOSE = 1u << 3,        /* a profile may leave out the loose attributes here */
+	CUSTOS_ROW_MAY_LACK = 1u << 2,     /* not sent to a token below tier hardened, which need not know it */
 };
 
 struct custos_policy;
@@ -40,7 +41,7 @@ struct custos_policy_values {
 	struct custos_bytes id, label;
 	CK_ULONG key_type;
 	CK_MECHANISM_TYPE wrap_mechanism;
-	enum custos_tier tier;
+	const struct custos_token_profile *profile; /* its tier and what it leaves out; NULL: nothing is left out */
 };
 
 /* A template with its own storage; must not be copied. */
@@ -58,6 +59,8 @@ struct custos_template {
 	} nested_storage[2];
 };
 
+/* Whether the profile leaves a row out, of what is sent (CUSTOS_ROW_SEND) or of what is compared (CUSTOS_ROW_CHECK). */
+CUSTOS_MUST bool custos_row_is_omitted(const struct custos_row *row, const struct custos_policy_values *values, unsigned use);
 /* Fills the template with the rows that are sent. */
 CUSTOS_RC custos_template_make(const struct custos_policy *policy, const struct custos_policy_values *values, struct custos_template *ret_template, struct custos_err *err);
 /* Appends bytes that stay the caller's; for CKA_EC_PARAMS and its like. */
@@ -67,12 +70,16 @@ CUSTOS_RC custos_template_number(struct custos_template *t, CK_ATTRIBUTE_TYPE ty
 /* CUSTOS_E_TOKEN naming the first attribute that differs from the policy. When `json` is not NULL it gets every attribute as read. */
 CUSTOS_RC custos_policy_read_back(CK_FUNCTION_LIST *module, CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object, const struct custos_policy *policy,
                                   const struct custos_policy_values *values, struct custos_json *json, struct custos_err *err);
+/* The doctor's way: goes on after a difference. *ret_optional gets the bits (custos_attribute_bit) of what differs and may be left out by a profile; `others` the
+ * names of what differs and may not, with ", " between. */
+CUSTOS_RC custos_policy_differences(CK_FUNCTION_LIST *module, CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object, const struct custos_policy *policy,
+                                    const struct custos_policy_values *values, uint32_t *ret_optional, char *others, size_t size, struct custos_err *err);
 /* One attribute of at most `max` bytes. */
 CUSTOS_RC custos_attribute_read(CK_FUNCTION_LIST *module, CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object, CK_ATTRIBUTE_TYPE type, const char *what, struct custos_buf *value,
                                 struct custos_err *err);
 
 /* The policies of the design (security: key templates). */
-extern const struct custos_policy custos_policy_kek;
+extern const struct custos_policy custos_policy_kek, custos_policy_trial_kek;
 extern const struct custos_policy custos_policy_session_private;    /* a deployable key while it is made */
 extern const struct custos_policy custos_policy_session_public;
 extern const struct custos_policy custos_policy_unwrapped;          /* the same key out of its container */
@@ -80,6 +87,7 @@ extern const struct custos_policy custos_policy_token_private;      /* sign-only
 extern const struct custos_policy custos_policy_token_public;
 extern const struct custos_policy custos_policy_ephemeral_private;  /* the token's half of an ECDH agreement */
 extern const struct custos_policy custos_policy_ephemeral_public;
+extern const struct custos_policy custos_policy_import;             /* the AES key agreed with a courier that brings a key */
 extern const struct custos_policy custos_policy_transport;          /* the AES key agreed with a courier */
 
 #endif

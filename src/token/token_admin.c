@@ -8,7 +8,7 @@ static custos_rc add_token(struct custos_session *session, const CK_TOKEN_INFO *
 	struct custos_token_profile profile = { 0 };
 	bool found;
 	custos_token_describe(token, session->module.path, &info);
-	CUSTOS_TRY(custos_token_profile_for_token(info.manufacturer, info.model, &profile, &found, err));
+	CUSTOS_TRY(custos_token_profile_for_token(&info, &profile, &found, err));
 	if (found) {
 		memcpy(info.profile, profile.name, sizeof info.profile);
 		size_t len = strlen(custos_tier_name(profile.tier));

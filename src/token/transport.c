@@ -10,25 +10,25 @@ void custos_transported_done(struct custos_transported *transported)
 	custos_buf_done(&transported->wrapped);
 }
 
-/* AES-256 from ECDH with the courier's point: Z itself is the key (CKD_NULL), never readable, good for wrapping only. */
-static custos_rc agree(const struct custos_session *session, CK_OBJECT_HANDLE ephemeral, const uint8_t *courier_point, struct custos_object *ret_key, struct custos_err *err)
+custos_rc custos_transport_agree(const struct custos_session *session, CK_OBJECT_HANDLE ephemeral, const uint8_t courier_point[static CUSTOS_POINT_SIZE],
+                                 const struct custos_policy *policy, struct custos_object *ret_key, struct custos_err *err)
 {
 	CK_FUNCTION_LIST *f = session->module.functions;
-	struct custos_policy_values values = { .tier = session->profile.tier };
+	struct custos_policy_values values = { .profile = &session->profile };
 	struct custos_template t;
 	CK_ECDH1_DERIVE_PARAMS parameters = { .kdf = CKD_NULL, .public_data_len = CUSTOS_POINT_SIZE, .public_data = custos_ck_bytes(courier_point) };
 	CK_MECHANISM mechanism = { CKM_ECDH1_DERIVE, &parameters, sizeof parameters };
-	CUSTOS_TRY(custos_template_make(&custos_policy_transport, &values, &t, err));
+	CUSTOS_TRY(custos_template_make(policy, &values, &t, err));
 	CUSTOS_AUTO_OBJECT key = { session, 0 };
 	CUSTOS_TRY(custos_ck(f->C_DeriveKey(session->handle, &mechanism, ephemeral, t.attributes, t.count, &key.handle), err, "token “%s” cannot agree on a key with the courier",
 	                     session->info.label));
-	CUSTOS_TRY(custos_policy_read_back(f, session->handle, key.handle, &custos_policy_transport, &values, NULL, err));
+	CUSTOS_TRY(custos_policy_read_back(f, session->handle, key.handle, policy, &values, NULL, err));
 	*ret_key = key;
 	key.handle = 0;
 	return CUSTOS_OK;
 }
 
-static custos_rc read_point(const struct custos_session *session, CK_OBJECT_HANDLE public_key, uint8_t *ret_point, struct custos_err *err)
+custos_rc custos_object_read_point(const struct custos_session *session, CK_OBJECT_HANDLE public_key, uint8_t ret_point[static CUSTOS_POINT_SIZE], struct custos_err *err)
 {
 	CUSTOS_AUTO_BUF spki = { .max = 256 };
 	CUSTOS_AUTO_BUF raw = { .max = 256 };
@@ -39,30 +39,36 @@ static custos_rc read_point(const struct custos_session *session, CK_OBJECT_HAND
 	return CUSTOS_OK;
 }
 
-static custos_rc fill(struct custos_session *session, enum custos_key_type type, const struct custos_guard_claim *claim, const uint8_t *challenge, struct custos_transported *out,
-                      struct custos_err *err)
+custos_rc custos_key_hand_over(const struct custos_session *session, CK_OBJECT_HANDLE key, const uint8_t courier_point[static CUSTOS_POINT_SIZE], struct custos_transported *out,
+                               struct custos_err *err)
 {
-	struct custos_policy_values values = { .tier = session->profile.tier };
+	struct custos_policy_values values = { .profile = &session->profile };
 	struct custos_new_pair pair;
-	CUSTOS_AUTO_OBJECT key = { session, 0 };
-	CUSTOS_TRY(custos_kek_unwrap(session, claim->container, type, &key, err));
-	CUSTOS_TRY(custos_object_sign_challenge(session, key.handle, type, challenge, &out->signature, err));
 	CUSTOS_TRY(custos_pair_generate(session, CUSTOS_KEY_EC_P256, &custos_policy_ephemeral_private, &custos_policy_ephemeral_public, &values, &pair, err));
 	CUSTOS_AUTO_OBJECT private_key = pair.private_key;
 	CUSTOS_AUTO_OBJECT public_key = pair.public_key;
-	CUSTOS_TRY(read_point(session, public_key.handle, out->token_point, err));
+	CUSTOS_TRY(custos_object_read_point(session, public_key.handle, out->token_point, err));
 	CUSTOS_AUTO_OBJECT transport = { session, 0 };
-	CUSTOS_TRY(agree(session, private_key.handle, claim->courier_point, &transport, err));
-	return custos_kek_wrap(session, transport.handle, key.handle, &out->wrapped, err);
+	CUSTOS_TRY(custos_transport_agree(session, private_key.handle, courier_point, &custos_policy_transport, &transport, err));
+	return custos_kek_wrap(session, transport.handle, key, &out->wrapped, err);
 }
 
-custos_rc custos_key_transport(struct custos_session *session, enum custos_key_type type, const struct custos_guard_claim *claim, const uint8_t challenge[static CUSTOS_CHALLENGE_SIZE],
-                               struct custos_transported *ret_transported, struct custos_err *err)
+static custos_rc fill(struct custos_session *session, enum custos_key_type type, struct custos_bytes spki, const struct custos_guard_claim *claim, const uint8_t *challenge, struct custos_transported *out,
+                      struct custos_err *err)
+{
+	CUSTOS_AUTO_OBJECT key = { session, 0 };
+	CUSTOS_TRY(custos_kek_unwrap(session, claim->container, type, spki, &key, err));
+	CUSTOS_TRY(custos_object_sign_challenge(session, key.handle, type, challenge, &out->signature, err));
+	return custos_key_hand_over(session, key.handle, claim->courier_point, out, err);
+}
+
+custos_rc custos_key_transport(struct custos_session *session, enum custos_key_type type, struct custos_bytes spki, const struct custos_guard_claim *claim,
+                               const uint8_t challenge[static CUSTOS_CHALLENGE_SIZE], struct custos_transported *ret_transported, struct custos_err *err)
 {
 	CUSTOS_REQUIRE(session->kek != 0, err, CUSTOS_E_INTERNAL, "no KEK is open");
 	CUSTOS_TRY(custos_guard_admit(session->guard, claim, err));
 	struct custos_transported transported = { 0 };
-	custos_rc rc = fill(session, type, claim, challenge, &transported, err);
+	custos_rc rc = fill(session, type, spki, claim, challenge, &transported, err);
 	if (rc != CUSTOS_OK) {
 		custos_transported_done(&transported);
 		return rc;

@@ -46,20 +46,25 @@ static custos_rc refuse_unusable(const struct custos_json *report, struct custos
 }
 
 /* The log says what was asked for; the request itself is kept as a blob. */
-static custos_rc record_request(struct custos_custody *c, const char *name, const char *profile, struct custos_bytes der, struct custos_err *err)
+custos_rc custos_vault_append_request(struct custos_custody *c, const char *name, const char *profile, struct custos_bytes der,
+                                      const struct custos_json *facts, struct custos_err *err)
 {
 	uint8_t hash[CUSTOS_HASH_SIZE];
-	CUSTOS_AUTO(custos_json) *facts = NULL;
 	CUSTOS_AUTO(custos_json) *fields = custos_json_object();
-	CUSTOS_TRY(custos_csr_facts(der, &facts, err));
 	CUSTOS_TRY(custos_vault_put_blob(c, "csr", der, hash, err));
 	custos_json_set_text(fields, "key", name);
 	custos_json_set_hex(fields, "csr_sha256", hash, sizeof hash);
 	custos_json_set_text(fields, "subject", custos_json_text(facts, "subject"));
 	custos_json_set(fields, "sans", custos_json_ref(custos_json_get(facts, "sans")));
 	custos_json_set_text(fields, "profile", profile);
-	CUSTOS_TRY(custos_vault_append(c, "csr.create", fields, NULL, err));
-	return custos_vault_commit(c, err);
+	return custos_vault_append(c, "csr.create", fields, NULL, err);
+}
+
+custos_rc custos_vault_check_request(const struct custos_csr_spec *spec, const char *key_type, struct custos_err *err)
+{
+	CUSTOS_AUTO(custos_json) *problems = NULL;
+	CUSTOS_TRY(custos_csr_lint(spec, key_type, &problems, err));
+	return refuse_errors(problems, err);
 }
 
 custos_rc custos_csr_request(struct custos_custody *c, const char *name, const char *subject, const char *const sans[], const char *profile,
@@ -70,19 +75,21 @@ custos_rc custos_csr_request(struct custos_custody *c, const char *name, const c
 	CUSTOS_CLEANUP(custos_vault_key_done) struct custos_vault_key key = { 0 };
 	CUSTOS_TRY(custos_vault_find_key(c, name, &record, err));
 	struct custos_csr_spec spec = { .subject = subject, .sans = sans, .profile = profile };
-	CUSTOS_AUTO(custos_json) *problems = NULL;
-	CUSTOS_TRY(custos_csr_lint(&spec, custos_json_text(record, "type"), &problems, err));
-	CUSTOS_TRY(refuse_errors(problems, err));
+	CUSTOS_TRY(custos_vault_check_request(&spec, custos_json_text(record, "type"), err));
 	CUSTOS_TRY(custos_vault_load_key(c, record, &key, err));
 	CUSTOS_TRY(custos_vault_token(c, &token, err));
 	struct csr_signer ctx = { token, &key.ref, custos_key_signature(key.ref.type) };
 	struct custos_signer signer = { .ctx = &ctx, .algorithm = ctx.algorithm, .spki = key.ref.spki, .sign = sign_request };
 	CUSTOS_AUTO_BUF der = { 0 };
 	CUSTOS_AUTO_BUF pem = { 0 };
+	CUSTOS_AUTO(custos_json) *facts = NULL;
 	CUSTOS_TRY(custos_csr_create(&spec, &signer, &der, err));
+	CUSTOS_TRY(custos_csr_facts(custos_buf_view(&der), &facts, err));
 	CUSTOS_TRY(custos_csr_pem(custos_buf_view(&der), &pem, err));
 	CUSTOS_TRY(custos_vault_begin(c, err));
-	custos_rc rc = record_request(c, name, profile, custos_buf_view(&der), err);
+	custos_rc rc = custos_vault_append_request(c, name, profile, custos_buf_view(&der), facts, err);
+	if (rc == CUSTOS_OK)
+		rc = custos_vault_commit(c, err);
 	if (rc != CUSTOS_OK) {
 		custos_vault_abort(c);
 		return rc;

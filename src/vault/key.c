@@ -3,11 +3,29 @@
 #include "base/text.h"
 #include "crypto/digest.h"
 
-custos_rc custos_vault_find_key(const struct custos_custody *c, const char *name, const struct custos_json **ret_key, struct custos_err *err)
+custos_rc custos_vault_find_any_key(const struct custos_custody *c, const char *name, const struct custos_json **ret_key, struct custos_err *err)
 {
 	const struct custos_json *key = custos_state_key(&c->state, name);
 	if (key == NULL)
 		CUSTOS_FAIL_HINT(err, CUSTOS_E_INPUT, "`custos key list` shows them", "there is no key named %s", name);
+	*ret_key = key;
+	return CUSTOS_OK;
+}
+
+custos_rc custos_vault_find_key(const struct custos_custody *c, const char *name, const struct custos_json **ret_key, struct custos_err *err)
+{
+	const struct custos_json *key;
+	CUSTOS_TRY(custos_vault_find_any_key(c, name, &key, err));
+	const struct custos_json *destruction = custos_json_get(key, "destruction");
+	long long entry = (long long)custos_json_int(destruction, "log_index", -1);
+	const char *time = custos_json_text(destruction, "time"), *state = custos_json_text(key, "state");
+	if (!custos_state_is_live(key) && strcmp(state, "destroyed") == 0)
+		CUSTOS_FAIL_HINT(err, CUSTOS_E_POLICY, "if it should not have been: `custos key restore FILE` takes an exported container back",
+		                 "key %s was destroyed on %s (log entry %lld)", name, time == NULL ? "?" : time, entry);
+	if (!custos_state_is_live(key))
+		CUSTOS_FAIL_HINT(err, CUSTOS_E_POLICY, "`custos key destroy` goes on with it; `custos key restore FILE` takes an exported container back",
+		                 "key %s is being destroyed: that was begun on %s (log entry %lld) and has not come to its end", name,
+		                 time == NULL ? "?" : time, entry);
 	*ret_key = key;
 	return CUSTOS_OK;
 }
@@ -66,14 +84,14 @@ static custos_rc check_new(const struct custos_custody *c, const char *name, con
 }
 
 /* Public key and container into the store, the birth into the log: one transaction. */
-static custos_rc acknowledge(struct custos_custody *c, const char *name, const char *key_class, const struct custos_token_key *key,
-                             const uint8_t *id, struct custos_err *err)
+custos_rc custos_vault_append_key(struct custos_custody *c, const char *name, const struct custos_token_key *key, const uint8_t *id,
+                                  struct custos_err *err)
 {
 	uint8_t hash[CUSTOS_HASH_SIZE];
 	CUSTOS_AUTO(custos_json) *fields = custos_json_object();
 	custos_json_set_text(fields, "key", name);
 	custos_json_set_text(fields, "type", custos_key_type_name(key->type));
-	custos_json_set_text(fields, "class", key_class);
+	custos_json_set_text(fields, "class", id != NULL ? "sign-only" : "deployable");
 	custos_json_set_text(fields, "born", "token");
 	CUSTOS_TRY(custos_vault_put_blob(c, "spki", custos_buf_view(&key->spki), hash, err));
 	custos_json_set_hex(fields, "spki_sha256", hash, sizeof hash);
@@ -85,8 +103,7 @@ static custos_rc acknowledge(struct custos_custody *c, const char *name, const c
 	}
 	/* somebody may have taken the name while the token was at work */
 	CUSTOS_REQUIRE(custos_state_key(&c->state, name) == NULL, err, CUSTOS_E_POLICY, "there is a key named %s already", name);
-	CUSTOS_TRY(custos_vault_append(c, "key.generate", fields, NULL, err));
-	return custos_vault_commit(c, err);
+	return custos_vault_append(c, "key.generate", fields, NULL, err);
 }
 
 custos_rc custos_key_generate(struct custos_custody *c, const char *name, const char *type_name, const char *class_name,
@@ -109,7 +126,9 @@ custos_rc custos_key_generate(struct custos_custody *c, const char *name, const 
 		CUSTOS_TRY(custos_token_key_generate(token, type, &key, err));
 	}
 	CUSTOS_TRY(custos_vault_begin(c, err));
-	custos_rc rc = acknowledge(c, name, class_name, &key, class == SIGN_ONLY ? id : NULL, err);
+	custos_rc rc = custos_vault_append_key(c, name, &key, class == SIGN_ONLY ? id : NULL, err);
+	if (rc == CUSTOS_OK)
+		rc = custos_vault_commit(c, err);
 	if (rc != CUSTOS_OK) {
 		custos_vault_abort(c);
 		return rc;
@@ -120,7 +139,7 @@ custos_rc custos_key_generate(struct custos_custody *c, const char *name, const 
 custos_rc custos_key_show(struct custos_custody *c, const char *name, struct custos_json **ret_key, struct custos_err *err)
 {
 	const struct custos_json *key;
-	CUSTOS_TRY(custos_vault_find_key(c, name, &key, err));
+	CUSTOS_TRY(custos_vault_find_any_key(c, name, &key, err));
 	struct custos_json *shown = custos_json_copy(key), *deployed = custos_json_array();
 	if (custos_json_get(shown, "certificate") == NULL)
 		custos_json_set(shown, "certificate", NULL);
@@ -130,6 +149,8 @@ custos_rc custos_key_show(struct custos_custody *c, const char *name, struct cus
 			custos_json_push(deployed, custos_json_string(custos_json_key(it)));
 	}
 	custos_json_set(shown, "deployed", deployed);
+	if (custos_json_get(shown, "drilled") == NULL)
+		custos_json_set(shown, "drilled", NULL);
 	*ret_key = shown;
 	return CUSTOS_OK;
 }

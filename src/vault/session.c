@@ -49,7 +49,12 @@ custos_rc custos_vault_append(struct custos_custody *c, const char *event, const
 	custos_clock_text(custos_clock_unix(), now);
 	custos_json_set_text(entry, "event", event);
 	custos_json_set_text(entry, "time", now);
-	CUSTOS_TRY(custos_state_apply(&c->state, index, entry, err));
+	struct custos_err why = { 0 };
+	custos_rc rc = custos_state_apply(&c->state, index, entry, &why);
+	/* what was checked before the lock was had is so no longer: nobody tampered, somebody was faster */
+	if (rc == CUSTOS_E_TAMPERED)
+		CUSTOS_FAIL_HINT(err, CUSTOS_E_POLICY, "somebody changed this custody meanwhile; look at it and decide again", "%s is not recorded: %s", event, why.msg);
+	CUSTOS_REQUIRE(rc == CUSTOS_OK, err, rc, "%s", why.msg);
 	if (ret_index != NULL)
 		*ret_index = index;
 	return CUSTOS_OK;
@@ -78,16 +83,9 @@ custos_rc custos_vault_record(struct custos_custody *c, const char *event, const
                               struct custos_err *err)
 {
 	struct custos_token *token;
-	struct custos_err why = { 0 };
 	CUSTOS_TRY(custos_vault_token(c, &token, err));
 	CUSTOS_TRY(custos_vault_begin(c, err));
-	custos_rc rc = custos_vault_append(c, event, fields, ret_index, &why);
-	/* what was checked before the lock was had is so no longer: nobody tampered, somebody was faster */
-	if (rc == CUSTOS_E_TAMPERED)
-		rc = custos_err_set_hinted(err, CUSTOS_E_POLICY, "somebody changed this custody meanwhile; look at it and decide again",
-		                           "%s is not recorded: %s", event, why.msg);
-	else if (rc != CUSTOS_OK)
-		rc = custos_err_set_hinted(err, rc, why.hint, "%s", why.msg);
+	custos_rc rc = custos_vault_append(c, event, fields, ret_index, err);
 	if (rc == CUSTOS_OK)
 		rc = custos_vault_commit(c, err);
 	if (rc != CUSTOS_OK)

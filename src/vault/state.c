@@ -1,11 +1,13 @@
 /* The fold. An entry that contradicts what came before it cannot have been written by custos: the log is signed, so this
  * is a custody put together from pieces, and it is refused. */
-#include "vault/state.h"
+#include "vault/state_step.h"
 
 custos_rc custos_state_start(struct custos_state *ret_state, struct custos_err *err)
 {
-	struct custos_state s = { 0, NULL, custos_json_object(), custos_json_object(), custos_json_array() };
-	if (s.keys == NULL || s.targets == NULL || s.releases == NULL) {
+	struct custos_state s = {
+		.keys = custos_json_object(), .names = custos_json_object(), .targets = custos_json_object(), .releases = custos_json_array(), .imports = custos_json_object(),
+	};
+	if (s.keys == NULL || s.names == NULL || s.targets == NULL || s.releases == NULL || s.imports == NULL) {
 		custos_state_done(&s);
 		CUSTOS_FAIL(err, CUSTOS_E_SYSTEM, "out of memory");
 	}
@@ -17,8 +19,10 @@ void custos_state_done(struct custos_state *s)
 {
 	custos_json_free(s->genesis);
 	custos_json_free(s->keys);
+	custos_json_free(s->names);
 	custos_json_free(s->targets);
 	custos_json_free(s->releases);
+	custos_json_free(s->imports);
 	*s = (struct custos_state){ 0 };
 }
 
@@ -34,68 +38,38 @@ const struct custos_json *custos_state_target(const struct custos_state *s, cons
 
 const struct custos_json *custos_state_key_by_spki(const struct custos_state *s, const char *spki_sha256)
 {
-	for (void *it = custos_json_first(s->keys); it != NULL; it = custos_json_next(s->keys, it)) {
-		const char *have = custos_json_text(custos_json_value(it), "spki_sha256");
-		if (have != NULL && strcmp(have, spki_sha256) == 0)
-			return custos_json_value(it);
-	}
-	return NULL;
+	const char *name = custos_json_text(s->names, spki_sha256);
+	return name == NULL ? NULL : custos_json_get(s->keys, name);
 }
 
-/* An entry being applied. */
-struct step {
-	struct custos_state *state;
-	uint64_t index;
-	const struct custos_json *entry;
-	struct custos_err *err;
-};
-
-static custos_rc contradicts(const struct step *s, const char *what)
+custos_rc custos_step_contradicts(const struct custos_step *s, const char *what)
 {
 	return custos_err_set(s->err, CUSTOS_E_TAMPERED, 0, "log entry %llu (%s) contradicts the entries before it: %s", (unsigned long long)s->index,
 	                      custos_json_text(s->entry, "event"), what);
 }
 
-static void copy_member(struct custos_json *to, const struct custos_json *from, const char *key)
+void custos_step_copy(struct custos_json *to, const struct custos_json *from, const char *member)
 {
-	const struct custos_json *value = custos_json_get(from, key);
+	const struct custos_json *value = custos_json_get(from, member);
 	if (value != NULL)
-		custos_json_set(to, key, custos_json_ref(value));
+		custos_json_set(to, member, custos_json_ref(value));
 }
 
-static custos_rc need_key(const struct step *s, struct custos_json **ret_key)
+struct custos_json *custos_step_record(const struct custos_step *s)
 {
-	const char *name = custos_json_text(s->entry, "key");
-	*ret_key = name == NULL ? NULL : custos_json_child(s->state->keys, name);
-	return *ret_key == NULL ? contradicts(s, "there is no such key") : CUSTOS_OK;
+	struct custos_json *record = custos_json_copy(s->entry);
+	static const char *const not_here[] = { "event", "index", "key", "v" };
+	for (size_t i = 0; i < sizeof not_here / sizeof *not_here; i++)
+		custos_json_remove(record, not_here[i]);
+	custos_json_set_int(record, "log_index", (int64_t)s->index);
+	return record;
 }
 
-static custos_rc genesis(struct step *s)
+static custos_rc genesis(struct custos_step *s)
 {
 	if (s->index != 0 || s->state->genesis != NULL)
-		return contradicts(s, "a custody begins once");
+		return custos_step_contradicts(s, "a custody begins once");
 	s->state->genesis = custos_json_ref(s->entry);
-	return CUSTOS_OK;
-}
-
-static custos_rc key_generate(struct step *s)
-{
-	const char *name = custos_json_text(s->entry, "key");
-	if (name == NULL || custos_json_get(s->state->keys, name) != NULL)
-		return contradicts(s, "the key exists already");
-	const char *spki = custos_json_text(s->entry, "spki_sha256");
-	if (spki != NULL && custos_state_key_by_spki(s->state, spki) != NULL)
-		return contradicts(s, "this public key has another name");
-	struct custos_json *key = custos_json_object();
-	custos_json_set_text(key, "name", name);
-	custos_json_set_text(key, "created", custos_json_text(s->entry, "time"));
-	custos_json_set_text(key, "state", "active");
-	custos_json_set(key, "targets", custos_json_array());
-	custos_json_set_int(key, "log_index", (int64_t)s->index);
-	static const char *const members[] = { "type", "class", "spki_sha256", "container_sha256", "id" };
-	for (size_t i = 0; i < sizeof members / sizeof *members; i++)
-		copy_member(key, s->entry, members[i]);
-	custos_json_set(s->state->keys, name, key);
 	return CUSTOS_OK;
 }
 
@@ -112,17 +86,17 @@ bool custos_state_is_allowed(const struct custos_json *key, const char *target)
 	return holds(custos_json_get(key, "targets"), target);
 }
 
-static custos_rc key_allow(struct step *s)
+static custos_rc key_allow(struct custos_step *s)
 {
 	struct custos_json *key;
-	CUSTOS_TRY(need_key(s, &key));
+	CUSTOS_TRY(custos_step_live_key(s, &key));
 	struct custos_json *allowed = custos_json_child(key, "targets");
 	const struct custos_json *more = custos_json_get(s->entry, "targets");
 	for (size_t i = 0; i < custos_json_count(more); i++) {
 		const char *name = custos_json_string_value(custos_json_at(more, i));
 		/* a permission for a name that is nobody's yet would be one for whatever host gets it */
 		if (name == NULL || custos_json_get(s->state->targets, name) == NULL)
-			return contradicts(s, "there is no such target");
+			return custos_step_contradicts(s, "there is no such target");
 		if (!holds(allowed, name))
 			custos_json_push(allowed, custos_json_string(name));
 	}
@@ -130,46 +104,41 @@ static custos_rc key_allow(struct step *s)
 }
 
 /* What the entry says of the key goes under one name in the key's record. */
-static custos_rc key_member(struct step *s, const char *member)
+static custos_rc key_member(struct custos_step *s, const char *member)
 {
 	struct custos_json *key;
-	CUSTOS_TRY(need_key(s, &key));
-	struct custos_json *value = custos_json_copy(s->entry);
-	static const char *const not_here[] = { "event", "index", "key", "v" };
-	for (size_t i = 0; i < sizeof not_here / sizeof *not_here; i++)
-		custos_json_remove(value, not_here[i]);
-	custos_json_set_int(value, "log_index", (int64_t)s->index);
-	custos_json_set(key, member, value);
+	CUSTOS_TRY(custos_step_live_key(s, &key));
+	custos_json_set(key, member, custos_step_record(s));
 	return CUSTOS_OK;
 }
 
-static custos_rc csr_create(struct step *s)
+static custos_rc csr_create(struct custos_step *s)
 {
 	return key_member(s, "csr");
 }
 
-static custos_rc cert_accept(struct step *s)
+static custos_rc cert_accept(struct custos_step *s)
 {
 	return key_member(s, "certificate");
 }
 
-static custos_rc target_add(struct step *s)
+static custos_rc target_add(struct custos_step *s)
 {
 	const struct custos_json *record = custos_json_get(s->entry, "target");
 	const char *name = custos_json_text(record, "name");
 	if (name == NULL || custos_json_get(s->state->targets, name) != NULL)
-		return contradicts(s, "the target exists already");
+		return custos_step_contradicts(s, "the target exists already");
 	struct custos_json *target = custos_json_copy(record);
 	custos_json_set_int(target, "log_index", (int64_t)s->index);
 	custos_json_set(s->state->targets, name, target);
 	return CUSTOS_OK;
 }
 
-static custos_rc target_remove(struct step *s)
+static custos_rc target_remove(struct custos_step *s)
 {
 	const char *name = custos_json_text(s->entry, "target");
 	if (name == NULL || custos_json_get(s->state->targets, name) == NULL)
-		return contradicts(s, "there is no such target");
+		return custos_step_contradicts(s, "there is no such target");
 	custos_json_remove(s->state->targets, name);
 	/* a host added later under the same name is another host: no key may go there by an old permission */
 	for (void *it = custos_json_first(s->state->keys); it != NULL; it = custos_json_next(s->state->keys, it)) {
@@ -184,43 +153,43 @@ static custos_rc target_remove(struct step *s)
 }
 
 /* A host of an intent: a target, named once, and for a release one that the key was allowed for. */
-static custos_rc check_host(const struct step *s, const struct custos_json *named, size_t i, const struct custos_json *key)
+static custos_rc check_host(const struct custos_step *s, const struct custos_json *named, size_t i, const struct custos_json *key)
 {
 	const char *name = custos_json_text(custos_json_at(named, i), "name");
 	if (name == NULL || custos_json_get(s->state->targets, name) == NULL)
-		return contradicts(s, "it names a host that is no target");
+		return custos_step_contradicts(s, "it names a host that is no target");
 	for (size_t k = 0; k < i; k++)
 		if (strcmp(custos_json_text(custos_json_at(named, k), "name"), name) == 0)
-			return contradicts(s, "it names a host twice");
+			return custos_step_contradicts(s, "it names a host twice");
 	if (key != NULL && !custos_state_is_allowed(key, name))
-		return contradicts(s, "the key is not allowed to go to that host");
+		return custos_step_contradicts(s, "the key is not allowed to go to that host");
 	return CUSTOS_OK;
 }
 
-static custos_rc check_intent(const struct step *s)
+static custos_rc check_intent(const struct custos_step *s)
 {
 	struct custos_json *key = NULL;
 	const struct custos_json *named = custos_json_get(s->entry, "hosts");
 	if (strcmp(custos_json_text(s->entry, "event"), "release.intent") == 0) {
-		CUSTOS_TRY(need_key(s, &key));
+		CUSTOS_TRY(custos_step_live_key(s, &key));
 		if (!custos_json_equal(custos_json_get(key, "container_sha256"), custos_json_get(s->entry, "container_sha256")))
-			return contradicts(s, "the container is not that of the key");
+			return custos_step_contradicts(s, "the container is not that of the key");
 	}
 	if (!custos_json_is_array(named) || custos_json_count(named) == 0)
-		return contradicts(s, "it names no host");
+		return custos_step_contradicts(s, "it names no host");
 	for (size_t i = 0; i < custos_json_count(named); i++)
 		CUSTOS_TRY(check_host(s, named, i, key));
 	return CUSTOS_OK;
 }
 
-static custos_rc intent(struct step *s)
+static custos_rc intent(struct custos_step *s)
 {
 	CUSTOS_TRY(check_intent(s));
 	struct custos_json *release = custos_json_object(), *hosts = custos_json_array();
 	custos_json_set_int(release, "index", (int64_t)s->index);
 	static const char *const members[] = { "event", "time", "key", "spki_sha256", "leaf_sha256", "chain_sha256", "container_sha256", "reason" };
 	for (size_t i = 0; i < sizeof members / sizeof *members; i++)
-		copy_member(release, s->entry, members[i]);
+		custos_step_copy(release, s->entry, members[i]);
 	const struct custos_json *named = custos_json_get(s->entry, "hosts");
 	for (size_t i = 0; i < custos_json_count(named); i++) {
 		struct custos_json *host = custos_json_object();
@@ -244,7 +213,7 @@ static struct custos_json *find_release(const struct custos_state *state, int64_
 }
 
 /* The target's record remembers what was delivered last, so that the way back can be found. */
-static void remember_deployed(struct step *s, const struct custos_json *release, const char *name)
+static void remember_deployed(struct custos_step *s, const struct custos_json *release, const char *name)
 {
 	struct custos_json *target = custos_json_child(s->state->targets, name);
 	if (target == NULL)
@@ -253,10 +222,10 @@ static void remember_deployed(struct step *s, const struct custos_json *release,
 	const struct custos_json *before = custos_json_get(target, "deployed");
 	static const char *const from_release[] = { "key", "spki_sha256", "leaf_sha256", "chain_sha256", "container_sha256" };
 	for (size_t i = 0; i < sizeof from_release / sizeof *from_release; i++)
-		copy_member(deployed, release, from_release[i]);
+		custos_step_copy(deployed, release, from_release[i]);
 	static const char *const from_outcome[] = { "time", "previous_leaf_sha256", "backup" };
 	for (size_t i = 0; i < sizeof from_outcome / sizeof *from_outcome; i++)
-		copy_member(deployed, s->entry, from_outcome[i]);
+		custos_step_copy(deployed, s->entry, from_outcome[i]);
 	custos_json_set_int(deployed, "log_index", (int64_t)s->index);
 	const char *served_before = custos_json_text(s->entry, "previous_leaf_sha256"), *ours_before = custos_json_text(before, "leaf_sha256");
 	if (served_before != NULL && ours_before != NULL && strcmp(served_before, ours_before) == 0) {
@@ -268,16 +237,16 @@ static void remember_deployed(struct step *s, const struct custos_json *release,
 }
 
 /* Outcomes may stand unsigned, so whoever can write the store can append one: each host has one, of the intent's kind. */
-static custos_rc check_outcome(const struct step *s, const struct custos_json *release, const struct custos_json *host)
+static custos_rc check_outcome(const struct custos_step *s, const struct custos_json *release, const struct custos_json *host)
 {
 	const char *event = custos_json_text(s->entry, "event"), *opened = custos_json_text(release, "event");
 	size_t kind = (size_t)(strchr(opened, '.') - opened);
 	if (host == NULL)
-		return contradicts(s, "the intent does not name this host");
+		return custos_step_contradicts(s, "the intent does not name this host");
 	if (strcmp(event, "release.unknown") != 0 && strncmp(event, opened, kind + 1) != 0)
-		return contradicts(s, "the intent is of another kind");
+		return custos_step_contradicts(s, "the intent is of another kind");
 	if (custos_json_text(host, "result") != NULL)
-		return contradicts(s, "the host has its outcome already");
+		return custos_step_contradicts(s, "the host has its outcome already");
 	return CUSTOS_OK;
 }
 
@@ -293,7 +262,7 @@ static const char *state_of_hosts(const struct custos_json *hosts)
 }
 
 /* A host whose last outcome was bad is remembered until a good one, or until a person resolves it. */
-static void set_attention(struct step *s, const char *target, const char *event)
+static void set_attention(struct custos_step *s, const char *target, const char *event)
 {
 	struct custos_json *record = custos_json_child(s->state->targets, target);
 	static const char *const bad[] = { "release.not_rolled_back", "release.unknown", "rollback.failed" };
@@ -305,12 +274,12 @@ static void set_attention(struct step *s, const char *target, const char *event)
 			custos_json_set_text(record, "attention", event);
 }
 
-static custos_rc outcome(struct step *s)
+static custos_rc outcome(struct custos_step *s)
 {
 	const char *event = custos_json_text(s->entry, "event"), *name = custos_json_text(s->entry, "target");
 	struct custos_json *release = find_release(s->state, custos_json_int(s->entry, "intent", -1)), *host = NULL;
 	if (release == NULL || name == NULL)
-		return contradicts(s, "there is no such intent");
+		return custos_step_contradicts(s, "there is no such intent");
 	struct custos_json *hosts = custos_json_child(release, "hosts");
 	for (size_t i = 0; i < custos_json_count(hosts); i++)
 		if (strcmp(custos_json_text(custos_json_at(hosts, i), "target"), name) == 0)
@@ -332,29 +301,37 @@ static custos_rc outcome(struct step *s)
 	return CUSTOS_OK;
 }
 
-static custos_rc resolved(struct step *s)
+static custos_rc resolved(struct custos_step *s)
 {
 	struct custos_json *release = find_release(s->state, custos_json_int(s->entry, "intent", -1));
 	if (release == NULL)
-		return contradicts(s, "there is no such intent");
+		return custos_step_contradicts(s, "there is no such intent");
 	const char *state = custos_json_text(release, "state");
 	if (strcmp(state, "open") != 0 && strcmp(state, "unknown") != 0)
-		return contradicts(s, "nothing is left to resolve");
+		return custos_step_contradicts(s, "nothing is left to resolve");
 	custos_json_set_text(release, "state", "resolved");
 	const struct custos_json *hosts = custos_json_get(release, "hosts");
 	for (size_t i = 0; i < custos_json_count(hosts); i++)
 		set_attention(s, custos_json_text(custos_json_at(hosts, i), "target"), "release.resolved");
-	copy_member(release, s->entry, "as");
-	copy_member(release, s->entry, "note");
+	custos_step_copy(release, s->entry, "as");
+	custos_step_copy(release, s->entry, "note");
 	return CUSTOS_OK;
 }
 
 static const struct {
 	const char *event;
-	custos_rc (*apply)(struct step *s);
+	custos_rc (*apply)(struct custos_step *s);
 } events[] = {
 	{ "custody.genesis", genesis },
-	{ "key.generate", key_generate },
+	{ "key.generate", custos_step_key_generate },
+	{ "key.import_intent", custos_step_import_intent },
+	{ "key.imported", custos_step_key_imported },
+	{ "key.drilled", custos_step_key_drilled },
+	{ "key.drill_failed", custos_step_key_drilled },
+	{ "key.exported", custos_step_key_exported },
+	{ "key.destroy_intent", custos_step_destroy_intent },
+	{ "key.destroyed", custos_step_key_destroyed },
+	{ "key.restored", custos_step_key_restored },
 	{ "key.allow", key_allow },
 	{ "csr.create", csr_create },
 	{ "cert.accept", cert_accept },
@@ -374,11 +351,11 @@ static const struct {
 
 custos_rc custos_state_apply(struct custos_state *state, uint64_t index, const struct custos_json *entry, struct custos_err *err)
 {
-	struct step step = { state, index, entry, err };
+	struct custos_step step = { state, index, entry, err };
 	const char *event = custos_json_text(entry, "event");
 	CUSTOS_REQUIRE(event != NULL, err, CUSTOS_E_TAMPERED, "log entry %llu has no event", (unsigned long long)index);
 	if (state->genesis == NULL && strcmp(event, "custody.genesis") != 0)
-		return contradicts(&step, "a log begins with custody.genesis");
+		return custos_step_contradicts(&step, "a log begins with custody.genesis");
 	state->next = UINT64_MAX;
 	for (size_t i = 0; i < sizeof events / sizeof *events; i++)
 		if (strcmp(events[i].event, event) == 0)

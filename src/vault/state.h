@@ -4,6 +4,9 @@
  *   event               does
  *   custody.genesis     token, KEK, log key, canary, trust anchors
  *   key.generate        a key appears: type, class, SPKI, container hash
+ *   key.import_intent   a key out of a file is about to be sealed to the token; key.imported: it appears
+ *   key.drilled, key.drill_failed   its container was opened, or not; key.exported: there is a copy of it
+ *   key.destroy_intent  the key is used for nothing any more; key.destroyed: it is gone; key.restored: it is back
  *   key.allow           targets the key may go to
  *   csr.create          hash of the last request, its subject and SANs
  *   cert.accept         leaf, chain and validity that belong to the key
@@ -22,9 +25,11 @@ struct custos_state {
 	uint64_t next;                 /* index of the entry that comes next; UINT64_MAX after one that was refused */
 	struct custos_json *genesis;   /* NULL in an empty log */
 	struct custos_json *keys;      /* name → record */
+	struct custos_json *names;     /* SPKI hash → name of the key, for every key there ever was */
 	struct custos_json *targets;   /* name → record; "deployed" holds what the last outcome said */
 	struct custos_json *releases;  /* array of {"index","event","key","time","hosts":[{"target","result"|null,"log_index" of its outcome}…],
 	                                * "state":"open"|"closed"|"unknown"|"resolved"} */
+	struct custos_json *imports;   /* name → intent of an import without outcome */
 };
 
 CUSTOS_RC custos_state_start(struct custos_state *ret_state, struct custos_err *err);
@@ -34,6 +39,10 @@ CUSTOS_RC custos_state_apply(struct custos_state *state, uint64_t index, const s
 /* Records by name; NULL when there is none. Borrowed. */
 const struct custos_json *custos_state_key(const struct custos_state *state, const char *name);
 const struct custos_json *custos_state_target(const struct custos_state *state, const char *name);
+/* Is this key (a record) neither destroyed nor about to be? */
+bool custos_state_is_live(const struct custos_json *key);
+/* The newest release of the key of this name that is open or unknown, NULL. */
+const struct custos_json *custos_state_open_release(const struct custos_state *state, const char *key);
 /* May this key (a record) go to the target of this name? */
 bool custos_state_is_allowed(const struct custos_json *key, const char *target);
 /* The key with this SPKI hash (lower-case hex), NULL. */

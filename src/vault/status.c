@@ -11,7 +11,8 @@ static custos_rc key_line(struct custos_custody *c, const char *name, struct cus
 	int64_t end;
 	CUSTOS_TRY(custos_key_show(c, name, &key, err));
 	const char *not_after = custos_json_text(custos_json_get(key, "certificate"), "not_after");
-	if (not_after != NULL && custos_clock_parse(not_after, &end)) {
+	/* of a key that is no more nothing is due */
+	if (custos_state_is_live(key) && not_after != NULL && custos_clock_parse(not_after, &end)) {
 		int64_t left = end - custos_clock_unix();
 		custos_json_set_int(key, "days_left", left < 0 ? -((-left + SECONDS_A_DAY - 1) / SECONDS_A_DAY) : left / SECONDS_A_DAY);
 	}
@@ -47,8 +48,13 @@ size_t custos_status_count_urgent(const struct custos_json *status)
 {
 	size_t urgent = custos_json_count(custos_json_get(status, "open_releases"));
 	const struct custos_json *keys = custos_json_get(status, "keys");
-	for (size_t i = 0; i < custos_json_count(keys); i++)
-		urgent += custos_json_int(custos_json_at(keys, i), "days_left", SOON_DAYS) < SOON_DAYS;
+	for (size_t i = 0; i < custos_json_count(keys); i++) {
+		const struct custos_json *key = custos_json_at(keys, i);
+		const char *state = custos_json_text(key, "state"), *drill = custos_json_text(custos_json_get(key, "drill"), "result");
+		urgent += custos_json_int(key, "days_left", SOON_DAYS) < SOON_DAYS;
+		urgent += state != NULL && strcmp(state, "destroying") == 0;
+		urgent += state != NULL && strcmp(state, "active") == 0 && drill != NULL && strcmp(drill, "failed") == 0;
+	}
 	/* an unknown release is counted above; a host that was not rolled back has a closed release and still needs somebody */
 	const struct custos_json *targets = custos_json_get(status, "targets");
 	for (size_t i = 0; i < custos_json_count(targets); i++) {

@@ -1,6 +1,11 @@
 /* Tokens without a custody: what is there, and making one ready. */
-#include "token/client.h"
+#include "data/json.h"
+#include "link/token.h"
+#include "token/doctor.h"
 #include <custos/custody.h>
+
+#include <stdio.h>
+#include <string.h>
 
 custos_rc custos_tokens_list(const char *module, struct custos_json **ret_tokens, struct custos_err *err)
 {
@@ -28,4 +33,55 @@ custos_rc custos_tokens_init(const char *module, const char *uri, const char *la
 	CUSTOS_TRY(so_pin->get(so_pin->ctx, "new security officer PIN", &so, err));
 	CUSTOS_TRY(pin->get(pin->ctx, "new user PIN", &user, err));
 	return custos_token_init(&where, label, so, user, ret_token, err);
+}
+
+static custos_rc examine(struct custos_token *token, unsigned flags, const struct custos_pin *pin, struct custos_json *checks, struct custos_err *err)
+{
+	const struct custos_token_info *info = custos_token_info(token);
+	unsigned probe_flags = (flags & CUSTOS_DOCTOR_CLEAN) != 0 ? CUSTOS_PROBE_CLEAN : 0;
+	char what[128];
+	CUSTOS_AUTO(custos_secret) *secret = NULL;
+	CUSTOS_TRY(custos_doctor_look(token, probe_flags, checks, err));
+	snprintf(what, sizeof what, "PIN of token %s (serial %s)", info->label, info->serial);
+	CUSTOS_TRY(pin->get(pin->ctx, what, &secret, err));
+	CUSTOS_TRY(custos_token_login(token, secret, err));
+	return custos_doctor_examine(token, probe_flags, checks, err);
+}
+
+static struct custos_json *doctor_report(const struct custos_token_info *info, const struct custos_json *checks, enum custos_tier tier, const char *reason)
+{
+	struct custos_json *report = custos_json_object();
+	CUSTOS_AUTO_BUF yaml = { 0 };
+	struct custos_err none = { 0 };
+	bool is_known = strcmp(info->profile, "unknown") != 0;
+	custos_json_set(report, "token", custos_token_info_json(info));
+	custos_json_set_text(report, "profile", is_known ? info->profile : NULL);
+	custos_json_set_text(report, "promised", is_known ? info->tier : NULL);
+	custos_json_set_text(report, "tier", custos_tier_name(tier));
+	custos_json_set_text(report, "reason", reason);
+	custos_json_set(report, "checks", custos_json_ref(checks));
+	if (custos_doctor_profile(info, checks, &yaml, &none) == CUSTOS_OK)
+		custos_json_set_text(report, "profile_yaml", (const char *)yaml.ptr);
+	return report;
+}
+
+custos_rc custos_tokens_examine(const char *module, const char *uri, const char *asked_tier, unsigned flags, const struct custos_pin *pin,
+                                struct custos_json **ret_report, struct custos_err *err)
+{
+	struct custos_token_where where = { .module = module, .uri = uri, .profile = CUSTOS_PROFILE_ANY };
+	CUSTOS_AUTO(custos_token) *token = NULL;
+	CUSTOS_AUTO(custos_json) *checks = custos_json_array();
+	enum custos_tier asked = CUSTOS_TIER_SIGN_ONLY;
+	char reason[512];
+	CUSTOS_REQUIRE(asked_tier == NULL || custos_tier_parse(asked_tier, &asked), err, CUSTOS_E_USAGE, "there is no tier “%s”", asked_tier);
+	CUSTOS_TRY(custos_token_open(&where, &token, err));
+	const struct custos_token_info *info = custos_token_info(token);
+	CUSTOS_REQUIRE(asked_tier != NULL || custos_tier_parse(info->tier, &asked), err, CUSTOS_E_TOKEN, "custos-token told of a tier that is none");
+	CUSTOS_TRY(examine(token, flags, pin, checks, err));
+	enum custos_tier tier = custos_doctor_judge(checks, reason, sizeof reason);
+	*ret_report = doctor_report(info, checks, tier, reason);
+	custos_json_set_text(*ret_report, "asked", custos_tier_name(asked));
+	if (tier < asked)
+		CUSTOS_FAIL_HINT(err, CUSTOS_E_POLICY, "the checks say what is wrong with it", "token “%s” is %s, not %s: %s", info->label, custos_tier_name(tier), custos_tier_name(asked), reason);
+	return CUSTOS_OK;
 }

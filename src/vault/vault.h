@@ -31,7 +31,7 @@ CUSTOS_DEFINE_FREEP(custos_custody);
 /* --- changing: begin, append…, then commit or abort ---
  * begin waits for the write lock and catches up with what other processes appended meanwhile. */
 CUSTOS_RC custos_vault_begin(struct custos_custody *c, struct custos_err *err);
-/* Appends and applies to the state. On any later failure call custos_vault_abort(). `fields` is borrowed. */
+/* Appends and applies to the state; CUSTOS_E_POLICY when the entry cannot follow what others have appended meanwhile. On any later failure call custos_vault_abort(). `fields` is borrowed. */
 CUSTOS_RC custos_vault_append(struct custos_custody *c, const char *event, const struct custos_json *fields, uint64_t *ret_index,
                               struct custos_err *err);
 /* Entries that stood unsigned so far are about to be signed: says so in an entry, so that they can be told for ever. Called by
@@ -61,8 +61,20 @@ CUSTOS_RC custos_vault_get_blob(struct custos_custody *c, const char *what, cons
 CUSTOS_RC custos_vault_token(struct custos_custody *c, struct custos_token **ret_token, struct custos_err *err);
 
 /* --- records by name; borrowed until the log is replayed --- */
+/* A destroyed key, or one that is being destroyed, is CUSTOS_E_POLICY: only what shows, ends or restores keys takes any. */
 CUSTOS_RC custos_vault_find_key(const struct custos_custody *c, const char *name, const struct custos_json **ret_key, struct custos_err *err);
+CUSTOS_RC custos_vault_find_any_key(const struct custos_custody *c, const char *name, const struct custos_json **ret_key, struct custos_err *err);
 CUSTOS_RC custos_vault_find_target(const struct custos_custody *c, const char *name, const struct custos_json **ret_target, struct custos_err *err);
+
+/* --- inside begin and commit: a new key (of class sign-only when it has an id), a request that was made for a key --- */
+CUSTOS_RC custos_vault_append_key(struct custos_custody *c, const char *name, const struct custos_token_key *key, const uint8_t *id,
+                                  struct custos_err *err);
+/* `facts` as of custos_csr_facts(). */
+CUSTOS_RC custos_vault_append_request(struct custos_custody *c, const char *name, const char *profile, struct custos_bytes der,
+                                      const struct custos_json *facts, struct custos_err *err);
+/* A request that no CA should sign is CUSTOS_E_INPUT. */
+struct custos_csr_spec;
+CUSTOS_RC custos_vault_check_request(const struct custos_csr_spec *spec, const char *key_type, struct custos_err *err);
 
 /* Everything the token layer wants to know of a key; `ref` borrows from the buffers. */
 struct custos_vault_key {
@@ -72,5 +84,7 @@ struct custos_vault_key {
 };
 void custos_vault_key_done(struct custos_vault_key *key);
 CUSTOS_RC custos_vault_load_key(struct custos_custody *c, const struct custos_json *record, struct custos_vault_key *ret_key, struct custos_err *err);
+/* The key signs a challenge on the token, out of its container if it has one, and the signature is verified against its SPKI. */
+CUSTOS_RC custos_vault_prove_key(struct custos_token *token, const struct custos_token_key_ref *key, struct custos_err *err);
 
 #endif

@@ -4,6 +4,15 @@
 #include "x509/lint.h"
 #include "x509/parsed.h"
 
+#include <limits.h>
+
+struct custos_csr_draft {
+	X509_REQ *request;
+	X509_NAME *subject;
+	GENERAL_NAMES *names;
+	struct custos_buf spki, tbs;
+};
+
 static custos_rc out_of_memory(struct custos_err *err)
 {
 	CUSTOS_FAIL_NATIVE(err, CUSTOS_E_SYSTEM, custos_x509_drain(), "the certificate request cannot be built");
@@ -36,12 +45,15 @@ static bool push_purpose(STACK_OF(X509_EXTENSION) *list)
 	return pushed;
 }
 
-static custos_rc set_key(X509_REQ *request, struct custos_bytes spki, struct custos_err *err)
+/* Decoding a public key is what costs most here: once, for the request and for the name of its type. */
+static custos_rc set_key(struct custos_csr_draft *draft, char key_type[static CUSTOS_KEY_NAME_SIZE], struct custos_err *err)
 {
+	struct custos_bytes spki = custos_buf_view(&draft->spki);
 	const unsigned char *p = spki.ptr;
-	CUSTOS_AUTO_OSSL(pkey) EVP_PKEY *key = d2i_PUBKEY(NULL, &p, (long)spki.len);
-	if (key == NULL || X509_REQ_set_pubkey(request, key) != 1)
+	CUSTOS_AUTO_OSSL(pkey) EVP_PKEY *key = spki.len == 0 ? NULL : d2i_PUBKEY(NULL, &p, (long)spki.len);
+	if (key == NULL || p != spki.ptr + spki.len || X509_REQ_set_pubkey(draft->request, key) != 1)
 		CUSTOS_FAIL_NATIVE(err, CUSTOS_E_INPUT, custos_x509_drain(), "the public key of the signer cannot be read");
+	custos_parsed_key_name(key, key_type);
 	return CUSTOS_OK;
 }
 
@@ -67,17 +79,17 @@ static custos_rc set_algorithm(X509_REQ *request, enum custos_signature algorith
 	CUSTOS_FAIL(err, CUSTOS_E_INTERNAL, "the signer's algorithm is not known");
 }
 
-static custos_rc fill(X509_REQ *request, const struct custos_signer *signer, const char *key_type, const X509_NAME *subject, GENERAL_NAMES *names, struct custos_err *err)
+static custos_rc fill(struct custos_csr_draft *draft, enum custos_signature algorithm, const char *key_type, struct custos_err *err)
 {
+	X509_REQ *request = draft->request;
 	CUSTOS_CLEANUP(custos_drop_extensions) STACK_OF(X509_EXTENSION) *extensions = sk_X509_EXTENSION_new_null();
-	int critical = X509_NAME_entry_count(subject) == 0; /* RFC 5280 4.2.1.6 */
-	if (extensions == NULL || X509_REQ_set_version(request, X509_REQ_VERSION_1) != 1 || X509_REQ_set_subject_name(request, subject) != 1)
+	int critical = X509_NAME_entry_count(draft->subject) == 0; /* RFC 5280 4.2.1.6 */
+	if (extensions == NULL || X509_REQ_set_version(request, X509_REQ_VERSION_1) != 1 || X509_REQ_set_subject_name(request, draft->subject) != 1)
 		return out_of_memory(err);
-	CUSTOS_TRY(set_key(request, signer->spki, err));
-	if (!push_extension(extensions, X509V3_EXT_i2d(NID_subject_alt_name, critical, names)) || !push_key_usage(extensions, key_type) || !push_purpose(extensions) ||
+	if (!push_extension(extensions, X509V3_EXT_i2d(NID_subject_alt_name, critical, draft->names)) || !push_key_usage(extensions, key_type) || !push_purpose(extensions) ||
 	    X509_REQ_add_extensions(request, extensions) != 1)
 		return out_of_memory(err);
-	return set_algorithm(request, signer->algorithm, err);
+	return set_algorithm(request, algorithm, err);
 }
 
 static custos_rc to_be_signed(X509_REQ *request, struct custos_buf *tbs, struct custos_err *err)
@@ -89,13 +101,13 @@ static custos_rc to_be_signed(X509_REQ *request, struct custos_buf *tbs, struct 
 	return custos_buf_append(tbs, der, (size_t)len, err);
 }
 
-static custos_rc sign(X509_REQ *request, const struct custos_signer *signer, struct custos_bytes tbs, struct custos_err *err)
+static custos_rc set_signature(X509_REQ *request, struct custos_bytes signature, struct custos_err *err)
 {
-	CUSTOS_AUTO_BUF signature = { .max = 4096 };
-	CUSTOS_TRY(signer->sign(signer->ctx, tbs, &signature, err));
+	CUSTOS_AUTO_BUF copy = { .max = 4096 };
 	CUSTOS_REQUIRE(signature.len > 0, err, CUSTOS_E_TOKEN, "the signer returned an empty signature");
+	CUSTOS_TRY(custos_buf_append(&copy, signature.ptr, signature.len, err));
 	ASN1_BIT_STRING *bits = ASN1_BIT_STRING_new();
-	if (bits == NULL || ASN1_BIT_STRING_set(bits, signature.ptr, (int)signature.len) != 1) {
+	if (bits == NULL || ASN1_BIT_STRING_set(bits, copy.ptr, (int)copy.len) != 1) {
 		ASN1_BIT_STRING_free(bits);
 		return out_of_memory(err);
 	}
@@ -105,7 +117,7 @@ static custos_rc sign(X509_REQ *request, const struct custos_signer *signer, str
 	return CUSTOS_OK;
 }
 
-static bool same_names(X509_REQ *request, GENERAL_NAMES *wanted)
+static bool same_names(X509_REQ *request, const GENERAL_NAMES *wanted)
 {
 	bool broken = false;
 	CUSTOS_AUTO_OSSL(alt_names) GENERAL_NAMES *got = custos_parsed_request_names(request, &broken);
@@ -118,7 +130,7 @@ static bool same_names(X509_REQ *request, GENERAL_NAMES *wanted)
 }
 
 /* What leaves this function is what a CA will read: parsed anew from its bytes, verified and compared. */
-static custos_rc verify(struct custos_bytes der, const struct custos_signer *signer, struct custos_bytes tbs, const X509_NAME *subject, GENERAL_NAMES *names, struct custos_err *err)
+static custos_rc verify(struct custos_bytes der, const struct custos_csr_draft *draft, struct custos_json **ret_facts, struct custos_err *err)
 {
 	CUSTOS_AUTO_OSSL(request) X509_REQ *request = NULL;
 	CUSTOS_AUTO_BUF spki = { 0 }, again = { 0 };
@@ -131,11 +143,11 @@ static custos_rc verify(struct custos_bytes der, const struct custos_signer *sig
 	}
 	CUSTOS_TRY(custos_parsed_spki(X509_REQ_get_X509_PUBKEY(request), &spki, err));
 	CUSTOS_TRY(to_be_signed(request, &again, err));
-	bool same = X509_REQ_get_version(request) == X509_REQ_VERSION_1 && X509_NAME_cmp(X509_REQ_get_subject_name(request), subject) == 0 &&
-	            custos_bytes_equal(custos_buf_view(&spki), signer->spki) && X509_REQ_get_attr_count(request) == 1 && same_names(request, names) &&
-	            custos_bytes_equal(custos_buf_view(&again), tbs);
+	bool same = X509_REQ_get_version(request) == X509_REQ_VERSION_1 && X509_NAME_cmp(X509_REQ_get_subject_name(request), draft->subject) == 0 &&
+	            custos_bytes_equal(custos_buf_view(&spki), custos_buf_view(&draft->spki)) && X509_REQ_get_attr_count(request) == 1 &&
+	            same_names(request, draft->names) && custos_bytes_equal(custos_buf_view(&again), custos_buf_view(&draft->tbs));
 	CUSTOS_REQUIRE(same, err, CUSTOS_E_INTERNAL, "the certificate request does not say what was asked for");
-	return CUSTOS_OK;
+	return ret_facts == NULL ? CUSTOS_OK : custos_parsed_request_facts(request, ret_facts, err);
 }
 
 static custos_rc refuse_errors(const struct custos_problems *problems, struct custos_err *err)
@@ -146,35 +158,79 @@ static custos_rc refuse_errors(const struct custos_problems *problems, struct cu
 	return CUSTOS_OK;
 }
 
-custos_rc custos_csr_create(const struct custos_csr_spec *spec, const struct custos_signer *signer, struct custos_buf *der, struct custos_err *err)
+void custos_csr_draft_free(struct custos_csr_draft *draft)
+{
+	if (draft == NULL)
+		return;
+	X509_REQ_free(draft->request);
+	X509_NAME_free(draft->subject);
+	GENERAL_NAMES_free(draft->names);
+	custos_buf_done(&draft->spki);
+	custos_buf_done(&draft->tbs);
+	free(draft);
+}
+
+custos_rc custos_csr_begin(const struct custos_csr_spec *spec, struct custos_bytes spki, enum custos_signature algorithm, struct custos_csr_draft **ret_draft,
+                           struct custos_err *err)
 {
 	CUSTOS_AUTO_PROBLEMS problems = { 0 };
-	CUSTOS_AUTO_OSSL(name) X509_NAME *subject = NULL;
-	CUSTOS_AUTO_OSSL(alt_names) GENERAL_NAMES *names = NULL;
-	CUSTOS_AUTO_OSSL(request) X509_REQ *request = X509_REQ_new();
-	CUSTOS_AUTO_BUF key_type = { 0 }, tbs = { 0 };
-	CUSTOS_CLEANUP(custos_drop_der) unsigned char *encoded = NULL;
-	CUSTOS_REQUIRE(request != NULL, err, CUSTOS_E_SYSTEM, "out of memory");
-	CUSTOS_TRY(custos_spki_key_type(signer->spki, &key_type, err));
-	CUSTOS_TRY(custos_lint(spec, (const char *)key_type.ptr, &problems, &subject, &names, err));
+	char key_type[CUSTOS_KEY_NAME_SIZE];
+	CUSTOS_AUTO(custos_csr_draft) *draft = calloc(1, sizeof *draft);
+	CUSTOS_REQUIRE(draft != NULL && (draft->request = X509_REQ_new()) != NULL, err, CUSTOS_E_SYSTEM, "out of memory");
+	CUSTOS_TRY(custos_buf_append(&draft->spki, spki.ptr, spki.len, err));
+	CUSTOS_TRY(set_key(draft, key_type, err));
+	CUSTOS_TRY(custos_lint(spec, key_type, &problems, &draft->subject, &draft->names, err));
 	CUSTOS_TRY(refuse_errors(&problems, err));
-	CUSTOS_TRY(fill(request, signer, (const char *)key_type.ptr, subject, names, err));
-	CUSTOS_TRY(to_be_signed(request, &tbs, err));
-	CUSTOS_TRY(sign(request, signer, custos_buf_view(&tbs), err));
-	int len = i2d_X509_REQ(request, &encoded);
+	CUSTOS_TRY(fill(draft, algorithm, key_type, err));
+	CUSTOS_TRY(to_be_signed(draft->request, &draft->tbs, err));
+	*ret_draft = CUSTOS_TAKE(draft);
+	return CUSTOS_OK;
+}
+
+struct custos_bytes custos_csr_message(const struct custos_csr_draft *draft)
+{
+	return custos_buf_view(&draft->tbs);
+}
+
+custos_rc custos_csr_finish(struct custos_csr_draft *draft, struct custos_bytes signature, struct custos_buf *der, struct custos_json **ret_facts, struct custos_err *err)
+{
+	CUSTOS_CLEANUP(custos_drop_der) unsigned char *encoded = NULL;
+	CUSTOS_TRY(set_signature(draft->request, signature, err));
+	int len = i2d_X509_REQ(draft->request, &encoded);
 	if (len <= 0)
 		return out_of_memory(err);
-	CUSTOS_TRY(verify(CUSTOS_BYTES(encoded, (size_t)len), signer, custos_buf_view(&tbs), subject, names, err));
+	CUSTOS_TRY(verify(CUSTOS_BYTES(encoded, (size_t)len), draft, ret_facts, err));
 	custos_x509_drain();
 	return custos_buf_append(der, encoded, (size_t)len, err);
 }
 
+custos_rc custos_csr_create(const struct custos_csr_spec *spec, const struct custos_signer *signer, struct custos_buf *der, struct custos_err *err)
+{
+	CUSTOS_AUTO(custos_csr_draft) *draft = NULL;
+	CUSTOS_AUTO_BUF signature = { .max = 4096 };
+	CUSTOS_TRY(custos_csr_begin(spec, signer->spki, signer->algorithm, &draft, err));
+	CUSTOS_TRY(signer->sign(signer->ctx, custos_csr_message(draft), &signature, err));
+	return custos_csr_finish(draft, custos_buf_view(&signature), der, NULL, err);
+}
+
+custos_rc custos_csr_matches(struct custos_bytes der, const struct custos_csr_spec *spec, bool *ret_matches, struct custos_err *err)
+{
+	CUSTOS_AUTO_PROBLEMS problems = { 0 };
+	CUSTOS_AUTO_OSSL(name) X509_NAME *subject = NULL;
+	CUSTOS_AUTO_OSSL(alt_names) GENERAL_NAMES *names = NULL;
+	CUSTOS_AUTO_OSSL(request) X509_REQ *request = NULL;
+	CUSTOS_TRY(custos_lint(spec, NULL, &problems, &subject, &names, err));
+	CUSTOS_TRY(custos_parsed_request(der, &request, err));
+	*ret_matches = subject != NULL && names != NULL && X509_NAME_cmp(X509_REQ_get_subject_name(request), subject) == 0 && same_names(request, names);
+	custos_x509_drain();
+	return CUSTOS_OK;
+}
+
 custos_rc custos_csr_pem(struct custos_bytes der, struct custos_buf *pem, struct custos_err *err)
 {
-	CUSTOS_AUTO_OSSL(request) X509_REQ *request = NULL;
-	CUSTOS_TRY(custos_parsed_request(der, &request, err));
 	CUSTOS_AUTO_OSSL(bio) BIO *bio = BIO_new(BIO_s_mem());
-	if (bio == NULL || PEM_write_bio_X509_REQ(bio, request) != 1)
+	CUSTOS_REQUIRE(der.len > 0 && der.len <= LONG_MAX, err, CUSTOS_E_INPUT, "not a DER certificate request");
+	if (bio == NULL || PEM_write_bio(bio, PEM_STRING_X509_REQ, "", der.ptr, (long)der.len) <= 0)
 		return out_of_memory(err);
 	char *text = NULL;
 	long len = BIO_get_mem_data(bio, &text);

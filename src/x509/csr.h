@@ -20,7 +20,20 @@ CUSTOS_RC custos_csr_lint(const struct custos_csr_spec *spec, const char *key_ty
  * with the first problem when the lint finds an error, CUSTOS_E_TOKEN when the signature does not verify. */
 CUSTOS_RC custos_csr_create(const struct custos_csr_spec *spec, const struct custos_signer *signer, struct custos_buf *der, struct custos_err *err);
 
-/* Appends PEM text. */
+/* The same in two steps, for whoever signs many at a time: what is to be signed, then the request from the signature over it. */
+struct custos_csr_draft;
+CUSTOS_RC custos_csr_begin(const struct custos_csr_spec *spec, struct custos_bytes spki, enum custos_signature algorithm, struct custos_csr_draft **ret_draft,
+                           struct custos_err *err);
+struct custos_bytes custos_csr_message(const struct custos_csr_draft *draft); /* borrowed */
+/* Once. *ret_facts as of custos_csr_facts(); may be NULL. */
+CUSTOS_RC custos_csr_finish(struct custos_csr_draft *draft, struct custos_bytes signature, struct custos_buf *der, struct custos_json **ret_facts, struct custos_err *err);
+void custos_csr_draft_free(struct custos_csr_draft *draft);
+CUSTOS_DEFINE_FREEP(custos_csr_draft);
+
+/* Does a request ask for the spec's subject and names, in their order? */
+CUSTOS_RC custos_csr_matches(struct custos_bytes der, const struct custos_csr_spec *spec, bool *ret_matches, struct custos_err *err);
+
+/* Appends PEM text; what is in the DER is not looked at. */
 CUSTOS_RC custos_csr_pem(struct custos_bytes der, struct custos_buf *pem, struct custos_err *err);
 
 #endif

@@ -44,11 +44,13 @@ custos_fuzz(errand deploy USES base confine memory crypto data link token x509 l
 custos_fuzz(token_client token USES base confine memory crypto data link MUTATIONS 500
   WRAP custos_helper_open custos_helper_start custos_helper_stop)
 # The program without its main; the token it serves is the target's.
-set(served serve session token_admin select module cryptoki policy template read_back object signing kek new_keys transport)
-list(TRANSFORM served REPLACE "(.+)" "token/\\1.c")
+get_target_property(served custos-token SOURCES)
+list(FILTER served EXCLUDE REGEX token_main)
+list(TRANSFORM served REPLACE "^${CMAKE_SOURCE_DIR}/src/" "")
 custos_fuzz(token_serve token USES base confine memory crypto data link SOURCES ${served} LIBS PkgConfig::P11KIT MUTATIONS 1000
-  WRAP custos_module_resolve p11_kit_module_load p11_kit_module_initialize p11_kit_module_finalize custos_token_lock custos_softhsm_token_dir
-       custos_softhsm_protect custos_softhsm_each custos_softhsm_sync custos_policy_read_back nanosleep custos_channel_receive)
+  WRAP custos_module_resolve p11_kit_module_load custos_token_lock custos_softhsm_token_dir
+       custos_softhsm_protect custos_softhsm_each custos_softhsm_sync custos_policy_read_back custos_guard_admit nanosleep
+       custos_channel_receive)
 foreach(kind fuzz libfuzzer)
   if(TARGET ${kind}_token_serve)
     target_compile_definitions(${kind}_token_serve PRIVATE CUSTOS_LIBRARY_ARCHITECTURE="${CMAKE_LIBRARY_ARCHITECTURE}")

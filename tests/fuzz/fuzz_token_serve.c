@@ -26,10 +26,23 @@ static struct {
 	uint8_t released[LEAVES][CUSTOS_HASH_SIZE];
 	size_t released_count;
 	bool log_was_found, log_is_open;      /* by some LOG_OPEN; by the newest: only then is it known which key is the log's */
+	bool admitted;                        /* the release being asked for */
 	bool next_is_point;                   /* the token's newest public key is a P-256 point */
 } play;
 
 /* ---- the token ---- */
+
+static CK_RV initialize(void *args)
+{
+	MUST(args != NULL && (((CK_C_INITIALIZE_ARGS *)args)->flags & CKF_OS_LOCKING_OK) != 0);
+	return CKR_OK;
+}
+
+static CK_RV finalize(void *reserved)
+{
+	MUST(reserved == NULL);
+	return CKR_OK;
+}
 
 static CK_RV get_slot_list(CK_BBOOL present, CK_SLOT_ID *slots, CK_ULONG *count)
 {
@@ -159,7 +172,7 @@ static CK_RV unwrap(CK_SESSION_HANDLE session, CK_MECHANISM *mechanism, CK_OBJEC
                     CK_OBJECT_HANDLE *key)
 {
 	(void)session, (void)mechanism, (void)wrapped, (void)len, (void)template, (void)count;
-	MUST(kek == 1);
+	MUST(kek == 1 || (kek == MADE + 3 && play.asked == CUSTOS_TOKEN_IMPORT));
 	*key = MADE + 2;
 	return CKR_OK;
 }
@@ -167,7 +180,7 @@ static CK_RV unwrap(CK_SESSION_HANDLE session, CK_MECHANISM *mechanism, CK_OBJEC
 static CK_RV derive(CK_SESSION_HANDLE session, CK_MECHANISM *mechanism, CK_OBJECT_HANDLE base, CK_ATTRIBUTE *template, CK_ULONG count, CK_OBJECT_HANDLE *key)
 {
 	(void)session, (void)mechanism, (void)template, (void)count;
-	MUST(base == MADE + 1 && play.asked == CUSTOS_TOKEN_RELEASE);
+	MUST(base == MADE + 1 && (play.asked == CUSTOS_TOKEN_IMPORT || (play.asked == CUSTOS_TOKEN_RELEASE && play.admitted)));
 	*key = MADE + 3;
 	return CKR_OK;
 }
@@ -212,6 +225,8 @@ static CK_FUNCTION_LIST token;
 
 static void make_token(void)
 {
+	token.C_Initialize = initialize;
+	token.C_Finalize = finalize;
 	token.C_GetSlotList = get_slot_list;
 	token.C_GetTokenInfo = get_token_info;
 	token.C_OpenSession = open_session;
@@ -238,8 +253,6 @@ static void make_token(void)
 
 custos_rc __wrap_custos_module_resolve(const char *module, char *ret_path, size_t size, struct custos_err *err);
 CK_FUNCTION_LIST *__wrap_p11_kit_module_load(const char *path, int flags);
-CK_RV __wrap_p11_kit_module_initialize(CK_FUNCTION_LIST *module);
-CK_RV __wrap_p11_kit_module_finalize(CK_FUNCTION_LIST *module);
 custos_rc __wrap_custos_token_lock(const char *dir, const char *name, int wait_ms, int *ret_fd, struct custos_err *err);
 custos_rc __wrap_custos_softhsm_token_dir(const char *conf, char **ret_dir, struct custos_err *err);
 custos_rc __wrap_custos_softhsm_protect(const char *token_dir, const char *serial, enum custos_softhsm_action *ret_action, struct custos_err *err);
@@ -247,6 +260,8 @@ custos_rc __wrap_custos_softhsm_each(const char *token_dir, custos_rc (*each)(vo
 custos_rc __wrap_custos_softhsm_sync(const char *token_dir, struct custos_err *err);
 custos_rc __wrap_custos_policy_read_back(CK_FUNCTION_LIST *module, CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object, const struct custos_policy *policy,
                                          const struct custos_policy_values *values, struct custos_json *json, struct custos_err *err);
+custos_rc __wrap_custos_guard_admit(struct custos_guard *guard, const struct custos_guard_claim *claim, struct custos_err *err);
+custos_rc __real_custos_guard_admit(struct custos_guard *guard, const struct custos_guard_claim *claim, struct custos_err *err);
 int __wrap_nanosleep(const struct timespec *time, struct timespec *left);
 custos_rc __wrap_custos_channel_receive(struct custos_channel *channel, int timeout_ms, struct custos_frame *frame, struct custos_err *err);
 custos_rc __real_custos_channel_receive(struct custos_channel *channel, int timeout_ms, struct custos_frame *frame, struct custos_err *err);
@@ -264,18 +279,6 @@ CK_FUNCTION_LIST *__wrap_p11_kit_module_load(const char *path, int flags)
 	(void)path;
 	MUST(flags == P11_KIT_MODULE_UNMANAGED);
 	return &token;
-}
-
-CK_RV __wrap_p11_kit_module_initialize(CK_FUNCTION_LIST *module)
-{
-	MUST(module == &token);
-	return CKR_OK;
-}
-
-CK_RV __wrap_p11_kit_module_finalize(CK_FUNCTION_LIST *module)
-{
-	MUST(module == &token);
-	return CKR_OK;
 }
 
 custos_rc __wrap_custos_token_lock(const char *dir, const char *name, int wait_ms, int *ret_fd, struct custos_err *err)
@@ -336,24 +339,30 @@ static bool holds_hex(struct custos_bytes leaf, const uint8_t *value, size_t len
 	return memmem(leaf.ptr, leaf.len, hex, 2 * len) != NULL;
 }
 
-static void check_release(void)
+static void check_claim(const struct custos_guard_claim *claim)
 {
-	uint8_t point[CUSTOS_POINT_SIZE], hash[CUSTOS_HASH_SIZE];
-	struct custos_wire r = custos_wire_read(custos_buf_view(&play.request));
-	(void)custos_wire_u8(&r);
-	struct custos_bytes container = custos_wire_bytes(&r);
-	custos_wire_fixed(&r, point, sizeof point);
-	struct custos_bytes leaf = custos_wire_bytes(&r);
-	for (uint32_t left = custos_wire_u32(&r); left > 0; left--)
-		custos_wire_fixed(&r, hash, sizeof hash);
-	struct custos_bytes body = custos_wire_bytes(&r), hosts = custos_wire_bytes(&r);
-	MUST(!r.failed && play.checkpoint_len > 0 && custos_bytes_equal(body, CUSTOS_BYTES(play.checkpoint, play.checkpoint_len)));
-	MUST(custos_sha256(container, hash, NULL) == CUSTOS_OK && holds_hex(leaf, hash, sizeof hash) && holds_hex(leaf, point, sizeof point));
+	uint8_t hash[CUSTOS_HASH_SIZE];
+	struct custos_bytes leaf = claim->leaf, hosts = claim->hosts_line;
+	MUST(play.asked == CUSTOS_TOKEN_RELEASE && play.checkpoint_len > 0 && custos_bytes_equal(claim->checkpoint_body, CUSTOS_BYTES(play.checkpoint, play.checkpoint_len)));
+	MUST(custos_sha256(claim->container, hash, NULL) == CUSTOS_OK && holds_hex(leaf, hash, sizeof hash) && holds_hex(leaf, claim->courier_point, CUSTOS_POINT_SIZE));
 	MUST(memmem(leaf.ptr, leaf.len, hosts.ptr, hosts.len) != NULL && memmem(leaf.ptr, leaf.len, "\"event\":\"release.intent\"", 24) != NULL);
+	/* and all of it is what the keeper said */
+	const struct custos_bytes said[] = { claim->container, leaf, hosts, claim->checkpoint_body };
+	for (size_t i = 0; i < sizeof said / sizeof *said; i++)
+		MUST(memmem(play.request.ptr, play.request.len, said[i].ptr, said[i].len) != NULL);
 	MUST(custos_sha256(leaf, hash, NULL) == CUSTOS_OK && play.released_count < LEAVES);
 	for (size_t i = 0; i < play.released_count; i++)
 		MUST(memcmp(play.released[i], hash, sizeof hash) != 0);
 	memcpy(play.released[play.released_count++], hash, sizeof hash);
+}
+
+custos_rc __wrap_custos_guard_admit(struct custos_guard *guard, const struct custos_guard_claim *claim, struct custos_err *err)
+{
+	custos_rc rc = __real_custos_guard_admit(guard, claim, err);
+	play.admitted = rc == CUSTOS_OK;
+	if (rc == CUSTOS_OK)
+		check_claim(claim);
+	return rc;
 }
 
 static const uint8_t replies[][2] = {
@@ -361,14 +370,15 @@ static const uint8_t replies[][2] = {
 	{ CUSTOS_TOKEN_LOGIN, CUSTOS_TOKEN_LOGGED_IN }, { CUSTOS_TOKEN_INFO, CUSTOS_TOKEN_INFO_IS }, { CUSTOS_TOKEN_KEK_CREATE, CUSTOS_TOKEN_KEK_CREATED },
 	{ CUSTOS_TOKEN_KEK_OPEN, CUSTOS_TOKEN_KEK_OPENED }, { CUSTOS_TOKEN_LOG_KEY_CREATE, CUSTOS_TOKEN_KEY_MADE }, { CUSTOS_TOKEN_LOG_OPEN, CUSTOS_TOKEN_LOG_OPENED },
 	{ CUSTOS_TOKEN_LOG_SIGN, CUSTOS_TOKEN_SIGNED }, { CUSTOS_TOKEN_KEY_GENERATE, CUSTOS_TOKEN_KEY_MADE }, { CUSTOS_TOKEN_SIGN, CUSTOS_TOKEN_SIGNED },
-	{ CUSTOS_TOKEN_RELEASE, CUSTOS_TOKEN_RELEASED },
+	{ CUSTOS_TOKEN_RELEASE, CUSTOS_TOKEN_RELEASED }, { CUSTOS_TOKEN_KEYS, CUSTOS_TOKEN_KEYS_DONE },
+	{ CUSTOS_TOKEN_KEY_DESTROY, CUSTOS_TOKEN_KEY_DESTROYED }, { CUSTOS_TOKEN_IMPORT_BEGIN, CUSTOS_TOKEN_IMPORT_POINT },
+	{ CUSTOS_TOKEN_IMPORT, CUSTOS_TOKEN_KEY_MADE }, { CUSTOS_TOKEN_DOCTOR, CUSTOS_TOKEN_FOUND },
 };
 
 /* What a request that succeeded has changed. */
 static void note_success(void)
 {
-	if (play.asked == CUSTOS_TOKEN_RELEASE)
-		check_release();
+	MUST(play.asked != CUSTOS_TOKEN_RELEASE || play.admitted);
 	if (play.asked == CUSTOS_TOKEN_LOG_SIGN) {
 		struct custos_wire r = custos_wire_read(custos_buf_view(&play.request));
 		struct custos_bytes body = custos_wire_bytes(&r);
@@ -384,8 +394,12 @@ static void hear_answer(void)
 	static uint8_t packet[WIRE_HEADER + CUSTOS_FRAME_BODY_MAX];
 	bool descriptor, own = false;
 	size_t len, heard = 0;
-	for (; (len = hear_packet(play.keeper, packet, &descriptor)) > 0; heard++) {
-		MUST(!descriptor && play.asked != 0);
+	while ((len = hear_packet(play.keeper, packet, &descriptor)) > 0) {
+		MUST(!descriptor && play.asked != 0 && heard == 0);
+		/* of many keys, one for each, before the answer */
+		if (play.asked == CUSTOS_TOKEN_KEYS && packet[1] == CUSTOS_TOKEN_KEYS_RESULT)
+			continue;
+		heard++;
 		for (size_t i = 0; i < sizeof replies / sizeof *replies; i++)
 			own = own || (replies[i][0] == play.asked && replies[i][1] == packet[1]);
 		MUST(own || packet[1] == CUSTOS_TOKEN_FAILED);
@@ -410,6 +424,7 @@ custos_rc __wrap_custos_channel_receive(struct custos_channel *channel, int time
 	custos_rc rc = __real_custos_channel_receive(channel, timeout_ms, frame, err);
 	if (rc == CUSTOS_OK) {
 		play.asked = frame->type;
+		play.admitted = false;
 		MUST(custos_buf_append(&play.request, frame->body.ptr, frame->body.len, NULL) == CUSTOS_OK);
 	}
 	return rc;

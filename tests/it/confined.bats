@@ -156,7 +156,8 @@ print(s.getsockname()[1], flush=True)
 c = s.accept(); time.sleep(2)' > "$BATS_TEST_TMPDIR/port" 3>&- &
 	lab_until test -s "$BATS_TEST_TMPDIR/port"
 	mkdir "$BATS_TEST_TMPDIR/seen"
-	setpriv --reuid nobody --regid nogroup --clear-groups --inh-caps -all custos target scan "127.0.0.1:$(cat "$BATS_TEST_TMPDIR/port")" 2> "$BATS_TEST_TMPDIR/out" 3>&- &
+	# with the one that lets him into directories that are not his, so that there is one to lose (and the build may lie anywhere)
+	setpriv --reuid nobody --regid nogroup --clear-groups --inh-caps=-all,+dac_read_search --ambient-caps=-all,+dac_read_search custos target scan "127.0.0.1:$(cat "$BATS_TEST_TMPDIR/port")" 2> "$BATS_TEST_TMPDIR/out" 3>&- &
 	pid=$!
 	watch_children "$pid" "$BATS_TEST_TMPDIR/seen"
 	run wait "$pid"
@@ -164,5 +165,6 @@ c = s.accept(); time.sleep(2)' > "$BATS_TEST_TMPDIR/port" 3>&- &
 	cd "$BATS_TEST_TMPDIR/seen" || return
 	[ "$(field custos-courier Seccomp)" = 2 ]
 	[ "$(field custos-courier Uid | tr -s '\t ' ' ')" = "65534 65534 65534 65534" ]
+	[ "$(field custos CapPrm)" = 0000000000000004 ]
 	for set in CapInh CapPrm CapEff CapAmb; do [ "$(field custos-courier $set)" = 0000000000000000 ]; done
 }

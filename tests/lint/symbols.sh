@@ -19,7 +19,7 @@ rules() {
 	cat << 'RULES'
 only custos_permit_mint | log/release.c | a permit is made in one place: the log's release commit
 only custos_permit_consume | token/client_release.c | and used in one: the token's release call
-only custos_secret_expose | crypto/match.c crypto/pem.c crypto/seal.c | key wrap, PEM and the modulus check work inside locked memory
+only custos_secret_expose | crypto/key_file.c crypto/match.c crypto/pem.c crypto/seal.c crypto/trial.c | key wrap, PEM and the modulus check work inside locked memory
 also custos_secret_expose | token/exchange.c token/session.c token/token_admin.c | a PIN goes into its pipe, and from the pipe to C_Login and C_InitToken
 also custos_secret_expose | courier/login.c courier/ssh_login.c courier/ssh_run.c | a password or login key goes to libssh2, the key to the host's stdin
 only [A-Z][A-Za-z0-9]*_.* | crypto x509 | OpenSSL: every name that begins with a capital letter
@@ -27,6 +27,8 @@ only (d2i|i2d|a2i|i2a|s2i|i2s)_.* | crypto x509 | OpenSSL's coders
 only (SSL|TLS)_.* | crypto/served.c | TLS is spoken to see what a host serves, nowhere else
 only (EVP_(Cipher|Encrypt|Decrypt|PKEY_derive|PKEY_Q_keygen|PKEY_keygen|PKEY_fromdata).*|RAND_.*|CRYPTO_set_mem_functions) | crypto | x509 sees public data only
 only (EVP_DigestSign.*|EVP_PKEY_(sign|decrypt).*|PEM_(read|write).*PrivateKey.*|(d2i|i2d)_.*Private.*|EVP_PKEY2PKCS8|EVP_PKCS82PKEY) | - | no private key is handled by libcrypto's key objects
+only OSSL_(DECODER|ENCODER)_.* | crypto/key_file.c | but the one that an import reads, in a courier, whose libcrypto and stack are locked
+only custos_key_file_read | courier/import.c | and nobody else may ask for that
 only p11_kit_.* | token | the token process alone has a PKCS#11 module
 only C_[A-Z].* | - | a module's functions come from its function list, never from the linker
 only (dlopen|dlmopen|dlsym) | - | p11-kit loads the one module
@@ -42,6 +44,7 @@ only (system|popen|wordexp|exit|quick_exit|atexit|__assert_fail|longjmp|siglongj
 only _exit | cli/pin.c link/spawn.c | between fork and exec
 only abort | memory/arena.c memory/secret.c | a locked heap that was overrun, or a secret that would be made longer than it is, is not gone on with
 only (getenv|secure_getenv|setenv|putenv|unsetenv|clearenv) | cli | libraries are told, they do not look around
+also getenv | token/module.c | the parameters of a module, in the variable its profile names
 also getenv | token/token_main.c | SOFTHSM2_CONF: SoftHSM's files must be found where the module finds them
 only environ | link/spawn.c | a module may need its own variables; the courier gets none
 only (fork|vfork|clone|posix_spawnp?) | link/spawn.c cli/pin.c | the two other processes, and exec: PIN programs
@@ -53,6 +56,7 @@ only (socket|connect|bind|listen|accept4?|getaddrinfo|gethostby.*) | deploy | th
 only socketpair | link/spawn.c | the channel
 only (gets|strcpy|strcat|stpcpy|__strcpy_chk|__strcat_chk|tmpnam|mktemp|tempnam|alloca) | - | no unbounded copies, no guessable names
 only (pthread_.*|thrd_.*) | - | one thread: nobody else's stack holds a copy
+also pthread_.* | token/serve_keys.c | a session a thread: the keys that custos-token makes are the module's, no thread of ours sees one
 RULES
 }
 

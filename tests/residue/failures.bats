@@ -109,7 +109,7 @@ fails() {
 	cp -a "$CUSTOS_DIR/custody.yaml" "$LAB/custody.yaml"
 	sed -i "s|^  module: .*|  module: \"$residue_bin/libresidue_other_key.so\"|" "$CUSTOS_DIR/custody.yaml"
 	# it is there between two system calls, so instants are taken until one of them has seen it
-	for _ in 1 2 3 4 5 6 7 8 9 10; do
+	for ((try = 0; try < 30; try++)); do
 		RESIDUE_CONTAINER=$LAB/container residue_run rsa-2048 --every-state --random 200 --seed $((CUSTOS_SEED += 1))
 		residue_clean glimpse
 		[ "$(residue_verdict number "$REPORT" courier.locked)" = 0 ] || break

@@ -174,11 +174,11 @@ static uint64_t noise(struct run *r)
 
 /* Scanner and courier share one processor while instants are taken, and the scanner goes first: the courier runs only while the scanner naps, so a
  * nap of a few microseconds is a few microseconds of the courier, whatever a wake-up across processors would cost. */
-static void share_processor(struct run *r, pid_t courier)
+void residue_share_processor(struct run *r, pid_t courier)
 {
 	cpu_set_t one;
 	int here = sched_getcpu();
-	if (r->shared_with != 0 || here < 0 || sched_getaffinity(0, sizeof r->affinity, &r->affinity) != 0)
+	if (r->options->random == 0 || r->shared_with != 0 || here < 0 || sched_getaffinity(0, sizeof r->affinity, &r->affinity) != 0)
 		return;
 	CPU_ZERO(&one);
 	CPU_SET((size_t)here, &one);
@@ -223,7 +223,6 @@ static bool take_an_instant(struct run *r)
 			t = &r->tracees[i];
 	if (t == NULL || waits(t))
 		return false;
-	share_processor(r, t->process);
 	nanosleep(&(struct timespec){ .tv_nsec = (INSTANT_MIN_US + (long)(noise(r) % INSTANT_SPAN_US)) * 1000 }, NULL);
 	if (!next_event(r))
 		t->interrupted = ptrace(PTRACE_INTERRUPT, t->tid, 0, 0) == 0;
@@ -265,12 +264,13 @@ void residue_follow(struct residue_options *options, const struct residue_needle
 		int64_t now = residue_now_us();
 		if (now > deadline)
 			residue_die("not over after %u s, in state %s", options->timeout_s, r->state);
-		if (now >= tree_at) {
+		/* a look at the tree takes as long as all that the courier does with the key */
+		if (now >= tree_at && r->shared_with == 0) {
 			residue_tree_look(&r->tree);
 			attach_all(r);
-			release_the_long_held(r);
 			tree_at = residue_now_us() + TREE_EVERY_US;
 		}
+		release_the_long_held(r);
 		if (!busy)
 			nanosleep(&(struct timespec){ .tv_nsec = NAP_US * 1000 }, NULL);
 	}

@@ -89,6 +89,7 @@ static void courier_leaves(struct run *r, struct tracee *t, int64_t result)
 		enter_state(r, "key");
 		look_at_courier(r, t, true);
 		residue_look_at_tokens(r);
+		residue_share_processor(r, t->process);
 	} else if (t->call == SYS_sendmsg && t->arguments[0] == COURIER_FD && result > 0 && r->heard == t->heard_before &&
 	           residue_first_of(r, ROLE_KEEPER) != NULL) {
 		t->held = true;
@@ -216,6 +217,8 @@ void residue_handle(struct run *r, struct tracee *t, int status)
 {
 	int signal = WSTOPSIG(status), event = status >> 16;
 	t->stopped = true;
+	/* a stop of another kind takes the place of the one that was asked for */
+	t->interrupted = t->interrupted && event == PTRACE_EVENT_STOP;
 	if (event == PTRACE_EVENT_STOP && signal != SIGTRAP) {
 		/* stopped as a shell would stop it: it stays so until it is continued */
 		(void)ptrace(PTRACE_LISTEN, t->tid, 0, 0);

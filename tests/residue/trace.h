@@ -48,6 +48,8 @@ int64_t residue_now_us(void);
 struct tracee *residue_find(struct run *r, pid_t tid);
 struct tracee *residue_add(struct run *r, pid_t tid, pid_t process, enum residue_role role);
 struct tracee *residue_first_of(struct run *r, enum residue_role role);
+/* From here on, while it has the key: for instants that are close together. Nothing when none are wanted. */
+void residue_share_processor(struct run *r, pid_t courier);
 /* Lets it go on, with a signal or 0. */
 void residue_resume(struct tracee *t, int signal);
 

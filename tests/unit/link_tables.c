@@ -37,9 +37,13 @@ static const struct allowed courier[] = {
 	{ 4, H, C(SIGN_LOGIN), 4, NO_FD }, { 4, K, C(LOGIN_SIGNATURE), 4, NO_FD },
 	{ 4, H, C(PROGRESS), 4, NO_FD }, { 4, H, C(NEED_SOCKET), 4, NO_FD }, { 4, H, C(SERVED), 4, NO_FD }, { 4, H, C(OUTCOME), 4, NO_FD },
 	{ 4, H, C(BYE), 5, NO_FD },
+	/* a key out of a file: read (6), then sealed (7) */
+	{ 2, K, C(READ_KEY), 6, ONE_FD },
+	{ 6, H, C(NEED_PHRASE), 6, NO_FD }, { 6, K, C(PHRASE), 6, NO_FD }, { 6, H, C(KEY_REFUSED), 5, NO_FD }, { 6, H, C(KEY_READ), 7, NO_FD },
+	{ 7, K, C(SEAL_KEY), 7, NO_FD }, { 7, H, C(KEY_SEALED), 4, NO_FD },
 };
 
-enum { NEW, STARTING, OPEN, OPEN_BUSY, LOGGING_IN, READY, READY_BUSY };
+enum { NEW, STARTING, OPEN, OPEN_BUSY, LOGGING_IN, READY, READY_BUSY, KEYS_BUSY };
 static const struct allowed token[] = {
 	{ NEW, K, T(LIST), STARTING, NO_FD }, { NEW, K, T(INIT), STARTING, ONE_FD }, { NEW, K, T(OPEN), STARTING, NO_FD },
 	{ STARTING, H, T(LISTED), NEW, NO_FD }, { STARTING, H, T(INITIALIZED), NEW, NO_FD }, { STARTING, H, T(OPENED), OPEN, NO_FD },
@@ -55,6 +59,13 @@ static const struct allowed token[] = {
 	{ READY_BUSY, H, T(KEK_OPENED), READY, NO_FD },
 	{ READY_BUSY, H, T(LOG_OPENED), READY, NO_FD }, { READY_BUSY, H, T(KEY_MADE), READY, NO_FD }, { READY_BUSY, H, T(SIGNED), READY, NO_FD },
 	{ READY_BUSY, H, T(RELEASED), READY, NO_FD }, { READY_BUSY, H, T(FAILED), READY, NO_FD },
+	/* many keys: one result a job, then the end */
+	{ READY, K, T(KEYS), KEYS_BUSY, NO_FD }, { KEYS_BUSY, H, T(KEYS_RESULT), KEYS_BUSY, NO_FD }, { KEYS_BUSY, H, T(KEYS_DONE), READY, NO_FD },
+	{ KEYS_BUSY, H, T(FAILED), READY, NO_FD },
+	/* the doctor: a check that needs no login, or one that does */
+	{ OPEN, K, T(DOCTOR), OPEN_BUSY, NO_FD }, { OPEN_BUSY, H, T(FOUND), OPEN, NO_FD }, { READY, K, T(DOCTOR), READY_BUSY, NO_FD }, { READY_BUSY, H, T(FOUND), READY, NO_FD },
+	{ READY, K, T(KEY_DESTROY), READY_BUSY, NO_FD }, { READY_BUSY, H, T(KEY_DESTROYED), READY, NO_FD },
+	{ READY, K, T(IMPORT_BEGIN), READY_BUSY, NO_FD }, { READY_BUSY, H, T(IMPORT_POINT), READY, NO_FD }, { READY, K, T(IMPORT), READY_BUSY, NO_FD },
 };
 
 struct table {
@@ -63,8 +74,8 @@ struct table {
 	size_t count;
 	uint8_t states;
 };
-static const struct table courier_table = { &custos_courier_protocol, courier, sizeof courier / sizeof *courier, 6 };
-static const struct table token_table = { &custos_token_protocol, token, sizeof token / sizeof *token, 7 };
+static const struct table courier_table = { &custos_courier_protocol, courier, sizeof courier / sizeof *courier, 8 };
+static const struct table token_table = { &custos_token_protocol, token, sizeof token / sizeof *token, 8 };
 
 static const struct allowed *find(const struct table *t, uint8_t state, enum custos_link_side side, uint8_t type, bool with_fd)
 {

@@ -69,6 +69,7 @@ static custos_rc raw_release(const struct custos_token_key *k, const struct lab_
 	struct custos_wire_out w = { .buf = &message, .err = err };
 	custos_wire_put_u8(&w, (uint8_t)k->type);
 	custos_wire_put_bytes(&w, custos_buf_view(&k->container));
+	custos_wire_put_bytes(&w, custos_buf_view(&k->spki));
 	custos_wire_put_fixed(&w, point, CUSTOS_POINT_SIZE);
 	custos_wire_put_bytes(&w, leaf);
 	custos_wire_put_u32(&w, (uint32_t)intent->proof_count);

@@ -26,14 +26,65 @@ static void shipped_profile_is_read(void **state)
 	assert_true(found);
 	LAB_OK(&lab, custos_token_profile_for_module("/usr/lib/other.so", &q, &found, &lab.err));
 	assert_false(found);
-	assert_true(custos_token_profile_fits(&p, "SoftHSM project", "SoftHSM v2"));
-	assert_false(custos_token_profile_fits(&p, "SoftHSM project", "SoftHSM v3"));
+	struct custos_token_info token = { .manufacturer = "SoftHSM project", .model = "SoftHSM v2", .firmware = "2.6" };
+	assert_true(custos_token_profile_fits(&p, &token));
+	token.model[9] = '3';
+	assert_false(custos_token_profile_fits(&p, &token));
 	LAB_FAILS(&lab, custos_token_profile_named("nosuch", &p, &lab.err), CUSTOS_E_INPUT, "nosuch");
 }
 
 #define HEAD "name: x\nmatch: {manufacturer: M, model: N}\n"
 #define KEYS "keys: {deployable: [ec-p256], sign_only: [ed25519], log: [ed25519]}\npin: {min: 4, max: 8}\n"
 #define WRAP "wrap: {mechanism: 0x210a, format: rfc5649, padding: 7}\n"
+
+/* Goal: every profile that is compiled in is readable and is found by the words of its token, and by those of no other. */
+static void shipped_profiles_know_their_tokens(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *name;
+		struct custos_token_info token;
+		enum custos_tier tier;
+	} known[] = {
+		{ "softhsm", { .manufacturer = "SoftHSM project", .model = "SoftHSM v2", .firmware = "2.6" }, CUSTOS_TIER_HARDENED },
+		{ "nss", { .manufacturer = "Mozilla Foundation", .model = "NSS 3", .firmware = "0.0" }, CUSTOS_TIER_BASIC },
+		{ "opencryptoki", { .manufacturer = "IBM Corp.", .model = "IBM SoftTok", .firmware = "1.0" }, CUSTOS_TIER_SIGN_ONLY },
+		{ "tpm2", { .manufacturer = "IBM", .model = "SW   TPM", .firmware = "25.35" }, CUSTOS_TIER_SIGN_ONLY },
+	};
+	for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
+		struct custos_token_profile p = { 0 };
+		bool found = false;
+		LAB_OK(&lab, custos_token_profile_for_token(&known[i].token, &p, &found, &lab.err));
+		assert_true(found);
+		assert_string_equal(p.name, known[i].name);
+		assert_int_equal(p.tier, known[i].tier);
+		for (size_t k = 0; k < sizeof known / sizeof *known; k++)
+			assert_int_equal(custos_token_profile_fits(&p, &known[k].token), i == k);
+	}
+	struct custos_token_info stranger = { .manufacturer = "SoftHSM project", .model = "NSS 3" };
+	struct custos_token_profile p;
+	bool found = true;
+	LAB_OK(&lab, custos_token_profile_for_token(&stranger, &p, &found, &lab.err));
+	assert_false(found);
+}
+
+/* Goal: a version is matched part by part. */
+static void versions_are_matched_by_part(void **state)
+{
+	(void)state;
+	static const char text[] = "name: x\nmatch: {manufacturer: M, model: N, firmware: '2.6'}\ntier: sign-only\nkeys: {log: [ec-p256]}\npin: {min: 4}\n";
+	struct custos_token_profile p;
+	struct custos_token_info token = { .manufacturer = "M", .model = "N", .firmware = "2.6" };
+	LAB_OK(&lab, custos_token_profile_parse(CUSTOS_BYTES_STR(text), "x.yaml", &p, &lab.err));
+	assert_true(custos_token_profile_fits(&p, &token));
+	static const char *const others[] = { "2.60", "2", "12.6", "" };
+	for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+		snprintf(token.firmware, sizeof token.firmware, "%s", others[i]);
+		assert_false(custos_token_profile_fits(&p, &token));
+	}
+	snprintf(token.firmware, sizeof token.firmware, "2.6.1");
+	assert_true(custos_token_profile_fits(&p, &token));
+}
 
 /* Goal: a profile with anything unknown, missing or impossible is refused and the file is named. */
 static void bad_profiles_are_refused(void **state)
@@ -47,6 +98,14 @@ static void bad_profiles_are_refused(void **state)
 		HEAD "tier: hardened\n" WRAP "keys: {log: [rsa-2048]}\npin: {min: 4}\n", HEAD "tier: hardened\n" WRAP "keys: {log: [ed448]}\npin: {min: 4}\n",
 		HEAD "tier: hardened\n" WRAP "keys: {log: [ed25519, ed25519]}\npin: {min: 4}\n", HEAD "tier: hardened\n" WRAP "keys: {log: [ed25519]}\npin: {min: 9, max: 8}\n",
 		"name: a name\n" "match: {manufacturer: M, model: N}\ntier: hardened\n" WRAP KEYS, "name: x\ntier: hardened\n" WRAP KEYS, "",
+		/* the rest of the fields */
+		HEAD "tier: hardened\nattributes: {not_sent: [copyable]}\n" WRAP KEYS, HEAD "tier: basic\nattributes: {not_read: [sensitive]}\n" WRAP KEYS,
+		HEAD "tier: basic\nattributes: {not_read: [extractable]}\n" WRAP KEYS, HEAD "tier: basic\nattributes: {not_read: [local, local]}\n" WRAP KEYS,
+		HEAD "tier: basic\nattributes: {not_kept: [local]}\n" WRAP KEYS, HEAD "tier: basic\nsession_objects: no\n" WRAP KEYS, HEAD "tier: basic\nsession_objects: perhaps\n" WRAP KEYS,
+		HEAD "tier: basic\ntransport: rsa-oaep\n" WRAP KEYS, HEAD "tier: basic\nsign: {rsa: rsa-x509}\n" WRAP KEYS, HEAD "tier: basic\nsign: {dsa: dsa}\n" WRAP KEYS,
+		HEAD "tier: basic\nsessions: many\n" WRAP KEYS, HEAD "tier: unusable\n" WRAP KEYS,
+		HEAD "tier: basic\nwrap: {mechanism: 0x210b, format: rfc5649, ec_point_attribute: d5a0db00}\n" KEYS,
+		HEAD "tier: basic\nparameters: A_NAME_OF_MORE_THAN_THIRTY_ONE_CHARACTERS\n" WRAP KEYS,
 		"name: x\nmatch: {manufacturer: a-manufacturer-of-more-than-thirty-two-characters, model: N}\ntier: hardened\n" WRAP KEYS,
 	};
 	struct custos_token_profile p;
@@ -252,7 +311,7 @@ static int stop(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(shipped_profile_is_read),  cmocka_unit_test(bad_profiles_are_refused), cmocka_unit_test(token_file_is_judged),
+		cmocka_unit_test(shipped_profile_is_read), cmocka_unit_test(shipped_profiles_know_their_tokens), cmocka_unit_test(versions_are_matched_by_part),  cmocka_unit_test(bad_profiles_are_refused), cmocka_unit_test(token_file_is_judged),
 		cmocka_unit_test(token_file_is_protected), cmocka_unit_test(configuration_and_names),  cmocka_unit_test(lock_is_exclusive),
 	};
 	return cmocka_run_group_tests(tests, start, stop);

@@ -1,5 +1,6 @@
 /* A custos-token that was taken over. It stands where the keeper starts its helper, has the real one answer, and spoils the answer that
  * CUSTOS_LIE names: TYPE:HOW, the reply's number and what is done to it. Without CUSTOS_LIE it is honest. */
+#include "link/token.h"
 #include "link_wire.h"
 
 #include <signal.h>
@@ -157,11 +158,17 @@ int main(void)
 		/* another challenge, or another message, than the one that was sent: the last bytes of the request */
 		if (strncmp(how, "ask-", 4) == 0 && p.bytes[1] == strtoul(how + 4, NULL, 10))
 			p.bytes[p.len - 1] ^= 1;
-		if (!pass_on(real, &p, p.fd >= 0) || !receive(real, &p))
+		if (!pass_on(real, &p, p.fd >= 0))
 			return 1;
-		size_t descriptors = p.bytes[1] == type ? spoil(&p, how) : 0;
-		if (!pass_on(CHANNEL, &p, descriptors))
-			return 1;
+		/* of KEYS there is an answer for each job, and then the last */
+		for (bool more = true; more;) {
+			if (!receive(real, &p))
+				return 1;
+			more = p.bytes[1] == CUSTOS_TOKEN_KEYS_RESULT;
+			size_t descriptors = p.bytes[1] == type ? spoil(&p, how) : 0;
+			if (!pass_on(CHANNEL, &p, descriptors))
+				return 1;
+		}
 	}
 	/* without a sanitizer's last look, which a confined process cannot take */
 	_exit(0);

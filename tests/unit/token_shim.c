@@ -15,6 +15,7 @@
 static CK_FUNCTION_LIST *real;
 static CK_FUNCTION_LIST mine;
 static int initialized;
+static bool kek_made;
 
 static bool plays(const char *part)
 {
@@ -74,11 +75,59 @@ static CK_RV login(CK_SESSION_HANDLE session, CK_USER_TYPE user, unsigned char *
 	return rv;
 }
 
+/* The first point of its life, whatever key is asked about. */
+static void show_first_point(const CK_ATTRIBUTE *a)
+{
+	static CK_BYTE first[67];
+	if (a->type != CKA_EC_POINT || a->pValue == NULL || a->ulValueLen != sizeof first)
+		return;
+	if (first[0] == 0)
+		memcpy(first, a->pValue, sizeof first);
+	memcpy(a->pValue, first, sizeof first);
+}
+
+/* What a KEK should be, not what it is. */
+static void embellish(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object, const CK_ATTRIBUTE *a)
+{
+	CK_OBJECT_CLASS class = CKO_DATA;
+	CK_ATTRIBUTE its_class = { CKA_CLASS, &class, sizeof class };
+	if (!kek_made || real->C_GetAttributeValue(session, object, &its_class, 1) != CKR_OK || class != CKO_SECRET_KEY)
+		return;
+	bool hides = (plays("ignores-protection") && (a->type == CKA_MODIFIABLE || a->type == 0x171UL)) || (plays("forces-extractable") && a->type == CKA_EXTRACTABLE);
+	if (hides && a->pValue != NULL && a->ulValueLen == 1)
+		*(CK_BYTE *)a->pValue = CK_FALSE;
+	if (plays("forces-extractable") && a->type == CKA_NEVER_EXTRACTABLE && a->pValue != NULL && a->ulValueLen == 1)
+		*(CK_BYTE *)a->pValue = CK_TRUE;
+}
+
+/* A KEK that is not what was asked for: MODIFIABLE and COPYABLE (0x171) are forgotten, or EXTRACTABLE is turned. */
+static CK_RV generate_key(CK_SESSION_HANDLE session, CK_MECHANISM *mechanism, CK_ATTRIBUTE *template, CK_ULONG count, CK_OBJECT_HANDLE *key)
+{
+	static CK_BBOOL yes = CK_TRUE;
+	CK_ATTRIBUTE mine_template[64];
+	CK_ULONG kept = 0;
+	kek_made = true;
+	for (CK_ULONG i = 0; i < count && kept < 64; i++) {
+		if (plays("ignores-protection") && (template[i].type == CKA_MODIFIABLE || template[i].type == 0x171UL))
+			continue;
+		mine_template[kept] = template[i];
+		if (plays("forces-extractable") && template[i].type == CKA_EXTRACTABLE)
+			mine_template[kept].pValue = &yes;
+		kept++;
+	}
+	return real->C_GenerateKey(session, mechanism, mine_template, kept, key);
+}
+
 static CK_RV get_attribute(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object, CK_ATTRIBUTE *template, CK_ULONG count)
 {
 	CK_RV rv = real->C_GetAttributeValue(session, object, template, count);
 	const char *lie = getenv("CUSTOS_SHIM_ATTRIBUTE");
 	CK_ATTRIBUTE_TYPE type = lie == NULL ? 0 : strtoul(lie, NULL, 16);
+	for (CK_ULONG i = 0; rv == CKR_OK && i < count; i++) {
+		embellish(session, object, &template[i]);
+		if (plays("wrong-public-key"))
+			show_first_point(&template[i]);
+	}
 	for (CK_ULONG i = 0; plays("lies") && rv == CKR_OK && i < count; i++)
 		if (template[i].type == type && template[i].pValue != NULL)
 			*(CK_BYTE *)template[i].pValue ^= 1;
@@ -104,7 +153,11 @@ static CK_RV sign(CK_SESSION_HANDLE session, unsigned char *data, CK_ULONG len, 
 
 static CK_RV wrap(CK_SESSION_HANDLE session, CK_MECHANISM *mechanism, CK_OBJECT_HANDLE wrapping, CK_OBJECT_HANDLE key, unsigned char *out, CK_ULONG *len)
 {
-	CK_RV rv = real->C_WrapKey(session, mechanism, wrapping, key, out, len);
+	CK_MECHANISM other = { CKM_AES_KEY_WRAP, NULL, 0 };
+	bool deceives = plays("wrong-format") && mechanism->mechanism == 0x210aUL;
+	CK_RV rv = real->C_WrapKey(session, deceives ? &other : mechanism, wrapping, key, out, len);
+	if (plays("short-size") && rv == CKR_OK && out == NULL)
+		*len -= 8;
 	if (plays("bad-container") && rv == CKR_OK)
 		out[*len - 1] ^= 1;
 	return rv;
@@ -129,6 +182,7 @@ CK_RV C_GetFunctionList(CK_FUNCTION_LIST **list)
 	mine.C_GetAttributeValue = get_attribute;
 	mine.C_Sign = sign;
 	mine.C_WrapKey = wrap;
+	mine.C_GenerateKey = generate_key;
 	*list = &mine;
 	return CKR_OK;
 }

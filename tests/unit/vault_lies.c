@@ -81,6 +81,71 @@ static void nothing_is_half_done(void **state)
 	assert_int_equal(entries(), before + 1);
 }
 
+/* Enrols two keys of a class, named never-…; the report is looked at whatever became of it: nothing is said to be done that is not. */
+static custos_rc enroll(const char *key_class, size_t number)
+{
+	CUSTOS_CLEANUP(close_custody) struct custos_custody *c = NULL;
+	CUSTOS_AUTO(custos_json) *report = NULL;
+	char file[128], out[128];
+	snprintf(file, sizeof file, "%s/keys-%zu.yaml", lab.dir, number);
+	snprintf(out, sizeof out, "%s/requests", lab.dir);
+	FILE *to = fopen(file, "wx");
+	assert_non_null(to);
+	for (int i = 0; i < 2; i++)
+		fprintf(to, "- { name: never-%zu-%d, type: ec-p256, class: %s, san: dns:never.example.com }\n", number, i, key_class);
+	assert_int_equal(fclose(to), 0);
+	open_custody(&c);
+	custos_err_clear(&lab.err);
+	struct custos_enroll_options options = { .file = file, .out = out, .jobs = 1 };
+	custos_rc rc = custos_enroll(c, &options, &report, &lab.err);
+	for (size_t i = 0; rc != CUSTOS_OK && i < custos_json_count(report); i++)
+		assert_null(custos_json_text(custos_json_at(report, i), "file"));
+	return rc;
+}
+
+static void no_enrolled_key_is_half_done(void **state)
+{
+	(void)state;
+	/* in KEYS_RESULT byte 3 is the end of the job's number, 4 the category, 9 on the public key, 104 on the container; then the signature */
+	static const struct {
+		unsigned reply;
+		const char *how;
+	} lies[] = {
+		{ CUSTOS_TOKEN_KEYS_RESULT, "exits" }, { CUSTOS_TOKEN_KEYS_RESULT, "killed" }, { CUSTOS_TOKEN_KEYS_RESULT, "version" }, { CUSTOS_TOKEN_KEYS_RESULT, "type-3" },
+		{ CUSTOS_TOKEN_KEYS_RESULT, "descriptor" }, { CUSTOS_TOKEN_KEYS_RESULT, "cut" }, { CUSTOS_TOKEN_KEYS_RESULT, "trailing" }, { CUSTOS_TOKEN_KEYS_RESULT, "empty" },
+		{ CUSTOS_TOKEN_KEYS_RESULT, "flip-0" }, { CUSTOS_TOKEN_KEYS_RESULT, "flip-4" }, { CUSTOS_TOKEN_KEYS_RESULT, "flip-8" }, { CUSTOS_TOKEN_KEYS_RESULT, "flip-40" },
+		{ CUSTOS_TOKEN_KEYS_RESULT, "flip-99" }, { CUSTOS_TOKEN_KEYS_RESULT, "flip-150" }, { CUSTOS_TOKEN_KEYS_RESULT, "flip-end" }, { CUSTOS_TOKEN_KEYS_RESULT, "fail-0" },
+		/* the end before the results, and results after the last */
+		{ CUSTOS_TOKEN_KEYS_RESULT, "keys-done" }, { CUSTOS_TOKEN_KEYS_DONE, "exits" }, { CUSTOS_TOKEN_KEYS_DONE, "trailing" }, { CUSTOS_TOKEN_KEYS_DONE, "version" },
+		{ CUSTOS_TOKEN_SIGNED, "flip-20" },
+		/* of each request the last job is asked otherwise: the second key's challenge, then what the first is to sign; no answer is touched */
+		{ CUSTOS_TOKEN_FAILED, "ask-keys" },
+	};
+	static const char *const classes[] = { "deployable", "sign-only" };
+	int64_t before = entries();
+	size_t tried = 0;
+	for (size_t l = 0; l < sizeof lies / sizeof *lies; l++)
+		for (size_t k = 0; k < 2; k++) {
+			char lie[32];
+			/* sign-only keys have no container to spoil */
+			if (k == 1 && strcmp(lies[l].how, "flip-150") == 0)
+				continue;
+			if (strcmp(lies[l].how, "keys-done") == 0)
+				snprintf(lie, sizeof lie, "%u:type-%d", lies[l].reply, CUSTOS_TOKEN_KEYS_DONE);
+			else if (strcmp(lies[l].how, "ask-keys") == 0)
+				snprintf(lie, sizeof lie, "%u:ask-%d", lies[l].reply, CUSTOS_TOKEN_KEYS);
+			else
+				snprintf(lie, sizeof lie, "%u:%s", lies[l].reply, lies[l].how);
+			assert_int_equal(setenv("CUSTOS_LIE", lie, 1), 0);
+			custos_rc rc = enroll(classes[k], 1000 + tried++);
+			assert_int_equal(unsetenv("CUSTOS_LIE"), 0);
+			if (rc == CUSTOS_OK || lab.err.msg[0] == '\0')
+				fail_msg("%s, %s: %s “%s”", lie, classes[k], custos_rc_name(rc), lab.err.msg);
+			assert_int_equal(entries(), before);
+		}
+	assert_true(tried > 40);
+}
+
 /* A login that fails is the one thing that is written down, and what the helper calls a failed login is written as one. */
 static void a_failed_login_is_all_that_is_written(void **state)
 {
@@ -124,6 +189,6 @@ static int stop(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(nothing_is_half_done), cmocka_unit_test(a_failed_login_is_all_that_is_written) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(nothing_is_half_done), cmocka_unit_test(no_enrolled_key_is_half_done), cmocka_unit_test(a_failed_login_is_all_that_is_written) };
 	return cmocka_run_group_tests(tests, start, stop);
 }
