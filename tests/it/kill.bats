@@ -58,7 +58,8 @@ hit_deploy() {
 	# the restart of the proxy by the dead man's switch may still be going on
 	lab_until crash_host_is_whole box "$OLD" "$NEW"
 	if [ "$rc" = 0 ]; then crash_host_is_whole box "$NEW"; fi
-	# it never says that a host was left alone, or put back, which was not
+	# it never says that a host was left alone, or put back, which was not; when the result could not be written, nothing was said of it
+	if grep -q 'cannot write to standard output' "$LAB/err"; then return 0; fi
 	if [ "$rc" != 0 ] && [ "$rc" != 11 ] && [ "$rc" -lt 128 ] && [ "$rc" != 7 ]; then crash_host_is_whole box "$OLD"; fi
 }
 

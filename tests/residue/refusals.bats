@@ -9,7 +9,7 @@ bats_require_minimum_version 1.5.0
 
 NOBODY=(setpriv --reuid 65534 --regid 65534 --clear-groups --inh-caps=-all)
 # who runs custos: the same, but where the build lies in somebody's closed directory with the one right that leads there
-if "${NOBODY[@]}" test -x "$CUSTOS_BUILD/custos"; then
+if "${NOBODY[@]}" "$CUSTOS_BUILD/custos" --help > /dev/null 2>&1; then
 	OPERATOR=("${NOBODY[@]}")
 else
 	OPERATOR=(setpriv --reuid 65534 --regid 65534 --clear-groups '--inh-caps=-all,+dac_read_search' '--ambient-caps=-all,+dac_read_search')
@@ -46,7 +46,7 @@ as_user_custos() { as_user custos --pin-source "file:$USER_LAB/pin" "$@"; }
 residue_user_lab() {
 	local key
 	chown 65534:65534 "$USER_LAB"
-	"${OPERATOR[@]}" test -x "$CUSTOS_BUILD/custos" || { echo "uid 65534 cannot run $CUSTOS_BUILD/custos" >&2; return 1; }
+	"${OPERATOR[@]}" "$CUSTOS_BUILD/custos" --help > /dev/null || { echo "uid 65534 cannot run $CUSTOS_BUILD/custos" >&2; return 1; }
 	# for whoever has no such right
 	install -m 755 "$residue_bin/residue_scan" "$BASE/residue_scan"
 	# what a lab is made of is the same for everybody
