@@ -1,19 +1,13 @@
 #!/usr/bin/env bats
 # Goal: what somebody, or the machine itself, could do to get at a key in a running release: core dumps, other processes of the same user, swap, limits, other code paths.
 #
-# Needs the build directory in CUSTOS_BUILD (ctest sets it) and root.
+# Needs the build directory in CUSTOS_BUILD (ctest sets it), where uid 65534 can read it (tests/residue/reachable sees to that), and root.
 # shellcheck disable=SC2016,SC2119  # $ is for the shell inside; most reports are to be clean in no special way
 bats_require_minimum_version 1.5.0
 # shellcheck source=tests/residue/residue.bash
 . "$BATS_TEST_DIRNAME/residue.bash"
 
 NOBODY=(setpriv --reuid 65534 --regid 65534 --clear-groups --inh-caps=-all)
-# who runs custos: the same, but where the build lies in somebody's closed directory with the one right that leads there
-if "${NOBODY[@]}" "$CUSTOS_BUILD/custos" --help > /dev/null 2>&1; then
-	OPERATOR=("${NOBODY[@]}")
-else
-	OPERATOR=(setpriv --reuid 65534 --regid 65534 --clear-groups '--inh-caps=-all,+dac_read_search' '--ambient-caps=-all,+dac_read_search')
-fi
 
 setup_file() {
 	residue_begin refusals
@@ -39,16 +33,14 @@ teardown() { residue_quiet; }
 
 # as_user COMMAND…: as uid 65534, in the user's lab.
 as_user() {
-	"${OPERATOR[@]}" env HOME="$USER_LAB" LAB="$USER_LAB" CUSTOS_DIR="$USER_LAB/custody" CUSTOS_MODULE=libsofthsm2.so SOFTHSM2_CONF="$USER_LAB/softhsm/softhsm2.conf" "$@"
+	"${NOBODY[@]}" env HOME="$USER_LAB" LAB="$USER_LAB" CUSTOS_DIR="$USER_LAB/custody" CUSTOS_MODULE=libsofthsm2.so SOFTHSM2_CONF="$USER_LAB/softhsm/softhsm2.conf" "$@"
 }
 as_user_custos() { as_user custos --pin-source "file:$USER_LAB/pin" "$@"; }
 
 residue_user_lab() {
 	local key
 	chown 65534:65534 "$USER_LAB"
-	"${OPERATOR[@]}" "$CUSTOS_BUILD/custos" --help > /dev/null || { echo "uid 65534 cannot run $CUSTOS_BUILD/custos" >&2; return 1; }
-	# for whoever has no such right
-	install -m 755 "$residue_bin/residue_scan" "$BASE/residue_scan"
+	"${NOBODY[@]}" test -x "$CUSTOS_BUILD/custos" || { echo "uid 65534 cannot run $CUSTOS_BUILD/custos" >&2; return 1; }
 	# what a lab is made of is the same for everybody
 	as_user BATS_TEST_TMPDIR="$USER_LAB" bash -euc '. "$0"; lab_new; for key in rsa-2048-a rsa-2048-b; do lab_key "$key" rsa-2048 dns:box.example.com; done' "$residue_here/residue.bash" > /dev/null 3>&-
 	cp "$LAB/pkcs8.yaml" "$USER_LAB/pkcs8.yaml"
@@ -67,7 +59,7 @@ residue_user_lab() {
 # user_run OPTION…: residue_run with the user's custody, by the user; the scanner is root's.
 user_run() {
 	local LAB=$USER_LAB CUSTOS_DIR=$USER_LAB/custody SOFTHSM2_CONF=$USER_LAB/softhsm/softhsm2.conf
-	RESIDUE_AS=("${OPERATOR[@]}" env HOME="$USER_LAB")
+	RESIDUE_AS=("${NOBODY[@]}" env HOME="$USER_LAB")
 	ln -sfn "$BASE/root/box" "$LAB/box"
 	residue_run "$@"
 	RESIDUE_AS=()
@@ -137,7 +129,7 @@ refused() {
 		if "${NOBODY[@]}" sh -c 'exec 3< "$0"' "/proc/$1/$file" 2> /dev/null; then echo "/proc/$1/$file can be opened"; return 1; fi
 	done
 	if "${NOBODY[@]}" ls "/proc/$1/fd/" > /dev/null 2>&1; then echo "/proc/$1/fd can be read"; return 1; fi
-	run "${NOBODY[@]}" "$BASE/residue_scan" --bytes "$BASE/anything" --pid "$1"
+	run "${NOBODY[@]}" "$residue_bin/residue_scan" --bytes "$BASE/anything" --pid "$1"
 	echo "process $1: $output"
 	[ "$status" = 2 ]
 	[[ $output == *"cannot stop process"* ]]
@@ -180,7 +172,7 @@ attack() {
 deploy_as_user() {
 	local LAB=$USER_LAB
 	residue_next rsa-2048
-	exec "${OPERATOR[@]}" env HOME="$USER_LAB" CUSTOS_DIR="$USER_LAB/custody" SOFTHSM2_CONF="$USER_LAB/softhsm/softhsm2.conf" custos --pin-source "file:$USER_LAB/pin" deploy "$KEY" pkcs8
+	exec "${NOBODY[@]}" env HOME="$USER_LAB" CUSTOS_DIR="$USER_LAB/custody" SOFTHSM2_CONF="$USER_LAB/softhsm/softhsm2.conf" custos --pin-source "file:$USER_LAB/pin" deploy "$KEY" pkcs8
 }
 deploy_as_root() {
 	residue_next rsa-2048
@@ -196,7 +188,7 @@ deploy_as_root() {
 	disown "$victim"
 	lab_until belongs_to_user "$victim"
 	"${NOBODY[@]}" sh -c 'exec 3< "$0"' "/proc/$victim/mem"
-	"${NOBODY[@]}" "$BASE/residue_scan" --bytes "$BASE/anything" --pid "$victim" > /dev/null 2>&1
+	"${NOBODY[@]}" "$residue_bin/residue_scan" --bytes "$BASE/anything" --pid "$victim" > /dev/null 2>&1
 	kill "$victim"
 	ln -sfn "$LAB/box" "$USER_LAB/box"
 	attack deploy_as_user
