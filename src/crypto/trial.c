@@ -97,6 +97,18 @@ custos_rc custos_wrapped_look(const uint8_t key[static CUSTOS_TRIAL_KEY_SIZE], c
 	return CUSTOS_OK;
 }
 
+custos_rc custos_wrapped_unpadded(const uint8_t key[static CUSTOS_TRIAL_KEY_SIZE], const uint8_t iv[static CUSTOS_TRIAL_IV_SIZE], uint8_t ret_wrapped[static CUSTOS_TRIAL_UNPADDED_SIZE],
+                                  struct custos_err *err)
+{
+	static const uint8_t plain[CUSTOS_TRIAL_UNPADDED_SIZE] = { [CUSTOS_TRIAL_UNPADDED_SIZE - 1] = 16 };
+	int len = 0;
+	CUSTOS_AUTO_OPENSSL(cipher_ctx) EVP_CIPHER_CTX *cipher = EVP_CIPHER_CTX_new();
+	if (cipher == NULL || EVP_EncryptInit_ex2(cipher, EVP_aes_256_cbc(), key, iv, NULL) != 1 || EVP_CIPHER_CTX_set_padding(cipher, 0) != 1 ||
+	    EVP_EncryptUpdate(cipher, ret_wrapped, &len, plain, sizeof plain) != 1 || len != sizeof plain)
+		return custos_openssl_fail(err, CUSTOS_E_INTERNAL, "cannot encrypt");
+	return CUSTOS_OK;
+}
+
 custos_rc custos_verify_pss(const char *who, struct custos_bytes spki, struct custos_bytes message, struct custos_bytes signature, struct custos_err *err)
 {
 	const uint8_t *at = spki.ptr;

@@ -19,6 +19,11 @@ enum { CUSTOS_TRIAL_KEY_SIZE = 32, CUSTOS_TRIAL_IV_SIZE = 16 };
 CUSTOS_RC custos_wrapped_look(const uint8_t key[static CUSTOS_TRIAL_KEY_SIZE], const uint8_t iv[static CUSTOS_TRIAL_IV_SIZE], struct custos_bytes wrapped, struct custos_bytes spki,
                               struct custos_wrapped_look *ret_look, struct custos_err *err);
 
+/* AES-256-CBC of 32 bytes whose last one promises 16 bytes of padding that are not there (RFC 5652 6.3): for who looks at the whole padding it does not open. */
+enum { CUSTOS_TRIAL_UNPADDED_SIZE = 32 };
+CUSTOS_RC custos_wrapped_unpadded(const uint8_t key[static CUSTOS_TRIAL_KEY_SIZE], const uint8_t iv[static CUSTOS_TRIAL_IV_SIZE], uint8_t ret_wrapped[static CUSTOS_TRIAL_UNPADDED_SIZE],
+                                  struct custos_err *err);
+
 /* RSASSA-PSS, SHA-256, salt of 32 bytes (RFC 8017 8.1). CUSTOS_E_TOKEN when it does not verify. */
 CUSTOS_RC custos_verify_pss(const char *who, struct custos_bytes spki, struct custos_bytes message, struct custos_bytes signature, struct custos_err *err);
 

@@ -28,7 +28,7 @@ static const char *login_of(const struct custos_custody *c, const char *target)
 	return auth == NULL ? "" : auth;
 }
 
-custos_rc custos_deploy_confinement(const struct custos_custody *c, const char *const later[], size_t count, struct custos_confinement **ret_confinement,
+custos_rc custos_deploy_confinement(const struct custos_custody *c, const char *const targets[], const bool taken[], size_t count, struct custos_confinement **ret_confinement,
                                     struct custos_err *err)
 {
 	static const char key[] = "key:", file[] = "password:file:", program[] = "password:exec:";
@@ -39,7 +39,7 @@ custos_rc custos_deploy_confinement(const struct custos_custody *c, const char *
 	if (c != NULL)
 		CUSTOS_TRY(allow_custody(confinement, c, err));
 	for (size_t i = 0; i < count; i++) {
-		const char *auth = login_of(c, later[i]);
+		const char *auth = taken[i] ? "" : login_of(c, targets[i]);
 		if (strncmp(auth, program, sizeof program - 1) == 0)
 			return CUSTOS_OK;
 		if (strncmp(auth, key, sizeof key - 1) == 0)

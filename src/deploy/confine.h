@@ -5,10 +5,10 @@
 #include "confine/confinement.h"
 #include "vault/vault.h"
 
-/* Files: the custody's to read and write, the system's to read and execute (names are resolved, couriers started), devices, and the login files of `later`, the targets
- * that get a courier after this one. *ret_confinement stays NULL while a program is still to be asked for a password, because nobody knows what that needs.
+/* Files: the custody's to read and write, the system's to read and execute (names are resolved, couriers started), devices, and the login files of the targets that
+ * get a courier after this one: those of `targets` that are not `taken`. *ret_confinement stays NULL while a program is still to be asked for a password, because nobody knows what that needs.
  * `c` NULL: no custody. */
-CUSTOS_RC custos_deploy_confinement(const struct custos_custody *c, const char *const later[], size_t count, struct custos_confinement **ret_confinement,
+CUSTOS_RC custos_deploy_confinement(const struct custos_custody *c, const char *const targets[], const bool taken[], size_t count, struct custos_confinement **ret_confinement,
                                     struct custos_err *err);
 
 #endif

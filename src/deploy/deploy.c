@@ -186,19 +186,6 @@ static custos_rc prepare_errand(struct deployment *d, const char *const targets[
 	return CUSTOS_OK;
 }
 
-/* What is still to be read after this errand is what the targets that are not taken yet need. */
-static custos_rc confine(struct deployment *d, const char *const targets[], size_t count, const bool *taken, struct custos_confinement **ret, struct custos_err *err)
-{
-	CUSTOS_AUTO_STR *room = calloc(count, sizeof *targets);
-	CUSTOS_REQUIRE(room != NULL, err, CUSTOS_E_SYSTEM, "out of memory");
-	const char **later = (const char **)(void *)room;
-	size_t left = 0;
-	for (size_t i = 0; i < count; i++)
-		if (!taken[i])
-			later[left++] = targets[i];
-	return custos_deploy_confinement(d->c, later, left, ret, err);
-}
-
 static custos_rc run_group(struct deployment *d, const char *const targets[], size_t count, bool *taken, size_t first, struct custos_err *err)
 {
 	CUSTOS_CLEANUP(custos_errand_done) struct custos_errand e = {
@@ -214,7 +201,7 @@ static custos_rc run_group(struct deployment *d, const char *const targets[], si
 	e.padding = d->c->token == NULL ? 0 : custos_token_info(d->c->token)->padding_max;
 	CUSTOS_AUTO(custos_confinement) *confinement = NULL;
 	if (!d->confined)
-		CUSTOS_TRY(confine(d, targets, count, taken, &confinement, err));
+		CUSTOS_TRY(custos_deploy_confinement(d->c, targets, taken, count, &confinement, err));
 	e.confinement = confinement;
 	custos_rc rc = run_errand(d, &e, err);
 	d->confined = d->confined || (confinement != NULL && e.confinement == NULL);

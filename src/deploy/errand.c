@@ -6,6 +6,7 @@
 #include "crypto/digest.h"
 #include "crypto/seal.h"
 #include "deploy/agent.h"
+#include "vault/courier.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -19,14 +20,6 @@ enum { HELLO_MS = 10000, SILENCE_MS = 900000, HALF_MS = 3600000, HOST_MS = 60000
 static custos_rc send(struct custos_errand *e, uint8_t type, const struct custos_buf *body, int fd, struct custos_err *err)
 {
 	return custos_channel_send(&e->helper.channel, type, custos_buf_view(body), fd, err);
-}
-
-static custos_rc start(struct custos_errand *e, struct custos_err *err)
-{
-	CUSTOS_AUTO_FD exe = -1;
-	CUSTOS_TRY(custos_helper_open("custos-courier", &exe, err));
-	CUSTOS_TRY(custos_sha256_fd(exe, e->courier_sha256, err));
-	return custos_helper_start(exe, "custos-courier", CUSTOS_SPAWN_CLEAN_ENVIRONMENT, NULL, &custos_courier_protocol, &e->helper, err);
 }
 
 static custos_rc set_up(struct custos_errand *e, struct custos_err *err)
@@ -49,14 +42,7 @@ static custos_rc set_up(struct custos_errand *e, struct custos_err *err)
 
 	CUSTOS_AUTO_FRAME frame = { .fd = -1 };
 	CUSTOS_TRY(custos_channel_receive(&e->helper.channel, HELLO_MS, &frame, err));
-	struct custos_wire r = custos_wire_read(custos_buf_view(&frame.body));
-	custos_wire_fixed(&r, e->courier_point, sizeof e->courier_point);
-	e->memory_backend = custos_wire_text(&r);
-	uint32_t locked = custos_wire_u32(&r);
-	CUSTOS_TRY(custos_wire_end(&r, "HELLO", err));
-	bool locks = locked > 0 && (strcmp(e->memory_backend, "memfd_secret") == 0 || strcmp(e->memory_backend, "mlock") == 0);
-	CUSTOS_REQUIRE(locks, err, CUSTOS_E_INTERNAL, "the courier does not say how it has locked its memory");
-	return CUSTOS_OK;
+	return custos_courier_take_hello(&frame, e->courier_point, &e->memory_backend, err);
 }
 
 /* The password is sealed to the courier: the channel carries ciphertext only. */
@@ -160,7 +146,7 @@ static void begin_half(struct custos_errand *e)
 
 custos_rc custos_errand_prepare(struct custos_errand *e, struct custos_err *err)
 {
-	CUSTOS_TRY(start(e, err));
+	CUSTOS_TRY(custos_courier_start(&e->helper, e->courier_sha256, err));
 	CUSTOS_TRY(set_up(e, err));
 	for (uint32_t i = 0; i < e->count; i++) {
 		CUSTOS_TRY(custos_errand_send_socket(e, i, CUSTOS_SOCKET_SSH, err));

@@ -36,7 +36,7 @@ static custos_rc restore_copy(struct custos_custody *c, const struct custos_json
 	CUSTOS_REQUIRE(e.hosts != NULL, err, CUSTOS_E_SYSTEM, "out of memory");
 	CUSTOS_TRY(custos_errand_add_host(&e, target, profile, err));
 	CUSTOS_AUTO(custos_confinement) *confinement = NULL;
-	CUSTOS_TRY(custos_deploy_confinement(c, NULL, 0, &confinement, err));
+	CUSTOS_TRY(custos_deploy_confinement(c, NULL, NULL, 0, &confinement, err));
 	e.confinement = confinement;
 	if (custos_errand_prepare(&e, &why) != CUSTOS_OK) {
 		custos_tally_untouched(tally, e.hosts[0].plan.name, &why);

@@ -38,7 +38,7 @@ custos_rc custos_target_scan(const char *address, struct custos_json **ret_scan,
 	CUSTOS_REQUIRE(e.hosts != NULL, err, CUSTOS_E_SYSTEM, "out of memory");
 	CUSTOS_TRY(custos_errand_add_host(&e, target, profile, err));
 	CUSTOS_AUTO(custos_confinement) *confinement = NULL;
-	CUSTOS_TRY(custos_deploy_confinement(NULL, NULL, 0, &confinement, err));
+	CUSTOS_TRY(custos_deploy_confinement(NULL, NULL, NULL, 0, &confinement, err));
 	e.confinement = confinement;
 	CUSTOS_TRY(custos_errand_prepare(&e, err));
 	const struct custos_errand_host *h = &e.hosts[0];

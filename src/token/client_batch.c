@@ -2,7 +2,6 @@
  * signature over a challenge made here. */
 #include "token/batch.h"
 #include "crypto/digest.h"
-#include "crypto/verify.h"
 #include "token/exchange.h"
 
 size_t custos_token_job_size(const struct custos_token_job *job)
@@ -65,14 +64,9 @@ custos_rc custos_token_batch_start(struct custos_token *token, const struct cust
 static custos_rc take_made(const struct custos_token_job *job, const uint8_t *challenge, struct custos_bytes spki, struct custos_bytes container,
                            struct custos_bytes signature, struct custos_token_key *key, struct custos_err *err)
 {
-	uint8_t text[CUSTOS_CHALLENGE_TEXT_SIZE];
-	bool wrapped = container.len >= 24 && container.len % 8 == 0;
-	CUSTOS_REQUIRE(job->class == CUSTOS_CLASS_DEPLOYABLE ? wrapped : container.len == 0, err, CUSTOS_E_TOKEN, "the token returned a container of %zu bytes", container.len);
-	custos_challenge_text(challenge, text);
-	CUSTOS_TRY(custos_verify("the new key", spki, custos_key_signature(job->type), CUSTOS_BYTES(text, sizeof text), signature, err));
-	key->type = job->type;
-	CUSTOS_TRY(custos_buf_append(&key->spki, spki.ptr, spki.len, err));
-	return custos_buf_append(&key->container, container.ptr, container.len, err);
+	CUSTOS_REQUIRE(job->class == CUSTOS_CLASS_DEPLOYABLE ? custos_token_is_wrapped(container) : container.len == 0, err, CUSTOS_E_TOKEN, "the token returned a container of %zu bytes", container.len);
+	CUSTOS_TRY(custos_token_prove("the new key", spki, job->type, challenge, signature, err));
+	return custos_token_key_copy(job->type, spki, container, key, err);
 }
 
 static custos_rc take_result(struct custos_token_batch *batch, const struct custos_frame *frame, struct custos_token_result *result, struct custos_err *err)

@@ -1,7 +1,6 @@
 /* A key that was not born here, keeper's side: what the token says of it is believed as little as of a new one. */
 #include "token/exchange.h"
 #include "crypto/digest.h"
-#include "crypto/verify.h"
 
 custos_rc custos_token_import_begin(struct custos_token *token, uint8_t ret_point[static CUSTOS_POINT_SIZE], struct custos_err *err)
 {
@@ -16,13 +15,6 @@ custos_rc custos_token_import_begin(struct custos_token *token, uint8_t ret_poin
 	return CUSTOS_OK;
 }
 
-static custos_rc prove(const char *who, const struct custos_token_import *import, const uint8_t *challenge, struct custos_bytes signature, struct custos_err *err)
-{
-	uint8_t text[CUSTOS_CHALLENGE_TEXT_SIZE];
-	custos_challenge_text(challenge, text);
-	return custos_verify(who, import->spki, custos_key_signature(import->type), CUSTOS_BYTES(text, sizeof text), signature, err);
-}
-
 static custos_rc take_key(const struct custos_frame *frame, const struct custos_token_import *import, const uint8_t *challenges, struct custos_token_key *ret_key, struct custos_err *err)
 {
 	struct custos_wire r = custos_wire_read(custos_buf_view(&frame->body));
@@ -31,19 +23,10 @@ static custos_rc take_key(const struct custos_frame *frame, const struct custos_
 	struct custos_bytes imported = custos_wire_bytes(&r), unwrapped = custos_wire_bytes(&r);
 	CUSTOS_TRY(custos_wire_end(&r, "KEY_MADE", err));
 	CUSTOS_REQUIRE(type == import->type && custos_bytes_equal(spki, import->spki), err, CUSTOS_E_TOKEN, "the token speaks of another key than the one that was imported");
-	CUSTOS_REQUIRE(container.len >= 24 && container.len % 8 == 0, err, CUSTOS_E_TOKEN, "the token returned a container of %zu bytes", container.len);
-	CUSTOS_TRY(prove("the imported key", import, challenges, imported, err));
-	CUSTOS_TRY(prove("the imported key, unwrapped again,", import, challenges + CUSTOS_CHALLENGE_SIZE, unwrapped, err));
-	struct custos_token_key key = { .type = type };
-	custos_rc rc = custos_buf_append(&key.spki, spki.ptr, spki.len, err);
-	if (rc == CUSTOS_OK)
-		rc = custos_buf_append(&key.container, container.ptr, container.len, err);
-	if (rc != CUSTOS_OK) {
-		custos_token_key_done(&key);
-		return rc;
-	}
-	*ret_key = key;
-	return CUSTOS_OK;
+	CUSTOS_REQUIRE(custos_token_is_wrapped(container), err, CUSTOS_E_TOKEN, "the token returned a container of %zu bytes", container.len);
+	CUSTOS_TRY(custos_token_prove("the imported key", import->spki, import->type, challenges, imported, err));
+	CUSTOS_TRY(custos_token_prove("the imported key, unwrapped again,", import->spki, import->type, challenges + CUSTOS_CHALLENGE_SIZE, unwrapped, err));
+	return custos_token_key_copy(type, spki, container, ret_key, err);
 }
 
 custos_rc custos_token_import(struct custos_token *token, const struct custos_token_import *import, struct custos_token_key *ret_key, struct custos_err *err)

@@ -6,11 +6,31 @@
 
 #include <stdio.h>
 
-static custos_rc prove(const char *who, struct custos_bytes spki, enum custos_signature algorithm, const uint8_t *challenge, struct custos_bytes signature, struct custos_err *err)
+custos_rc custos_token_prove(const char *who, struct custos_bytes spki, enum custos_key_type type, const uint8_t challenge[static CUSTOS_CHALLENGE_SIZE],
+                             struct custos_bytes signature, struct custos_err *err)
 {
 	uint8_t text[CUSTOS_CHALLENGE_TEXT_SIZE];
 	custos_challenge_text(challenge, text);
-	return custos_verify(who, spki, algorithm, CUSTOS_BYTES(text, sizeof text), signature, err);
+	return custos_verify(who, spki, custos_key_signature(type), CUSTOS_BYTES(text, sizeof text), signature, err);
+}
+
+bool custos_token_is_wrapped(struct custos_bytes wrapped)
+{
+	return wrapped.len >= 24 && wrapped.len % 8 == 0;
+}
+
+custos_rc custos_token_key_copy(enum custos_key_type type, struct custos_bytes spki, struct custos_bytes container, struct custos_token_key *ret_key, struct custos_err *err)
+{
+	struct custos_token_key key = { .type = type };
+	custos_rc rc = custos_buf_append(&key.spki, spki.ptr, spki.len, err);
+	if (rc == CUSTOS_OK)
+		rc = custos_buf_append(&key.container, container.ptr, container.len, err);
+	if (rc != CUSTOS_OK) {
+		custos_token_key_done(&key);
+		return rc;
+	}
+	*ret_key = key;
+	return CUSTOS_OK;
 }
 
 /* Copies the one `bytes` field a reply consists of. */
@@ -68,7 +88,7 @@ custos_rc custos_token_kek_open(struct custos_token *token, const uint8_t id[sta
 	CUSTOS_TRY(custos_token_call(token, &x, custos_buf_view(&body), &frame, err));
 	CUSTOS_AUTO_BUF signature = { .max = 1024 };
 	CUSTOS_TRY(take_bytes(&frame, "KEK_OPENED", &signature, err));
-	return prove("the KEK's canary", canary_spki, custos_key_signature(type), challenge, custos_buf_view(&signature), err);
+	return custos_token_prove("the KEK's canary", canary_spki, type, challenge, custos_buf_view(&signature), err);
 }
 
 /* What a new key has to show: its public half, a challenge signed when it was made and, for a container, one signed after it came out of it. */
@@ -81,24 +101,14 @@ static custos_rc take_key(const struct custos_frame *frame, enum custos_key_clas
 	struct custos_bytes made = custos_wire_bytes(&r), unwrapped = custos_wire_bytes(&r);
 	CUSTOS_TRY(custos_wire_end(&r, "KEY_MADE", err));
 	CUSTOS_REQUIRE(wanted == 0 || type == wanted, err, CUSTOS_E_TOKEN, "asked for %s, the token made %s", custos_key_type_name(wanted), custos_key_type_name(type));
-	enum custos_signature algorithm = custos_key_signature(type);
-	CUSTOS_TRY(prove("the new key", spki, algorithm, challenges, made, err));
+	CUSTOS_TRY(custos_token_prove("the new key", spki, type, challenges, made, err));
 	if (class == CUSTOS_CLASS_DEPLOYABLE) {
-		CUSTOS_REQUIRE(container.len >= 24 && container.len % 8 == 0, err, CUSTOS_E_TOKEN, "the token returned a container of %zu bytes", container.len);
-		CUSTOS_TRY(prove("the new key, unwrapped again,", spki, algorithm, challenges + CUSTOS_CHALLENGE_SIZE, unwrapped, err));
+		CUSTOS_REQUIRE(custos_token_is_wrapped(container), err, CUSTOS_E_TOKEN, "the token returned a container of %zu bytes", container.len);
+		CUSTOS_TRY(custos_token_prove("the new key, unwrapped again,", spki, type, challenges + CUSTOS_CHALLENGE_SIZE, unwrapped, err));
 	} else {
 		CUSTOS_REQUIRE(container.len == 0, err, CUSTOS_E_TOKEN, "the token wrapped a key that must not leave it");
 	}
-	struct custos_token_key key = { .type = type };
-	custos_rc rc = custos_buf_append(&key.spki, spki.ptr, spki.len, err);
-	if (rc == CUSTOS_OK)
-		rc = custos_buf_append(&key.container, container.ptr, container.len, err);
-	if (rc != CUSTOS_OK) {
-		custos_token_key_done(&key);
-		return rc;
-	}
-	*ret_key = key;
-	return CUSTOS_OK;
+	return custos_token_key_copy(type, spki, container, ret_key, err);
 }
 
 static custos_rc generate(struct custos_token *token, enum custos_key_type type, enum custos_key_class class, const uint8_t *id, const char *label, struct custos_token_key *ret_key,

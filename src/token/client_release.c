@@ -2,7 +2,6 @@
  * after the key has proven itself against the SPKI it was released for. The only caller of custos_permit_consume(). */
 #include "token/exchange.h"
 #include "crypto/digest.h"
-#include "crypto/verify.h"
 
 static custos_rc terms_of(const struct custos_release_request *request, struct custos_release_terms *ret_terms, struct custos_err *err)
 {
@@ -37,10 +36,8 @@ static custos_rc take_parcel(const struct custos_frame *frame, const struct cust
 	custos_wire_fixed(&r, parcel.token_point, sizeof parcel.token_point);
 	struct custos_bytes wrapped = custos_wire_bytes(&r);
 	CUSTOS_TRY(custos_wire_end(&r, "RELEASED", err));
-	uint8_t text[CUSTOS_CHALLENGE_TEXT_SIZE];
-	custos_challenge_text(challenge, text);
-	CUSTOS_TRY(custos_verify("the key being released", key->spki, custos_key_signature(key->type), CUSTOS_BYTES(text, sizeof text), signature, err));
-	CUSTOS_REQUIRE(wrapped.len >= 24 && wrapped.len % 8 == 0, err, CUSTOS_E_TOKEN, "the token wrapped the key to %zu bytes", wrapped.len);
+	CUSTOS_TRY(custos_token_prove("the key being released", key->spki, key->type, challenge, signature, err));
+	CUSTOS_REQUIRE(custos_token_is_wrapped(wrapped), err, CUSTOS_E_TOKEN, "the token wrapped the key to %zu bytes", wrapped.len);
 	CUSTOS_TRY(custos_buf_append(&parcel.wrapped, wrapped.ptr, wrapped.len, err));
 	*ret_parcel = parcel;
 	return CUSTOS_OK;

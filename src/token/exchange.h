@@ -39,6 +39,14 @@ CUSTOS_RC custos_token_hear(struct custos_token *token, const struct custos_exch
 /* The rest of a message that tells a failure, after its category; returns what it was. */
 CUSTOS_RC custos_token_take_failure(struct custos_wire *r, uint8_t category, const char *message, struct custos_err *err);
 
+/* A signature over the challenge by the key whose public half `spki` is; `who` names it in errors. */
+CUSTOS_RC custos_token_prove(const char *who, struct custos_bytes spki, enum custos_key_type type, const uint8_t challenge[static CUSTOS_CHALLENGE_SIZE],
+                             struct custos_bytes signature, struct custos_err *err);
+/* What a wrapped key may look like (RFC 5649: whole blocks of 8, one of them the check). */
+CUSTOS_MUST bool custos_token_is_wrapped(struct custos_bytes wrapped);
+/* A key that has proven itself. The caller's: custos_token_key_done(). */
+CUSTOS_RC custos_token_key_copy(enum custos_key_type type, struct custos_bytes spki, struct custos_bytes container, struct custos_token_key *ret_key, struct custos_err *err);
+
 /* A pipe holding the secrets, one a line; *ret_fd is its reading end. */
 CUSTOS_RC custos_token_pin_pipe(struct custos_secret *const pins[], size_t count, int *ret_fd, struct custos_err *err);
 

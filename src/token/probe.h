@@ -5,6 +5,7 @@
 #ifndef CUSTOS_TOKEN_PROBE_H
 #define CUSTOS_TOKEN_PROBE_H
 
+#include "crypto/trial.h"
 #include "token/checks.h"
 #include "token/keys.h"
 
@@ -72,6 +73,7 @@ struct custos_aes_mechanism {
 	CK_ULONG iv;
 };
 extern const struct custos_aes_mechanism custos_aes_mechanisms[];   /* ends with a name of NULL */
+extern const uint8_t custos_probe_iv[CUSTOS_TRIAL_IV_SIZE];         /* of those that need one: zero bytes */
 
 /* The checks: one function a row of checks.h, those of a type share one. */
 typedef custos_rc custos_probe_check(struct custos_probe *p, struct custos_err *err);

@@ -291,11 +291,12 @@ custos_rc custos_probe_confusion(struct custos_probe *p, struct custos_err *err)
 /* Not through the KEK, whose one mechanism refuses: through any key somebody makes. It says what else is possible with the PIN. */
 custos_rc custos_probe_conjuring(struct custos_probe *p, struct custos_err *err)
 {
-	uint8_t bytes[32], invented[48];
+	uint8_t bytes[CUSTOS_TRIAL_KEY_SIZE], invented[CUSTOS_TRIAL_UNPADDED_SIZE], unpadded[CUSTOS_TRIAL_UNPADDED_SIZE];
 	char hits[128] = "";
 	CUSTOS_AUTO_OBJECT known = { p->session, 0 };
 	CUSTOS_TRY(custos_random(bytes, sizeof bytes, err));
 	CUSTOS_TRY(custos_random(invented, sizeof invented, err));
+	CUSTOS_TRY(custos_wrapped_unpadded(bytes, custos_probe_iv, unpadded, err));
 	CUSTOS_TRY(custos_probe_known_key(p, bytes, &known, err));
 	for (const struct custos_aes_mechanism *m = custos_aes_mechanisms; m->name != NULL; m++) {
 		struct custos_template t = { .count = 0 };
@@ -303,7 +304,8 @@ custos_rc custos_probe_conjuring(struct custos_probe *p, struct custos_err *err)
 		CUSTOS_TRY(custos_template_number(&t, CKA_CLASS, CKO_SECRET_KEY, err));
 		CUSTOS_TRY(custos_template_number(&t, CKA_KEY_TYPE, CKK_AES, err));
 		CUSTOS_TRY(custos_template_bytes(&t, CKA_TOKEN, CUSTOS_BYTES(&no, sizeof no), err));
-		if (custos_probe_unwrap(p, m->type, known.handle, CUSTOS_BYTES(invented, 32), &t, &out.handle) == CKR_OK)
+		const uint8_t *blob = m->type == CKM_AES_CBC_PAD ? unpadded : invented;  /* of random bytes one in a hundred ends like padding */
+		if (custos_probe_unwrap(p, m->type, known.handle, CUSTOS_BYTES(blob, CUSTOS_TRIAL_UNPADDED_SIZE), &t, &out.handle) == CKR_OK)
 			custos_probe_list(hits, sizeof hits, "by %s", m->name);
 	}
 	return custos_probe_judge(p, "refused", hits, CUSTOS_VERDICT_WARN);

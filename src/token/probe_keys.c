@@ -9,14 +9,14 @@ const struct custos_aes_mechanism custos_aes_mechanisms[] = {
 	{ 0x2109, "0x2109", 0 }, { 0x210a, "0x210a", 0 }, { 0x210b, "0x210b", 0 }, { CKM_AES_ECB, "ecb", 0 }, { CKM_AES_CBC, "cbc", 16 }, { CKM_AES_CBC_PAD, "cbc-pad", 16 }, { 0, NULL, 0 },
 };
 
-static const uint8_t zero_iv[16];
+const uint8_t custos_probe_iv[CUSTOS_TRIAL_IV_SIZE] = { 0 };
 
 static CK_MECHANISM mechanism_of(CK_MECHANISM_TYPE type)
 {
 	CK_MECHANISM m = { type, NULL, 0 };
 	for (const struct custos_aes_mechanism *known = custos_aes_mechanisms; known->name != NULL; known++)
 		if (known->type == type && known->iv > 0)
-			m = (CK_MECHANISM){ type, custos_ck_bytes(zero_iv), known->iv };
+			m = (CK_MECHANISM){ type, custos_ck_bytes(custos_probe_iv), known->iv };
 	return m;
 }
 
@@ -83,7 +83,7 @@ static custos_rc try_mechanism(struct custos_probe *p, CK_MECHANISM_TYPE mechani
 	*ret_look = (struct custos_wrapped_look){ 0 };
 	if (custos_probe_wrap(p, mechanism, known->handle, pair->private_key.handle, wrapped, &len) != CKR_OK || len > sizeof wrapped)
 		return CUSTOS_OK;
-	return custos_wrapped_look(bytes, zero_iv, CUSTOS_BYTES(wrapped, len), spki, ret_look, err);
+	return custos_wrapped_look(bytes, custos_probe_iv, CUSTOS_BYTES(wrapped, len), spki, ret_look, err);
 }
 
 custos_rc custos_probe_wrap_mechanism(struct custos_probe *p, CK_MECHANISM_TYPE *ret_mechanism, unsigned *ret_padding, struct custos_err *err)

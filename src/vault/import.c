@@ -3,8 +3,7 @@
 #include "base/text.h"
 #include "crypto/digest.h"
 #include "crypto/seal.h"
-#include "link/courier.h"
-#include "link/spawn.h"
+#include "vault/courier.h"
 #include "vault/vault.h"
 #include "x509/cert.h"
 
@@ -56,13 +55,10 @@ static custos_rc receive(struct adoption *a, int timeout_ms, struct custos_frame
 
 static custos_rc start(struct adoption *a, struct custos_err *err)
 {
-	CUSTOS_AUTO_FD exe = -1;
 	CUSTOS_AUTO_BUF body = { 0 };
 	CUSTOS_AUTO_FRAME frame = { .fd = -1 };
 	struct custos_wire_out w = { .buf = &body, .err = err };
-	CUSTOS_TRY(custos_helper_open("custos-courier", &exe, err));
-	CUSTOS_TRY(custos_sha256_fd(exe, a->courier_sha256, err));
-	CUSTOS_TRY(custos_helper_start(exe, "custos-courier", CUSTOS_SPAWN_CLEAN_ENVIRONMENT, NULL, &custos_courier_protocol, &a->helper, err));
+	CUSTOS_TRY(custos_courier_start(&a->helper, a->courier_sha256, err));
 	custos_wire_put_u8(&w, CUSTOS_JOB_IMPORT);
 	custos_wire_put_u8(&w, 0);
 	custos_wire_put_u8(&w, 0);
@@ -72,14 +68,7 @@ static custos_rc start(struct adoption *a, struct custos_err *err)
 	CUSTOS_TRY(w.rc);
 	CUSTOS_TRY(send(a, CUSTOS_COURIER_SETUP, &body, -1, err));
 	CUSTOS_TRY(receive(a, HELLO_MS, &frame, err));
-	struct custos_wire r = custos_wire_read(custos_buf_view(&frame.body));
-	custos_wire_fixed(&r, a->courier_point, sizeof a->courier_point);
-	a->memory_backend = custos_wire_text(&r);
-	uint32_t locked = custos_wire_u32(&r);
-	CUSTOS_TRY(custos_wire_end(&r, "HELLO", err));
-	bool locks = locked > 0 && (strcmp(a->memory_backend, "memfd_secret") == 0 || strcmp(a->memory_backend, "mlock") == 0);
-	CUSTOS_REQUIRE(locks, err, CUSTOS_E_INTERNAL, "the courier does not say how it has locked its memory");
-	return CUSTOS_OK;
+	return custos_courier_take_hello(&frame, a->courier_point, &a->memory_backend, err);
 }
 
 /* Its bytes never pass through here. */

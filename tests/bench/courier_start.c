@@ -6,8 +6,9 @@
 #include "target/plan.h"
 
 #include <fcntl.h>
+#include "timing.h"
+
 #include <stdio.h>
-#include <time.h>
 
 enum { ROUNDS_MAX = 1000, PROGRAMS_MAX = 8, ANSWER_MS = 10000 };
 
@@ -17,19 +18,6 @@ struct candidate {
 	uint32_t locked;
 	char backend[32];
 };
-
-static double now_us(void)
-{
-	struct timespec t;
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec * 1e6 + (double)t.tv_nsec / 1e3;
-}
-
-static int by_value(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-	return (x > y) - (x < y);
-}
 
 /* What a scan of one host is set up with. */
 static custos_rc put_setup(struct custos_buf *body, struct custos_err *err)

@@ -7,23 +7,11 @@
 #include "crypto/seal.h"
 #include "vault/release.h"
 
+#include "timing.h"
+
 #include <stdio.h>
-#include <time.h>
 
 enum { ROUNDS_MAX = 10000 };
-
-static double now_us(void)
-{
-	struct timespec t;
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec * 1e6 + (double)t.tv_nsec / 1e3;
-}
-
-static int by_value(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-	return (x > y) - (x < y);
-}
 
 static double median(double *v, size_t n)
 {

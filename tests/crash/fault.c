@@ -12,25 +12,18 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/filter.h>
-#include <linux/seccomp.h>
-#include <poll.h>
-#include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
-#include <sys/mman.h>
-#include <sys/pidfd.h>
-#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
-enum { TICK_MS = 50, NAME_MAX_SIZE = 64, PROGRAMS_MAX = 16 };
+#include "crash/notify.h"
+
+enum { NAME_MAX_SIZE = 64, PROGRAMS_MAX = 16 };
 
 /* Calls with an effect outside the process, and those that memory is locked with. An openat only when it may write. */
 static const struct call {
@@ -101,42 +94,6 @@ static int install_filter(void)
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
 		die("no-new-privs");
 	return (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER, &program);
-}
-
-/* The listener's number goes through shared memory, and the process stops until it was fetched: any call that would hand it over is one that the
- * filter already holds up. */
-static void become_command(char **command, volatile int *shared)
-{
-	int listener = install_filter();
-	*shared = listener;
-	if (listener < 0)
-		_exit(125);
-	raise(SIGSTOP);
-	close(listener);
-	execvp(command[0], command);
-	_exit(127);
-}
-
-static pid_t start(struct run *run, char **command)
-{
-	int status;
-	volatile int *shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	if (shared == MAP_FAILED)
-		die("mmap");
-	pid_t pid = fork();
-	if (pid < 0)
-		die("fork");
-	if (pid == 0)
-		become_command(command, shared);
-	if (waitpid(pid, &status, WUNTRACED) != pid || !WIFSTOPPED(status))
-		die("cannot install the filter");
-	int process = pidfd_open(pid, 0);
-	run->listener = pidfd_getfd(process, *shared, 0);
-	if (run->listener < 0)
-		die("cannot fetch the listener");
-	close(process);
-	kill(pid, SIGCONT);
-	return pid;
 }
 
 /* ---- our side ---- */
@@ -245,11 +202,12 @@ static bool has_begun(const struct run *run)
 	return run->begin_program[0] == '\0';
 }
 
-static void serve_one(struct run *run)
+static void serve_one(void *ctx)
 {
-	struct seccomp_notif q = { 0 };
-	if (ioctl(run->listener, SECCOMP_IOCTL_NOTIF_RECV, &q) != 0)
-		return; /* it died while it waited */
+	struct run *run = ctx;
+	struct seccomp_notif q;
+	if (!notify_next(run->listener, &q))
+		return;
 	struct seccomp_notif_resp answer = { .id = q.id, .flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE };
 	struct program *program = program_of(run, (pid_t)q.pid);
 	run->seen++;
@@ -264,27 +222,7 @@ static void serve_one(struct run *run)
 		if (!act(run, &q, &answer))
 			return;
 	}
-	(void)ioctl(run->listener, SECCOMP_IOCTL_NOTIF_SEND, &answer);
-}
-
-/* Until everybody is gone. We are the subreaper, and reap at every tick: some kernels count a zombie among the filter's users. */
-static int serve(struct run *run, pid_t command)
-{
-	int status = 0, ended = 0;
-	for (;;) {
-		struct pollfd p = { .fd = run->listener, .events = POLLIN };
-		(void)poll(&p, 1, TICK_MS);
-		if ((p.revents & POLLIN) != 0)
-			serve_one(run);
-		else if (p.revents != 0)
-			break;
-		for (pid_t pid; (pid = waitpid(-1, &status, WNOHANG)) > 0;)
-			if (pid == command)
-				ended = status;
-	}
-	while (waitpid(command, &status, 0) == command)
-		ended = status;
-	return WIFSIGNALED(ended) ? 128 + WTERMSIG(ended) : WEXITSTATUS(ended);
+	notify_answer(run->listener, &answer);
 }
 
 static int usage(void)
@@ -330,9 +268,8 @@ int main(int argc, char **argv)
 		return usage();
 	if (run.report_path != NULL && (run.report = fopen(run.report_path, "we")) == NULL)
 		die(run.report_path);
-	if (prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0)
-		die("subreaper");
-	int rc = serve(&run, start(&run, argv + optind + 2));
+	pid_t command = notify_start(argv + optind + 2, install_filter, &run.listener);
+	int rc = notify_serve(run.listener, command, serve_one, &run);
 	for (size_t i = 0; i < run.program_count && run.report != NULL; i++)
 		fprintf(run.report, "program %s %ld\n", run.programs[i].name, run.programs[i].calls);
 	if (run.report != NULL) {

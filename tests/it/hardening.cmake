@@ -9,5 +9,6 @@ custos_bats(hardening)
 
 # what the programs really open, to hold the AppArmor profile against
 add_executable(opens ${CMAKE_CURRENT_LIST_DIR}/opens.c)
+target_include_directories(opens PRIVATE ${CMAKE_SOURCE_DIR}/tests)
 target_link_libraries(opens PRIVATE PkgConfig::SECCOMP)
 set_target_properties(opens PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/installed)

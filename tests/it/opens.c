@@ -11,28 +11,23 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/openat2.h>
-#include <poll.h>
 #include <sched.h>
 #include <seccomp.h>
-#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <sys/pidfd.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/un.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
-enum { TICK_MS = 50, LINES_MAX = 20000, NONE = -1 };
+#include "crash/notify.h"
+
+enum { LINES_MAX = 20000, NONE = -1 };
 
 /* Where a call has its directory descriptor and its path, and what it needs; PATH_OF_FD: the descriptor alone, BY_FLAGS: what the flags say. */
 enum special { PLAIN, PATH_OF_FD, BY_FLAGS, BY_HOW, EXEC, SOCKET };
@@ -80,33 +75,6 @@ static int install_filter(void)
 			rc = seccomp_rule_add(filter, SCMP_ACT_NOTIFY, calls[i].number, 0);
 	}
 	return rc == 0 && seccomp_load(filter) == 0 ? seccomp_notify_fd(filter) : -1;
-}
-
-/* The listener's number goes through shared memory, and the process stops until it was fetched. */
-static pid_t start(char **command, int *ret_listener)
-{
-	int status;
-	volatile int *shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	pid_t pid = shared == MAP_FAILED ? -1 : fork();
-	if (pid < 0)
-		die("fork");
-	if (pid == 0) {
-		int listener = install_filter();
-		*shared = listener;
-		if (listener < 0)
-			_exit(125);
-		raise(SIGSTOP);
-		close(listener);
-		execvp(command[0], command);
-		_exit(127);
-	}
-	if (waitpid(pid, &status, WUNTRACED) != pid || !WIFSTOPPED(status))
-		die("cannot install the filter");
-	*ret_listener = pidfd_getfd(pidfd_open(pid, 0), *shared, 0);
-	if (*ret_listener < 0)
-		die("cannot fetch the listener");
-	kill(pid, SIGCONT);
-	return pid;
 }
 
 /* ---- our side ---- */
@@ -261,36 +229,17 @@ static void look(const struct call *c, const struct seccomp_notif *q)
 		record(pid, found, "mr", found);
 }
 
-static void serve_one(int listener)
+static void serve_one(void *ctx)
 {
-	struct seccomp_notif q = { 0 };
-	if (ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, &q) != 0)
-		return; /* it died while it waited */
+	const int *listener = ctx;
+	struct seccomp_notif q;
+	if (!notify_next(*listener, &q))
+		return;
 	for (size_t i = 0; i < CALLS; i++)
 		if (calls[i].number == q.data.nr)
 			look(&calls[i], &q);
 	struct seccomp_notif_resp answer = { .id = q.id, .flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE };
-	(void)ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND, &answer);
-}
-
-static int serve(int listener, pid_t command)
-{
-	int status = 0, ended = 0;
-	for (;;) {
-		struct pollfd p = { .fd = listener, .events = POLLIN };
-		(void)poll(&p, 1, TICK_MS);
-		if ((p.revents & POLLIN) != 0)
-			serve_one(listener);
-		else if (p.revents != 0)
-			break;
-		/* some kernels count a zombie among the filter's users */
-		for (pid_t pid; (pid = waitpid(-1, &status, WNOHANG)) > 0;)
-			if (pid == command)
-				ended = status;
-	}
-	while (waitpid(command, &status, 0) == command)
-		ended = status;
-	return WIFSIGNALED(ended) ? 128 + WTERMSIG(ended) : WEXITSTATUS(ended);
+	notify_answer(*listener, &answer);
 }
 
 static int by_text(const void *a, const void *b)
@@ -308,10 +257,8 @@ int main(int argc, char **argv)
 	FILE *out = fopen(argv[1], "we");
 	if (out == NULL)
 		die(argv[1]);
-	if (prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0)
-		die("subreaper");
-	pid_t pid = start(argv + 2, &listener);
-	int rc = serve(listener, pid);
+	pid_t pid = notify_start(argv + 2, install_filter, &listener);
+	int rc = notify_serve(listener, pid, serve_one, &listener);
 	qsort(lines, line_count, sizeof *lines, by_text);
 	for (size_t i = 0; i < line_count; i++)
 		fprintf(out, "%s\n", lines[i]);

@@ -91,6 +91,23 @@ static void forms_are_told_apart(void **state)
 	}
 }
 
+/* Goal: what is made to test a token's look at the padding does not open for who looks at all of it, and does for who looks at the last byte only. */
+static void padding_that_is_not_there(void **state)
+{
+	(void)state;
+	uint8_t wrapped[CUSTOS_TRIAL_UNPADDED_SIZE], plain[CUSTOS_TRIAL_UNPADDED_SIZE];
+	struct custos_err err = { 0 };
+	int len = 0, last = 0;
+	assert_int_equal(custos_wrapped_unpadded(kek, iv, wrapped, &err), CUSTOS_OK);
+	EVP_CIPHER_CTX *strict = EVP_CIPHER_CTX_new();
+	assert_true(EVP_DecryptInit_ex2(strict, EVP_aes_256_cbc(), kek, iv, NULL) == 1 && EVP_DecryptUpdate(strict, plain, &len, wrapped, sizeof wrapped) == 1);
+	assert_int_equal(EVP_DecryptFinal_ex(strict, plain + len, &last), 0);
+	assert_true(EVP_DecryptInit_ex2(strict, EVP_aes_256_cbc(), kek, iv, NULL) == 1 && EVP_CIPHER_CTX_set_padding(strict, 0) == 1);
+	assert_true(EVP_DecryptUpdate(strict, plain, &len, wrapped, sizeof wrapped) == 1 && len == sizeof plain);
+	assert_int_equal(plain[sizeof plain - 1], 16);
+	EVP_CIPHER_CTX_free(strict);
+}
+
 /* Goal: another key in it, another key around it, a flipped bit, a cut: none of these is the key. */
 static void nothing_else_is_the_key(void **state)
 {
@@ -178,6 +195,6 @@ static int stop(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(forms_are_told_apart), cmocka_unit_test(nothing_else_is_the_key), cmocka_unit_test(pss_is_verified) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(forms_are_told_apart), cmocka_unit_test(padding_that_is_not_there), cmocka_unit_test(nothing_else_is_the_key), cmocka_unit_test(pss_is_verified) };
 	return cmocka_run_group_tests_name("trial", tests, start, stop);
 }

@@ -6,30 +6,7 @@
 
 #include <cmocka.h>
 
-#include "data/json.h"
-#include "vault/state.h"
-
-#include <stdio.h>
-
-struct fold {
-	struct custos_state state;
-	uint64_t index;
-	struct custos_err err;
-};
-
-static custos_rc add(struct fold *f, const char *event, const char *fields)
-{
-	struct custos_json *entry = NULL;
-	assert_int_equal(custos_json_parse(CUSTOS_BYTES_STR(fields), "entry", &entry, NULL), CUSTOS_OK);
-	custos_json_set_text(entry, "event", event);
-	custos_json_set_text(entry, "time", "2026-11-23T08:00:00Z");
-	f->err = (struct custos_err){ 0 };
-	custos_rc rc = custos_state_apply(&f->state, f->index, entry, &f->err);
-	custos_json_free(entry);
-	if (rc == CUSTOS_OK)
-		f->index++;
-	return rc;
-}
+#include "vault_entries.h"
 
 #define GOOD(event, fields) assert_int_equal(add(f, event, fields), CUSTOS_OK)
 #define BAD(event, fields) assert_int_equal(add(f, event, fields), CUSTOS_E_TAMPERED)
