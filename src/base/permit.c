@@ -1,6 +1,15 @@
 /* One permit, one release. */
 #include "base/permit.h"
 
+const struct custos_intent_words *custos_intent_words(enum custos_intent_kind kind)
+{
+	static const struct custos_intent_words words[] = {
+		[CUSTOS_INTENT_RELEASE] = { "release.intent", "hosts" },
+		[CUSTOS_INTENT_KEK_BACKUP] = { "kek.backup_intent", "receivers" },
+	};
+	return &words[kind];
+}
+
 struct custos_permit {
 	struct custos_release_terms terms;
 	bool spent;
@@ -20,6 +29,7 @@ custos_rc custos_permit_consume(struct custos_permit *permit, const struct custo
 	bool was_spent = permit->spent;
 	permit->spent = true;
 	CUSTOS_REQUIRE(!was_spent, err, CUSTOS_E_POLICY, "this release was permitted once and has been used");
+	CUSTOS_REQUIRE(permit->terms.kind == terms->kind, err, CUSTOS_E_POLICY, "the permit was given for something else");
 	CUSTOS_REQUIRE(memcmp(permit->terms.container_sha256, terms->container_sha256, CUSTOS_HASH_SIZE) == 0, err, CUSTOS_E_POLICY,
 	               "the permit was given for another key");
 	CUSTOS_REQUIRE(memcmp(permit->terms.courier_point, terms->courier_point, CUSTOS_POINT_SIZE) == 0, err, CUSTOS_E_POLICY,

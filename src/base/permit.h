@@ -1,4 +1,4 @@
-/* The permit to release one key, once.
+/* The permit to let one key out, once: a key of the custody to hosts, or the KEK itself to its backup.
  *
  * custos_permit_mint() is called by the log's release commit and by nothing else; custos_permit_consume() by the token
  * layer's release call and by nothing else. tests/lint proves both from the object files. A permit that was consumed,
@@ -10,11 +10,19 @@
 
 enum { CUSTOS_HASH_SIZE = 32, CUSTOS_POINT_SIZE = 65 };
 
+/* What is let out, and how its intent is written in the log: the event, and the member that lists who gets it. */
+enum custos_intent_kind { CUSTOS_INTENT_RELEASE, CUSTOS_INTENT_KEK_BACKUP };
+struct custos_intent_words {
+	const char *event, *receivers;
+};
+const struct custos_intent_words *custos_intent_words(enum custos_intent_kind kind);
+
 /* What exactly was logged. */
 struct custos_release_terms {
-	uint8_t container_sha256[CUSTOS_HASH_SIZE];
+	enum custos_intent_kind kind;
+	uint8_t container_sha256[CUSTOS_HASH_SIZE]; /* of the key, or of the canary of the KEK that goes */
 	uint8_t courier_point[CUSTOS_POINT_SIZE]; /* uncompressed P-256 point of the courier's ephemeral key */
-	uint8_t hosts_sha256[CUSTOS_HASH_SIZE];   /* SHA-256 of the canonical JSON of the intent's `hosts` */
+	uint8_t hosts_sha256[CUSTOS_HASH_SIZE];   /* SHA-256 of the canonical JSON of who gets it: the intent's `hosts`, or `receivers` */
 };
 
 struct custos_permit;

@@ -49,11 +49,11 @@ enum custos_token_message {
 	CUSTOS_TOKEN_INFO,
 	/* info */
 	CUSTOS_TOKEN_INFO_IS,
-	/* fixed 16 id · text label */
+	/* fixed 16 id · text label · u8 birth (enum custos_kek_birth) */
 	CUSTOS_TOKEN_KEK_CREATE,
 	/* text JSON: the attributes as read back */
 	CUSTOS_TOKEN_KEK_CREATED,
-	/* fixed 16 id · u8 canary type (enum custos_key_type) · bytes canary container · bytes canary spki · fixed 32 challenge */
+	/* fixed 16 id · u8 variant (enum custos_kek_variant) · bytes canary container · bytes canary spki (P-256) · fixed 32 challenge */
 	CUSTOS_TOKEN_KEK_OPEN,
 	/* bytes signature of the canary over the challenge */
 	CUSTOS_TOKEN_KEK_OPENED,
@@ -105,6 +105,20 @@ enum custos_token_message {
 	CUSTOS_TOKEN_DOCTOR,
 	/* text JSON: what was found */
 	CUSTOS_TOKEN_FOUND,
+	/* the body of RELEASE, of the canary: what goes to the point is the KEK it belongs to, and the leaf is a kek.backup_intent. Answered by RELEASED */
+	CUSTOS_TOKEN_KEK_BACKUP,
+	/* a KEK that was made for a backup stays on the token: fixed 16 id · bytes canary container · bytes canary spki · fixed 32 challenge */
+	CUSTOS_TOKEN_KEK_KEEP,
+	/* a KEK out of its backup: u8 keep (0: it opens its canary, and is gone) · fixed 16 id · text label · fixed 65 sender's point · bytes sealed (32 bytes,
+	 * RFC 5649 under the ECDH secret with the pair of IMPORT_BEGIN) · bytes canary container · bytes canary spki · fixed 32 challenge */
+	CUSTOS_TOKEN_KEK_RECEIVE,
+	/* text JSON: the attributes of what stayed ("{}": nothing did) · bytes signature of the canary over the challenge, by what stayed if anything did */
+	CUSTOS_TOKEN_KEK_TAKEN,
+	/* fixed 16 id: any KEK but the one that is open. Answered by KEY_DESTROYED */
+	CUSTOS_TOKEN_KEK_DESTROY,
+	/* from one KEK to the one that is open: fixed 16 id and u8 variant of the KEK it is under · u8 type · bytes spki · bytes container · fixed 32 challenge
+	 * · fixed 32 second challenge. Answered by KEY_MADE */
+	CUSTOS_TOKEN_KEY_REWRAP,
 };
 
 enum custos_token_wire_flags {

@@ -63,7 +63,7 @@ CUSTOS_MUST bool custos_log_may_stand_unsigned(const char *event); /* token.logi
 /* Forgets entries appended since the last commit and aborts the transaction. */
 void custos_log_abort(struct custos_log *log);
 
-/* The release commit: appends `release.intent` with `fields`, commits it with a signed and verified checkpoint and only then mints the permit for exactly
+/* The release commit: appends `release.intent` (or what else custos_intent_words() calls the kind of the terms) with `fields`, commits it with a signed and verified checkpoint and only then mints the permit for exactly
  * `terms`, after checking that the entry says what the terms say (container_sha256, courier_point in hex, hosts_sha256 = SHA-256 of the canonical line of `hosts`). *ret_proof (caller frees) is the
  * inclusion proof of the entry, *leaf its bytes, *body the checkpoint's body. */
 struct custos_log_intent {

@@ -28,7 +28,7 @@ static custos_rc check_terms(const struct custos_json *fields, const struct cust
 	               "the release would be logged for another container");
 	CUSTOS_REQUIRE(says_hex(fields, "courier_point", terms->courier_point, CUSTOS_POINT_SIZE), err, CUSTOS_E_POLICY,
 	               "the release would be logged for another courier");
-	const struct custos_json *hosts = custos_json_get(fields, "hosts");
+	const struct custos_json *hosts = custos_json_get(fields, custos_intent_words(terms->kind)->receivers);
 	CUSTOS_REQUIRE(custos_json_is_array(hosts) && custos_json_count(hosts) > 0, err, CUSTOS_E_POLICY, "the release would be logged for no host");
 	CUSTOS_AUTO_BUF line = { .max = CUSTOS_ENTRY_MAX };
 	uint8_t hash[CUSTOS_HASH_SIZE];
@@ -54,7 +54,7 @@ static custos_rc append_intent(struct custos_log *log, const struct custos_json 
 {
 	CUSTOS_TRY(check_terms(fields, terms, err));
 	intent->index = custos_log_size(log);
-	CUSTOS_TRY(custos_log_append_leaf(log, "release.intent", fields, &intent->leaf, err));
+	CUSTOS_TRY(custos_log_append_leaf(log, custos_intent_words(terms->kind)->event, fields, &intent->leaf, err));
 	return prepare_intent(log, terms, intent, err);
 }
 

@@ -64,12 +64,39 @@ struct custos_token_key {
 };
 void custos_token_key_done(struct custos_token_key *key);
 
-/* KEK: made local-only with the template of policy.c, read back attribute by attribute. `id` is CKA_ID (16 random bytes, given by the caller).
- * *ret_attributes is what was read back, for the log. Refuses when an object of that label or id exists. */
-CUSTOS_RC custos_token_kek_create(struct custos_token *token, const uint8_t id[static 16], const char *label, struct custos_json **ret_attributes, struct custos_err *err);
-/* Finds the KEK (exactly one), reads its attributes back against the class policy, unwraps the canary and has it sign a fresh challenge that is verified against
- * canary_spki. From here on the KEK is the one used by the calls below. */
-CUSTOS_RC custos_token_kek_open(struct custos_token *token, const uint8_t id[static 16], struct custos_bytes canary, struct custos_bytes canary_spki, struct custos_err *err);
+/* What is known of a KEK: how it came to its token, its CKA_ID (random, given by the caller) and its canary, a P-256 key's container that it made and opens. */
+enum custos_kek_variant { CUSTOS_KEK_LOCAL_ONLY = 1, CUSTOS_KEK_BACKED_UP, CUSTOS_KEK_RESTORED };
+const char *custos_kek_variant_name(enum custos_kek_variant variant);  /* "local-only", "backed-up", "restored" */
+CUSTOS_MUST bool custos_kek_variant_parse(const char *name, enum custos_kek_variant *ret_variant);
+struct custos_token_kek {
+	enum custos_kek_variant variant;
+	const uint8_t *id;                       /* 16 bytes */
+	struct custos_bytes canary, canary_spki;
+};
+
+/* Made with the template of policy.c, read back attribute by attribute, and open from now on. *ret_attributes is what was read back, for the log. Refuses when an object of that
+ * label or id exists. FOR_BACKUP: a session object; it is lost unless a backup takes it and custos_token_kek_keep() then leaves it on the token. */
+enum custos_kek_birth { CUSTOS_KEK_BORN_LOCAL = 1, CUSTOS_KEK_BORN_FOR_BACKUP };
+CUSTOS_RC custos_token_kek_create(struct custos_token *token, const uint8_t id[static 16], const char *label, enum custos_kek_birth birth, struct custos_json **ret_attributes,
+                                  struct custos_err *err);
+/* Finds the KEK (exactly one), reads its attributes back against the class policy of its variant, unwraps the canary and has it sign a fresh challenge that is verified. From here on
+ * the KEK is the one used by the calls below. */
+CUSTOS_RC custos_token_kek_open(struct custos_token *token, const struct custos_token_kek *kek, struct custos_err *err);
+/* The copy of a KEK made for a backup that stays on the token, proven by its canary. */
+CUSTOS_RC custos_token_kek_keep(struct custos_token *token, const struct custos_token_kek *kek, struct custos_json **ret_attributes, struct custos_err *err);
+/* A KEK that was sealed to the point of custos_token_import_begin(). It opens its canary, or nothing stays. PROVE: nothing stays in any case. KEEP: it is this token's KEK
+ * `id` with this label from now on; its variant is "restored". */
+enum custos_kek_taking { CUSTOS_KEK_PROVE, CUSTOS_KEK_TAKE };
+struct custos_token_kek_delivery {
+	enum custos_kek_taking taking;
+	const char *label;
+	const uint8_t *sender_point;             /* CUSTOS_POINT_SIZE */
+	struct custos_bytes sealed;
+};
+CUSTOS_RC custos_token_kek_receive(struct custos_token *token, const struct custos_token_kek *kek, const struct custos_token_kek_delivery *delivery, struct custos_json **ret_attributes,
+                                   struct custos_err *err);
+/* The end of a KEK that is not the one that is open. Gone already is fine. */
+CUSTOS_RC custos_token_kek_destroy(struct custos_token *token, const uint8_t id[static 16], struct custos_err *err);
 
 /* Log key: Ed25519, else P-256. */
 CUSTOS_RC custos_token_log_key_create(struct custos_token *token, const uint8_t id[static 16], const char *label, struct custos_token_key *ret_key, struct custos_err *err);
@@ -105,6 +132,10 @@ struct custos_token_import {
 };
 CUSTOS_RC custos_token_import(struct custos_token *token, const struct custos_token_import *import, struct custos_token_key *ret_key, struct custos_err *err);
 
+/* A key moves from the KEK it is under to the one that is open. It has signed before and after, or it is still where it was. */
+CUSTOS_RC custos_token_key_rewrap(struct custos_token *token, const struct custos_token_kek *from, const struct custos_token_key_ref *key, struct custos_token_key *ret_key,
+                                  struct custos_err *err);
+
 /* The end of a sign-only key: its objects are destroyed on the token and looked for afterwards. That they are gone already is fine. CUSTOS_E_POLICY when
  * the token holds another key under this id. */
 CUSTOS_RC custos_token_key_destroy(struct custos_token *token, const uint8_t id[static 16], struct custos_bytes spki, struct custos_err *err);
@@ -128,5 +159,8 @@ struct custos_release_parcel {
 };
 CUSTOS_RC custos_token_release(struct custos_token *token, struct custos_permit *permit, const struct custos_release_request *request,
                                struct custos_release_parcel *ret_parcel, struct custos_err *err);
+/* The same for the KEK that was made for a backup: the key of the request is its canary, the point that of whoever keeps the backup, the leaf a `kek.backup_intent`. */
+CUSTOS_RC custos_token_kek_backup(struct custos_token *token, struct custos_permit *permit, const struct custos_release_request *request,
+                                  struct custos_release_parcel *ret_parcel, struct custos_err *err);
 
 #endif

@@ -2,6 +2,8 @@
 #include "token/exchange.h"
 #include "crypto/digest.h"
 
+#include <stdio.h>
+
 custos_rc custos_token_import_begin(struct custos_token *token, uint8_t ret_point[static CUSTOS_POINT_SIZE], struct custos_err *err)
 {
 	CUSTOS_AUTO_FRAME frame = { .fd = -1 };
@@ -15,17 +17,20 @@ custos_rc custos_token_import_begin(struct custos_token *token, uint8_t ret_poin
 	return CUSTOS_OK;
 }
 
-static custos_rc take_key(const struct custos_frame *frame, const struct custos_token_import *import, const uint8_t *challenges, struct custos_token_key *ret_key, struct custos_err *err)
+custos_rc custos_token_take_moved(const struct custos_frame *frame, const char *who, const struct custos_token_key_ref *key, const uint8_t challenges[static 2 * CUSTOS_CHALLENGE_SIZE],
+                                  struct custos_token_key *ret_key, struct custos_err *err)
 {
+	char again[128];
 	struct custos_wire r = custos_wire_read(custos_buf_view(&frame->body));
 	enum custos_key_type type = (enum custos_key_type)custos_wire_u8(&r);
 	struct custos_bytes spki = custos_wire_bytes(&r), container = custos_wire_bytes(&r);
-	struct custos_bytes imported = custos_wire_bytes(&r), unwrapped = custos_wire_bytes(&r);
+	struct custos_bytes before = custos_wire_bytes(&r), after = custos_wire_bytes(&r);
 	CUSTOS_TRY(custos_wire_end(&r, "KEY_MADE", err));
-	CUSTOS_REQUIRE(type == import->type && custos_bytes_equal(spki, import->spki), err, CUSTOS_E_TOKEN, "the token speaks of another key than the one that was imported");
+	CUSTOS_REQUIRE(type == key->type && custos_bytes_equal(spki, key->spki), err, CUSTOS_E_TOKEN, "the token speaks of another key than %s", who);
 	CUSTOS_REQUIRE(custos_token_is_wrapped(container), err, CUSTOS_E_TOKEN, "the token returned a container of %zu bytes", container.len);
-	CUSTOS_TRY(custos_token_prove("the imported key", import->spki, import->type, challenges, imported, err));
-	CUSTOS_TRY(custos_token_prove("the imported key, unwrapped again,", import->spki, import->type, challenges + CUSTOS_CHALLENGE_SIZE, unwrapped, err));
+	CUSTOS_TRY(custos_token_prove(who, key->spki, key->type, challenges, before, err));
+	snprintf(again, sizeof again, "%s, unwrapped again,", who);
+	CUSTOS_TRY(custos_token_prove(again, key->spki, key->type, challenges + CUSTOS_CHALLENGE_SIZE, after, err));
 	return custos_token_key_copy(type, spki, container, ret_key, err);
 }
 
@@ -44,5 +49,6 @@ custos_rc custos_token_import(struct custos_token *token, const struct custos_to
 	CUSTOS_TRY(w.rc);
 	struct custos_exchange x = { CUSTOS_TOKEN_IMPORT, CUSTOS_TOKEN_KEY_MADE, -1, token->times.call_ms, "importing a key" };
 	CUSTOS_TRY(custos_token_call(token, &x, custos_buf_view(&body), &frame, err));
-	return take_key(&frame, import, challenges, ret_key, err);
+	const struct custos_token_key_ref imported = { .type = import->type, .spki = import->spki };
+	return custos_token_take_moved(&frame, "the imported key", &imported, challenges, ret_key, err);
 }

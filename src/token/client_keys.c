@@ -52,45 +52,6 @@ static custos_rc spki_type(struct custos_bytes spki, const char *what, enum cust
 	return CUSTOS_OK;
 }
 
-custos_rc custos_token_kek_create(struct custos_token *token, const uint8_t id[static 16], const char *label, struct custos_json **ret_attributes, struct custos_err *err)
-{
-	CUSTOS_AUTO_BUF body = { 0 };
-	CUSTOS_AUTO_FRAME frame = { .fd = -1 };
-	struct custos_wire_out w = { .buf = &body, .err = err };
-	custos_wire_put_fixed(&w, id, CUSTOS_TOKEN_ID_SIZE);
-	custos_wire_put_text(&w, label);
-	CUSTOS_TRY(w.rc);
-	struct custos_exchange x = { CUSTOS_TOKEN_KEK_CREATE, CUSTOS_TOKEN_KEK_CREATED, -1, token->times.call_ms, "making the KEK" };
-	CUSTOS_TRY(custos_token_call(token, &x, custos_buf_view(&body), &frame, err));
-	struct custos_wire r = custos_wire_read(custos_buf_view(&frame.body));
-	struct custos_bytes text = custos_wire_bytes(&r);
-	CUSTOS_TRY(custos_wire_end(&r, "KEK_CREATED", err));
-	return custos_json_parse(text, "KEK attributes", ret_attributes, err);
-}
-
-custos_rc custos_token_kek_open(struct custos_token *token, const uint8_t id[static 16], struct custos_bytes canary, struct custos_bytes canary_spki, struct custos_err *err)
-{
-	enum custos_key_type type;
-	CUSTOS_TRY(spki_type(canary_spki, "the KEK's canary", &type, err));
-	CUSTOS_REQUIRE(type == CUSTOS_KEY_EC_P256, err, CUSTOS_E_INPUT, "the KEK's canary is not a P-256 key");
-	uint8_t challenge[CUSTOS_CHALLENGE_SIZE];
-	CUSTOS_TRY(custos_random(challenge, sizeof challenge, err));
-	CUSTOS_AUTO_BUF body = { 0 };
-	CUSTOS_AUTO_FRAME frame = { .fd = -1 };
-	struct custos_wire_out w = { .buf = &body, .err = err };
-	custos_wire_put_fixed(&w, id, CUSTOS_TOKEN_ID_SIZE);
-	custos_wire_put_u8(&w, (uint8_t)type);
-	custos_wire_put_bytes(&w, canary);
-	custos_wire_put_bytes(&w, canary_spki);
-	custos_wire_put_fixed(&w, challenge, sizeof challenge);
-	CUSTOS_TRY(w.rc);
-	struct custos_exchange x = { CUSTOS_TOKEN_KEK_OPEN, CUSTOS_TOKEN_KEK_OPENED, -1, token->times.call_ms, "unwrapping the KEK's canary" };
-	CUSTOS_TRY(custos_token_call(token, &x, custos_buf_view(&body), &frame, err));
-	CUSTOS_AUTO_BUF signature = { .max = 1024 };
-	CUSTOS_TRY(take_bytes(&frame, "KEK_OPENED", &signature, err));
-	return custos_token_prove("the KEK's canary", canary_spki, type, challenge, custos_buf_view(&signature), err);
-}
-
 /* What a new key has to show: its public half, a challenge signed when it was made and, for a container, one signed after it came out of it. */
 static custos_rc take_key(const struct custos_frame *frame, enum custos_key_class class, enum custos_key_type wanted, const uint8_t *challenges, struct custos_token_key *ret_key,
                           struct custos_err *err)
@@ -175,7 +136,7 @@ static custos_rc sign_checkpoint(void *ctx, struct custos_bytes message, struct 
 
 custos_rc custos_token_log_signer(struct custos_token *token, const uint8_t id[static 16], struct custos_bytes spki, struct custos_signer *ret_signer, struct custos_err *err)
 {
-	enum custos_key_type type;
+	enum custos_key_type type = CUSTOS_KEY_EC_P256;
 	CUSTOS_TRY(spki_type(spki, "the log's key", &type, err));
 	CUSTOS_AUTO_BUF body = { 0 };
 	CUSTOS_AUTO_FRAME frame = { .fd = -1 };

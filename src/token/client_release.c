@@ -1,4 +1,4 @@
-/* The release, keeper's side: the permit is spent first, then custos-token is shown what was logged, and the parcel is handed out only
+/* The release and the KEK's backup, keeper's side: the permit is spent first, then custos-token is shown what was logged, and the parcel is handed out only
  * after the key has proven itself against the SPKI it was released for. The only caller of custos_permit_consume(). */
 #include "token/exchange.h"
 #include "crypto/digest.h"
@@ -43,10 +43,10 @@ static custos_rc take_parcel(const struct custos_frame *frame, const struct cust
 	return CUSTOS_OK;
 }
 
-custos_rc custos_token_release(struct custos_token *token, struct custos_permit *permit, const struct custos_release_request *request, struct custos_release_parcel *ret_parcel,
-                               struct custos_err *err)
+static custos_rc let_out(struct custos_token *token, enum custos_intent_kind kind, struct custos_permit *permit, const struct custos_release_request *request,
+                         struct custos_release_parcel *ret_parcel, struct custos_err *err)
 {
-	struct custos_release_terms terms = { 0 };
+	struct custos_release_terms terms = { .kind = kind };
 	custos_rc rc = terms_of(request, &terms, err);
 	/* whatever happens the permit is spent: terms that could not be computed fit no permit */
 	if (rc != CUSTOS_OK)
@@ -60,7 +60,22 @@ custos_rc custos_token_release(struct custos_token *token, struct custos_permit 
 	CUSTOS_AUTO_BUF body = { 0 };
 	CUSTOS_AUTO_FRAME frame = { .fd = -1 };
 	CUSTOS_TRY(write_request(request, challenge, &body, err));
-	struct custos_exchange x = { CUSTOS_TOKEN_RELEASE, CUSTOS_TOKEN_RELEASED, -1, token->times.call_ms, "releasing a key" };
+	bool is_release = kind == CUSTOS_INTENT_RELEASE;
+	struct custos_exchange x = { is_release ? CUSTOS_TOKEN_RELEASE : CUSTOS_TOKEN_KEK_BACKUP, CUSTOS_TOKEN_RELEASED, -1, token->times.call_ms,
+		                         is_release ? "releasing a key" : "letting the KEK out to its backup" };
 	CUSTOS_TRY(custos_token_call(token, &x, custos_buf_view(&body), &frame, err));
 	return take_parcel(&frame, request->key, challenge, ret_parcel, err);
+}
+
+custos_rc custos_token_release(struct custos_token *token, struct custos_permit *permit, const struct custos_release_request *request, struct custos_release_parcel *ret_parcel,
+                               struct custos_err *err)
+{
+	return let_out(token, CUSTOS_INTENT_RELEASE, permit, request, ret_parcel, err);
+}
+
+custos_rc custos_token_kek_backup(struct custos_token *token, struct custos_permit *permit, const struct custos_release_request *request, struct custos_release_parcel *ret_parcel,
+                                  struct custos_err *err)
+{
+	CUSTOS_REQUIRE(request->key->type == CUSTOS_KEY_EC_P256, err, CUSTOS_E_INTERNAL, "the KEK's canary is not a P-256 key");
+	return let_out(token, CUSTOS_INTENT_KEK_BACKUP, permit, request, ret_parcel, err);
 }

@@ -47,6 +47,10 @@ CUSTOS_MUST bool custos_token_is_wrapped(struct custos_bytes wrapped);
 /* A key that has proven itself. The caller's: custos_token_key_done(). */
 CUSTOS_RC custos_token_key_copy(enum custos_key_type type, struct custos_bytes spki, struct custos_bytes container, struct custos_token_key *ret_key, struct custos_err *err);
 
+/* KEY_MADE for a key that moved from one wrapping into another: it is the key, and has proven itself before and after. `who` names it in errors. */
+CUSTOS_RC custos_token_take_moved(const struct custos_frame *frame, const char *who, const struct custos_token_key_ref *key, const uint8_t challenges[static 2 * CUSTOS_CHALLENGE_SIZE],
+                                  struct custos_token_key *ret_key, struct custos_err *err);
+
 /* A pipe holding the secrets, one a line; *ret_fd is its reading end. */
 CUSTOS_RC custos_token_pin_pipe(struct custos_secret *const pins[], size_t count, int *ret_fd, struct custos_err *err);
 

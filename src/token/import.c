@@ -2,7 +2,7 @@
  * leaves the token here but ciphertext under the KEK. */
 #include "token/keys.h"
 
-static void forget_pair(struct custos_session *session)
+void custos_import_end(struct custos_session *session)
 {
 	struct custos_object pair = { session, session->import_key };
 	custos_object_destroy(&pair);
@@ -13,8 +13,7 @@ custos_rc custos_import_begin(struct custos_session *session, uint8_t ret_point[
 {
 	struct custos_policy_values values = { .profile = &session->profile };
 	struct custos_new_pair pair;
-	CUSTOS_REQUIRE(session->kek != 0, err, CUSTOS_E_INTERNAL, "no KEK is open");
-	forget_pair(session);
+	custos_import_end(session);
 	CUSTOS_TRY(custos_pair_generate(session, CUSTOS_KEY_EC_P256, &custos_policy_ephemeral_private, &custos_policy_ephemeral_public, &values, &pair, err));
 	CUSTOS_AUTO_OBJECT private_key = pair.private_key;
 	CUSTOS_AUTO_OBJECT public_key = pair.public_key;
@@ -46,7 +45,8 @@ static custos_rc fill(const struct custos_session *session, const struct custos_
 
 custos_rc custos_import_key(struct custos_session *session, const struct custos_import *import, struct custos_made_key *ret_key, struct custos_err *err)
 {
-	CUSTOS_REQUIRE(session->kek != 0 && session->import_key != 0, err, CUSTOS_E_INTERNAL, "no import was begun");
+	CUSTOS_REQUIRE(session->kek != 0, err, CUSTOS_E_INTERNAL, "no KEK is open");
+	CUSTOS_REQUIRE(session->import_key != 0, err, CUSTOS_E_INTERNAL, "no import was begun");
 	struct custos_made_key key = { .type = import->type };
 	custos_rc rc = CUSTOS_OK;
 	if (!custos_key_types_include(&session->profile.deployable, import->type))
@@ -54,7 +54,7 @@ custos_rc custos_import_key(struct custos_session *session, const struct custos_
 		                           session->profile.name, custos_key_type_name(import->type));
 	if (rc == CUSTOS_OK)
 		rc = fill(session, import, &key, err);
-	forget_pair(session);
+	custos_import_end(session);
 	if (rc != CUSTOS_OK) {
 		custos_made_key_done(&key);
 		return rc;

@@ -15,43 +15,59 @@ static custos_rc require_wrapping(const struct custos_session *session, struct c
 	return CUSTOS_OK;
 }
 
-custos_rc custos_kek_create(struct custos_session *session, struct custos_bytes id, struct custos_bytes label, struct custos_json **ret_attributes, struct custos_err *err)
+custos_rc custos_kek_create(struct custos_session *session, struct custos_bytes id, struct custos_bytes label, enum custos_kek_birth birth, struct custos_json **ret_attributes,
+                            struct custos_err *err)
 {
+	bool is_unkept = birth == CUSTOS_KEK_BORN_FOR_BACKUP;
+	const struct custos_policy *policy = is_unkept ? &custos_policy_unkept_kek : &custos_policy_kek;
 	CK_FUNCTION_LIST *f = session->module.functions;
 	struct custos_policy_values values = kek_values(session, id, label);
 	struct custos_template t;
 	CK_MECHANISM mechanism = { CKM_AES_KEY_GEN, NULL, 0 };
 	CUSTOS_TRY(require_wrapping(session, err));
 	CUSTOS_TRY(custos_object_refuse_existing(session, id, label, err));
-	CUSTOS_TRY(custos_template_make(&custos_policy_kek, &values, &t, err));
+	CUSTOS_TRY(custos_template_make(policy, &values, &t, err));
 	/* destroyed again unless it is what was asked for */
 	CUSTOS_AUTO_OBJECT kek = { session, 0 };
 	CUSTOS_TRY(custos_ck(f->C_GenerateKey(session->handle, &mechanism, t.attributes, t.count, &kek.handle), err, "cannot make the KEK on token “%s”", session->info.label));
 	struct custos_json *attributes = custos_json_object();
-	custos_rc rc = custos_policy_read_back(f, session->handle, kek.handle, &custos_policy_kek, &values, attributes, err);
-	if (rc == CUSTOS_OK)
+	custos_rc rc = custos_policy_read_back(f, session->handle, kek.handle, policy, &values, attributes, err);
+	if (rc == CUSTOS_OK && !is_unkept)
 		rc = custos_session_sync(session, err);
 	if (rc != CUSTOS_OK) {
 		custos_json_free(attributes);
 		return rc;
 	}
-	custos_json_set_text(attributes, "variant", "local-only");
 	session->kek = kek.handle;
+	session->kek_is_unkept = is_unkept;
 	kek.handle = 0;
 	*ret_attributes = attributes;
 	return CUSTOS_OK;
 }
 
-custos_rc custos_kek_find(struct custos_session *session, struct custos_bytes id, struct custos_err *err)
+custos_rc custos_kek_find(const struct custos_session *session, struct custos_bytes id, enum custos_kek_variant variant, CK_OBJECT_HANDLE *ret_kek, struct custos_err *err)
 {
+	static const struct custos_policy *const policies[] = {
+		[CUSTOS_KEK_LOCAL_ONLY] = &custos_policy_kek, [CUSTOS_KEK_BACKED_UP] = &custos_policy_backed_up_kek, [CUSTOS_KEK_RESTORED] = &custos_policy_restored_kek,
+	};
 	struct custos_policy_values values = kek_values(session, id, CUSTOS_BYTES(NULL, 0));
 	CK_OBJECT_HANDLE kek;
-	session->kek = 0;
+	CUSTOS_REQUIRE(variant >= CUSTOS_KEK_LOCAL_ONLY && variant <= CUSTOS_KEK_RESTORED, err, CUSTOS_E_INTERNAL, "a KEK of an unknown variant");
 	CUSTOS_TRY(require_wrapping(session, err));
 	CUSTOS_TRY(custos_object_find_one(session, CKO_SECRET_KEY, id, "the KEK", &kek, err));
-	CUSTOS_TRY(custos_policy_read_back(session->module.functions, session->handle, kek, &custos_policy_kek, &values, NULL, err));
-	session->kek = kek;
+	CUSTOS_TRY(custos_policy_read_back(session->module.functions, session->handle, kek, policies[variant], &values, NULL, err));
+	*ret_kek = kek;
 	return CUSTOS_OK;
+}
+
+custos_rc custos_kek_prove(const struct custos_session *session, CK_OBJECT_HANDLE kek, const struct custos_kek_canary *canary, struct custos_buf *signature, struct custos_err *err)
+{
+	CUSTOS_AUTO_OBJECT key = { session, 0 };
+	custos_rc rc = custos_key_unwrap(session, kek, canary->container, CUSTOS_KEY_EC_P256, canary->spki, &key, err);
+	if (rc != CUSTOS_OK)
+		custos_err_hint(err, "the KEK is another one, or damaged, or its canary is");
+	CUSTOS_TRY(rc);
+	return custos_object_sign_challenge(session, key.handle, CUSTOS_KEY_EC_P256, canary->challenge, signature, err);
 }
 
 custos_rc custos_kek_wrap(const struct custos_session *session, CK_OBJECT_HANDLE wrapping, CK_OBJECT_HANDLE key, struct custos_buf *wrapped, struct custos_err *err)

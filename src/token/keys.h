@@ -51,8 +51,16 @@ struct custos_signing {
 CUSTOS_RC custos_key_sign(struct custos_session *session, const struct custos_signing *signing, struct custos_buf *signature, struct custos_err *err);
 
 /* KEK. */
-CUSTOS_RC custos_kek_create(struct custos_session *session, struct custos_bytes id, struct custos_bytes label, struct custos_json **ret_attributes, struct custos_err *err);
-CUSTOS_RC custos_kek_find(struct custos_session *session, struct custos_bytes id, struct custos_err *err);
+CUSTOS_RC custos_kek_create(struct custos_session *session, struct custos_bytes id, struct custos_bytes label, enum custos_kek_birth birth, struct custos_json **ret_attributes,
+                            struct custos_err *err);
+/* The KEK `id`, read back as that variant. */
+CUSTOS_RC custos_kek_find(const struct custos_session *session, struct custos_bytes id, enum custos_kek_variant variant, CK_OBJECT_HANDLE *ret_kek, struct custos_err *err);
+/* What a KEK wrapped on the day it was made: a P-256 key, which signs the challenge when it is out. Appends the signature. */
+struct custos_kek_canary {
+	struct custos_bytes container, spki;
+	const uint8_t *challenge;                /* CUSTOS_CHALLENGE_SIZE */
+};
+CUSTOS_RC custos_kek_prove(const struct custos_session *session, CK_OBJECT_HANDLE kek, const struct custos_kek_canary *canary, struct custos_buf *signature, struct custos_err *err);
 CUSTOS_RC custos_kek_wrap(const struct custos_session *session, CK_OBJECT_HANDLE wrapping, CK_OBJECT_HANDLE key, struct custos_buf *wrapped, struct custos_err *err);
 /* From a container to a session object, read back; needs a KEK. `spki` is the public half, which some tokens want to be told of an EC key; it is not
  * checked here. */
@@ -61,6 +69,26 @@ CUSTOS_RC custos_kek_unwrap(const struct custos_session *session, struct custos_
 /* The same under any key that may unwrap. */
 CUSTOS_RC custos_key_unwrap(const struct custos_session *session, CK_OBJECT_HANDLE unwrapping, struct custos_bytes container, enum custos_key_type type, struct custos_bytes spki,
                             struct custos_object *ret_key, struct custos_err *err);
+
+/* The life of a KEK (kek_life.c). Lets the KEK that was made for a backup out to the receiver of the claim, which the guard must admit; what proves it is the canary. */
+struct custos_transported;
+CUSTOS_RC custos_kek_hand_over(struct custos_session *session, const struct custos_guard_claim *claim, const struct custos_kek_canary *canary, struct custos_transported *ret_transported,
+                               struct custos_err *err);
+/* Copies it onto the token, proves the copy, and forgets the session object. */
+CUSTOS_RC custos_kek_keep(struct custos_session *session, struct custos_bytes id, const struct custos_kek_canary *canary, struct custos_json **ret_attributes,
+                          struct custos_buf *signature, struct custos_err *err);
+/* A KEK that comes sealed to the pair of custos_import_begin(). It opens its canary before anything stays; KEEP: it stays under this id and label, is proven once more, and
+ * is the KEK from now on. */
+enum custos_kek_receive_flags { CUSTOS_KEK_RECEIVE_KEEP = 1u << 0 };
+struct custos_kek_delivery {
+	unsigned flags;
+	struct custos_bytes id, label, sealed;
+	const uint8_t *sender_point;             /* CUSTOS_POINT_SIZE */
+};
+CUSTOS_RC custos_kek_receive(struct custos_session *session, const struct custos_kek_delivery *delivery, const struct custos_kek_canary *canary, struct custos_json **ret_attributes,
+                             struct custos_buf *signature, struct custos_err *err);
+/* Gone already is fine; the KEK that is open is refused. */
+CUSTOS_RC custos_kek_destroy(struct custos_session *session, struct custos_bytes id, struct custos_err *err);
 
 /* New keys. Buffers are appended to. */
 struct custos_made_key {
@@ -117,5 +145,16 @@ struct custos_import {
 };
 CUSTOS_RC custos_import_begin(struct custos_session *session, uint8_t ret_point[static CUSTOS_POINT_SIZE], struct custos_err *err);
 CUSTOS_RC custos_import_key(struct custos_session *session, const struct custos_import *import, struct custos_made_key *ret_key, struct custos_err *err);
+/* Whatever becomes of it, the pair is used up. */
+void custos_import_end(struct custos_session *session);
+
+/* From the KEK `from` to the one that is open. */
+struct custos_rewrap {
+	enum custos_key_type type;
+	struct custos_bytes from, spki, container;
+	enum custos_kek_variant variant;         /* of `from` */
+	const uint8_t *challenges;               /* 2 * CUSTOS_CHALLENGE_SIZE: before, and out of the new container */
+};
+CUSTOS_RC custos_key_rewrap(struct custos_session *session, const struct custos_rewrap *rewrap, struct custos_made_key *ret_key, struct custos_err *err);
 
 #endif

@@ -23,20 +23,36 @@ static const struct custos_row unwrap_rows[] = {
 };
 static const struct custos_policy unwrap_policy = { "the KEK's UNWRAP_TEMPLATE", ROWS(unwrap_rows) };
 
-#define KEK_ROWS(is_on_token) \
-	NUMBER(CKA_CLASS, "class", CKO_SECRET_KEY), NUMBER(CKA_KEY_TYPE, "key_type", CKK_AES), NUMBER(CKA_VALUE_LEN, "value_len", 32), \
-	is_on_token(CKA_TOKEN, "token"), YES(CKA_PRIVATE, "private"), YES(CKA_SENSITIVE, "sensitive"), NO(CKA_EXTRACTABLE, "extractable"), \
+/* Where it lies, whether it can be wrapped and changed, and where it came from: what the kinds of KEK differ in. */
+#define KEK_ROWS(is_on_token, can_leave, can_change) \
+	NUMBER(CKA_CLASS, "class", CKO_SECRET_KEY), NUMBER(CKA_KEY_TYPE, "key_type", CKK_AES), \
+	is_on_token(CKA_TOKEN, "token"), YES(CKA_PRIVATE, "private"), YES(CKA_SENSITIVE, "sensitive"), can_leave(CKA_EXTRACTABLE, "extractable"), \
 	YES(CKA_WRAP, "wrap"), YES(CKA_UNWRAP, "unwrap"), NO(CKA_ENCRYPT, "encrypt"), NO(CKA_DECRYPT, "decrypt"), NO(CKA_SIGN, "sign"), NO(CKA_VERIFY, "verify"), NO(CKA_DERIVE, "derive"), \
 	ID_AND_LABEL, \
-	NO(CKA_MODIFIABLE, "modifiable"), MAY(NO, CKA_COPYABLE, "copyable"), MAY(WRAP_MECHANISM, CKA_ALLOWED_MECHANISMS, "allowed_mechanisms"), \
-	NESTED(CKA_WRAP_TEMPLATE, "wrap_template", &wrap_policy), NESTED(CKA_UNWRAP_TEMPLATE, "unwrap_template", &unwrap_policy), \
-	SEEN(YES, CKA_ALWAYS_SENSITIVE, "always_sensitive"), SEEN(YES, CKA_NEVER_EXTRACTABLE, "never_extractable"), SEEN(YES, CKA_LOCAL, "local"), \
-	SEEN_NUMBER(CKA_KEY_GEN_MECHANISM, "key_gen_mechanism", CKM_AES_KEY_GEN)
-static const struct custos_row kek_rows[] = { KEK_ROWS(YES) };
+	can_change(CKA_MODIFIABLE, "modifiable"), MAY(WRAP_MECHANISM, CKA_ALLOWED_MECHANISMS, "allowed_mechanisms"), \
+	NESTED(CKA_WRAP_TEMPLATE, "wrap_template", &wrap_policy), NESTED(CKA_UNWRAP_TEMPLATE, "unwrap_template", &unwrap_policy)
+#define KEK_GENERATED NUMBER(CKA_VALUE_LEN, "value_len", 32), SEEN_NUMBER(CKA_KEY_GEN_MECHANISM, "key_gen_mechanism", CKM_AES_KEY_GEN)
+#define KEK_PAST(sensitive, kept, born_here) \
+	SEEN(sensitive, CKA_ALWAYS_SENSITIVE, "always_sensitive"), SEEN(kept, CKA_NEVER_EXTRACTABLE, "never_extractable"), SEEN(born_here, CKA_LOCAL, "local")
+
+static const struct custos_row kek_rows[] = { KEK_ROWS(YES, NO, NO), MAY(NO, CKA_COPYABLE, "copyable"), KEK_GENERATED, KEK_PAST(YES, YES, YES) };
 const struct custos_policy custos_policy_kek = { "the KEK", ROWS(kek_rows) };
 /* the doctor's: the same as a session object */
-static const struct custos_row trial_kek_rows[] = { KEK_ROWS(NO) };
+static const struct custos_row trial_kek_rows[] = { KEK_ROWS(NO, NO, NO), MAY(NO, CKA_COPYABLE, "copyable"), KEK_GENERATED, KEK_PAST(YES, YES, YES) };
 const struct custos_policy custos_policy_trial_kek = { "the KEK", ROWS(trial_kek_rows) };
+
+/* Of a KEK that came from elsewhere not every token tells the length; that it opens its canary does. A KEK that has a backup is a session object until the backup has proven itself, and is then copied. */
+static const struct custos_row unkept_kek_rows[] = { KEK_ROWS(NO, YES, YES), MAY(YES, CKA_COPYABLE, "copyable"), KEK_GENERATED, KEK_PAST(YES, NO, YES) };
+const struct custos_policy custos_policy_unkept_kek = { "the KEK before its backup", ROWS(unkept_kek_rows) };
+static const struct custos_row received_kek_rows[] = { KEK_ROWS(NO, YES, YES), MAY(YES, CKA_COPYABLE, "copyable"), KEK_PAST(NO, NO, NO) };
+const struct custos_policy custos_policy_received_kek = { "the KEK out of its backup", ROWS(received_kek_rows) };
+/* a copy that is not COPYABLE some tokens refuse to make; kek_life.c tries what can be done with it instead */
+static const struct custos_row kept_rows[] = { YES(CKA_TOKEN, "token"), NO(CKA_EXTRACTABLE, "extractable"), NO(CKA_MODIFIABLE, "modifiable") };
+const struct custos_policy custos_policy_keep_kek = { "the copy of the KEK", ROWS(kept_rows) };
+static const struct custos_row backed_up_kek_rows[] = { KEK_ROWS(YES, NO, NO), SEEN_NUMBER(CKA_VALUE_LEN, "value_len", 32), KEK_PAST(YES, NO, YES) };
+const struct custos_policy custos_policy_backed_up_kek = { "the KEK", ROWS(backed_up_kek_rows) };
+static const struct custos_row restored_kek_rows[] = { KEK_ROWS(YES, NO, NO), KEK_PAST(NO, NO, NO) };
+const struct custos_policy custos_policy_restored_kek = { "the KEK", ROWS(restored_kek_rows) };
 
 #define DEPLOYABLE_PRIVATE(loose) \
 	NO(CKA_TOKEN, "token"), YES(CKA_PRIVATE, "private"), YES(CKA_SENSITIVE, "sensitive"), YES(CKA_EXTRACTABLE, "extractable"), YES(CKA_SIGN, "sign"), \

@@ -129,14 +129,15 @@ static custos_rc check_entry(const struct custos_guard *guard, const struct cust
 	CUSTOS_TRY(custos_json_parse(claim->leaf, "the logged intent", &entry, err));
 	CUSTOS_TRY(custos_json_line(entry, &line, err));
 	CUSTOS_REQUIRE(custos_json_is_object(entry) && custos_bytes_equal(custos_buf_view(&line), claim->leaf), err, CUSTOS_E_POLICY, "the logged intent is not in canonical form");
+	const struct custos_intent_words *words = custos_intent_words(claim->kind);
 	const char *event = custos_json_text(entry, "event");
-	CUSTOS_REQUIRE(event != NULL && strcmp(event, "release.intent") == 0, err, CUSTOS_E_POLICY, "the logged entry is not a release.intent");
+	CUSTOS_REQUIRE(event != NULL && strcmp(event, words->event) == 0, err, CUSTOS_E_POLICY, "the logged entry is not a %s", words->event);
 	CUSTOS_REQUIRE(custos_json_int(entry, "index", -1) == (int64_t)guard->last.size - 1, err, CUSTOS_E_POLICY, "the logged intent has the wrong index");
 	uint8_t hash[CUSTOS_HASH_SIZE];
 	CUSTOS_TRY(custos_sha256(claim->container, hash, err));
 	CUSTOS_TRY(check_hex(entry, "container_sha256", hash, sizeof hash, "the intent was logged for another key", err));
 	CUSTOS_TRY(check_hex(entry, "courier_point", claim->courier_point, CUSTOS_POINT_SIZE, "the intent was logged for another courier", err));
-	const struct custos_json *hosts = custos_json_get(entry, "hosts");
+	const struct custos_json *hosts = custos_json_get(entry, words->receivers);
 	CUSTOS_REQUIRE(custos_json_is_array(hosts) && custos_json_count(hosts) > 0, err, CUSTOS_E_POLICY, "the logged intent names no hosts");
 	CUSTOS_AUTO_BUF hosts_line = { 0 };
 	CUSTOS_TRY(custos_json_line(hosts, &hosts_line, err));

@@ -23,6 +23,7 @@ CUSTOS_RC custos_guard_remember(struct custos_guard *guard, struct custos_bytes 
 CUSTOS_MUST bool custos_guard_is_checkpoint(struct custos_bytes message);
 
 struct custos_guard_claim {
+	enum custos_intent_kind kind;
 	struct custos_bytes container, leaf, checkpoint_body, hosts_line;
 	const uint8_t *courier_point;         /* CUSTOS_POINT_SIZE */
 	const uint8_t (*proof)[CUSTOS_HASH_SIZE];

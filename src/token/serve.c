@@ -110,31 +110,100 @@ static custos_rc serve_kek_create(struct request *q, struct custos_err *err)
 	uint8_t id[CUSTOS_TOKEN_ID_SIZE];
 	custos_wire_fixed(&q->in, id, sizeof id);
 	CUSTOS_AUTO_STR *label = custos_wire_text(&q->in);
+	enum custos_kek_birth birth = (enum custos_kek_birth)custos_wire_u8(&q->in);
 	CUSTOS_TRY(custos_wire_end(&q->in, "KEK_CREATE", err));
+	CUSTOS_REQUIRE(birth == CUSTOS_KEK_BORN_LOCAL || birth == CUSTOS_KEK_BORN_FOR_BACKUP, err, CUSTOS_E_INTERNAL, "KEK_CREATE message of an unknown kind");
 	struct custos_json *attributes = NULL;
-	CUSTOS_TRY(custos_kek_create(q->session, CUSTOS_BYTES(id, sizeof id), CUSTOS_BYTES_STR(label), &attributes, err));
+	CUSTOS_TRY(custos_kek_create(q->session, CUSTOS_BYTES(id, sizeof id), CUSTOS_BYTES_STR(label), birth, &attributes, err));
 	return put_json(q, attributes, err);
+}
+
+static void read_canary(struct request *q, struct custos_kek_canary *canary, uint8_t *challenge)
+{
+	canary->container = custos_wire_bytes(&q->in);
+	canary->spki = custos_wire_bytes(&q->in);
+	canary->challenge = challenge;
+	custos_wire_fixed(&q->in, challenge, CUSTOS_CHALLENGE_SIZE);
 }
 
 static custos_rc serve_kek_open(struct request *q, struct custos_err *err)
 {
 	uint8_t id[CUSTOS_TOKEN_ID_SIZE], challenge[CUSTOS_CHALLENGE_SIZE];
+	struct custos_kek_canary canary;
+	CK_OBJECT_HANDLE kek;
 	custos_wire_fixed(&q->in, id, sizeof id);
-	enum custos_key_type type = (enum custos_key_type)custos_wire_u8(&q->in);
-	struct custos_bytes canary = custos_wire_bytes(&q->in), spki = custos_wire_bytes(&q->in);
-	custos_wire_fixed(&q->in, challenge, sizeof challenge);
+	enum custos_kek_variant variant = (enum custos_kek_variant)custos_wire_u8(&q->in);
+	read_canary(q, &canary, challenge);
 	CUSTOS_TRY(custos_wire_end(&q->in, "KEK_OPEN", err));
 	CUSTOS_AUTO_BUF signature = { 0 };
-	CUSTOS_TRY(custos_kek_find(q->session, CUSTOS_BYTES(id, sizeof id), err));
-	CUSTOS_AUTO_OBJECT key = { q->session, 0 };
-	custos_rc rc = custos_kek_unwrap(q->session, canary, type, spki, &key, err);
-	if (rc == CUSTOS_OK)
-		rc = custos_object_sign_challenge(q->session, key.handle, type, challenge, &signature, err);
-	/* a KEK that does not open its canary is not the KEK */
-	if (rc != CUSTOS_OK)
-		q->session->kek = 0;
-	CUSTOS_TRY(rc);
+	/* a KEK that does not open its canary is not the KEK, and then there is none */
+	q->session->kek = 0;
+	q->session->kek_is_unkept = false;
+	CUSTOS_TRY(custos_kek_find(q->session, CUSTOS_BYTES(id, sizeof id), variant, &kek, err));
+	CUSTOS_TRY(custos_kek_prove(q->session, kek, &canary, &signature, err));
+	q->session->kek = kek;
 	return put_signature(q, &signature);
+}
+
+static custos_rc put_kek(struct request *q, struct custos_json *attributes, const struct custos_buf *signature, struct custos_err *err)
+{
+	CUSTOS_TRY(put_json(q, attributes, err));
+	return put_signature(q, signature);
+}
+
+static custos_rc serve_kek_keep(struct request *q, struct custos_err *err)
+{
+	uint8_t id[CUSTOS_TOKEN_ID_SIZE], challenge[CUSTOS_CHALLENGE_SIZE];
+	struct custos_kek_canary canary;
+	struct custos_json *attributes = NULL;
+	CUSTOS_AUTO_BUF signature = { 0 };
+	custos_wire_fixed(&q->in, id, sizeof id);
+	read_canary(q, &canary, challenge);
+	CUSTOS_TRY(custos_wire_end(&q->in, "KEK_KEEP", err));
+	CUSTOS_TRY(custos_kek_keep(q->session, CUSTOS_BYTES(id, sizeof id), &canary, &attributes, &signature, err));
+	return put_kek(q, attributes, &signature, err);
+}
+
+static custos_rc serve_kek_receive(struct request *q, struct custos_err *err)
+{
+	uint8_t id[CUSTOS_TOKEN_ID_SIZE], point[CUSTOS_POINT_SIZE], challenge[CUSTOS_CHALLENGE_SIZE];
+	struct custos_kek_delivery delivery = { .flags = custos_wire_u8(&q->in) != 0 ? CUSTOS_KEK_RECEIVE_KEEP : 0, .id = CUSTOS_BYTES(id, sizeof id), .sender_point = point };
+	struct custos_kek_canary canary;
+	struct custos_json *attributes = NULL;
+	CUSTOS_AUTO_BUF signature = { 0 };
+	custos_wire_fixed(&q->in, id, sizeof id);
+	CUSTOS_AUTO_STR *label = custos_wire_text(&q->in);
+	custos_wire_fixed(&q->in, point, sizeof point);
+	delivery.sealed = custos_wire_bytes(&q->in);
+	read_canary(q, &canary, challenge);
+	CUSTOS_TRY(custos_wire_end(&q->in, "KEK_RECEIVE", err));
+	delivery.label = CUSTOS_BYTES_STR(label);
+	CUSTOS_TRY(custos_kek_receive(q->session, &delivery, &canary, &attributes, &signature, err));
+	return put_kek(q, attributes, &signature, err);
+}
+
+static custos_rc serve_kek_destroy(struct request *q, struct custos_err *err)
+{
+	uint8_t id[CUSTOS_TOKEN_ID_SIZE];
+	custos_wire_fixed(&q->in, id, sizeof id);
+	CUSTOS_TRY(custos_wire_end(&q->in, "KEK_DESTROY", err));
+	return custos_kek_destroy(q->session, CUSTOS_BYTES(id, sizeof id), err);
+}
+
+static custos_rc serve_rewrap(struct request *q, struct custos_err *err)
+{
+	uint8_t from[CUSTOS_TOKEN_ID_SIZE], challenges[2 * CUSTOS_CHALLENGE_SIZE];
+	struct custos_rewrap rewrap = { .from = CUSTOS_BYTES(from, sizeof from), .challenges = challenges };
+	custos_wire_fixed(&q->in, from, sizeof from);
+	rewrap.variant = (enum custos_kek_variant)custos_wire_u8(&q->in);
+	rewrap.type = (enum custos_key_type)custos_wire_u8(&q->in);
+	rewrap.spki = custos_wire_bytes(&q->in);
+	rewrap.container = custos_wire_bytes(&q->in);
+	custos_wire_fixed(&q->in, challenges, sizeof challenges);
+	CUSTOS_TRY(custos_wire_end(&q->in, "KEY_REWRAP", err));
+	struct custos_made_key key;
+	CUSTOS_TRY(custos_key_rewrap(q->session, &rewrap, &key, err));
+	return put_key(q, &key);
 }
 
 static custos_rc serve_log_key_create(struct request *q, struct custos_err *err)
@@ -200,10 +269,11 @@ static custos_rc serve_sign(struct request *q, struct custos_err *err)
 	return put_signature(q, &signature);
 }
 
-static custos_rc serve_release(struct request *q, struct custos_err *err)
+/* A release, or a KEK on its way to its backup: the same claim, judged by the same guard, on a key or on what stands for the KEK. */
+static custos_rc serve_letting_out(struct request *q, enum custos_intent_kind kind, struct custos_err *err)
 {
 	uint8_t point[CUSTOS_POINT_SIZE], proof[PROOF_MAX][CUSTOS_HASH_SIZE], challenge[CUSTOS_CHALLENGE_SIZE];
-	struct custos_guard_claim claim = { .courier_point = point, .proof = (const uint8_t (*)[CUSTOS_HASH_SIZE])proof };
+	struct custos_guard_claim claim = { .kind = kind, .courier_point = point, .proof = (const uint8_t (*)[CUSTOS_HASH_SIZE])proof };
 	enum custos_key_type type = (enum custos_key_type)custos_wire_u8(&q->in);
 	claim.container = custos_wire_bytes(&q->in);
 	struct custos_bytes spki = custos_wire_bytes(&q->in);
@@ -216,14 +286,28 @@ static custos_rc serve_release(struct request *q, struct custos_err *err)
 	claim.checkpoint_body = custos_wire_bytes(&q->in);
 	claim.hosts_line = custos_wire_bytes(&q->in);
 	custos_wire_fixed(&q->in, challenge, sizeof challenge);
-	CUSTOS_TRY(custos_wire_end(&q->in, "RELEASE", err));
+	CUSTOS_TRY(custos_wire_end(&q->in, kind == CUSTOS_INTENT_RELEASE ? "RELEASE" : "KEK_BACKUP", err));
 	struct custos_transported t;
-	CUSTOS_TRY(custos_key_transport(q->session, type, spki, &claim, challenge, &t, err));
+	const struct custos_kek_canary canary = { claim.container, spki, challenge };
+	if (kind == CUSTOS_INTENT_RELEASE)
+		CUSTOS_TRY(custos_key_transport(q->session, type, spki, &claim, challenge, &t, err));
+	else
+		CUSTOS_TRY(custos_kek_hand_over(q->session, &claim, &canary, &t, err));
 	custos_wire_put_bytes(&q->out, custos_buf_view(&t.signature));
 	custos_wire_put_fixed(&q->out, t.token_point, sizeof t.token_point);
 	custos_wire_put_bytes(&q->out, custos_buf_view(&t.wrapped));
 	custos_transported_done(&t);
 	return q->out.rc;
+}
+
+static custos_rc serve_release(struct request *q, struct custos_err *err)
+{
+	return serve_letting_out(q, CUSTOS_INTENT_RELEASE, err);
+}
+
+static custos_rc serve_kek_backup(struct request *q, struct custos_err *err)
+{
+	return serve_letting_out(q, CUSTOS_INTENT_KEK_BACKUP, err);
 }
 
 static custos_rc serve_keys(struct request *q, struct custos_err *err)
@@ -294,6 +378,11 @@ static const struct {
 	{ CUSTOS_TOKEN_IMPORT_BEGIN, CUSTOS_TOKEN_IMPORT_POINT, serve_import_begin },
 	{ CUSTOS_TOKEN_IMPORT, CUSTOS_TOKEN_KEY_MADE, serve_import },
 	{ CUSTOS_TOKEN_KEYS, CUSTOS_TOKEN_KEYS_DONE, serve_keys },
+	{ CUSTOS_TOKEN_KEK_BACKUP, CUSTOS_TOKEN_RELEASED, serve_kek_backup },
+	{ CUSTOS_TOKEN_KEK_KEEP, CUSTOS_TOKEN_KEK_TAKEN, serve_kek_keep },
+	{ CUSTOS_TOKEN_KEK_RECEIVE, CUSTOS_TOKEN_KEK_TAKEN, serve_kek_receive },
+	{ CUSTOS_TOKEN_KEK_DESTROY, CUSTOS_TOKEN_KEY_DESTROYED, serve_kek_destroy },
+	{ CUSTOS_TOKEN_KEY_REWRAP, CUSTOS_TOKEN_KEY_MADE, serve_rewrap },
 	{ CUSTOS_TOKEN_DOCTOR, CUSTOS_TOKEN_FOUND, serve_doctor },
 };
 

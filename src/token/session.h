@@ -20,6 +20,7 @@ struct custos_session {
 	bool is_open;
 	struct custos_token_info info;
 	CK_OBJECT_HANDLE kek, log_key; /* 0: not found yet */
+	bool kek_is_unkept;            /* a session object that goes to its backup before it stays */
 	enum custos_key_type log_type;
 	CK_OBJECT_HANDLE import_key;   /* private half of the pair a courier is sealing a key to; 0: none */
 	struct custos_guard *guard;

@@ -80,6 +80,9 @@ CUSTOS_RC custos_attribute_read(CK_FUNCTION_LIST *module, CK_SESSION_HANDLE sess
 
 /* The policies of the design (security: key templates). */
 extern const struct custos_policy custos_policy_kek, custos_policy_trial_kek;
+extern const struct custos_policy custos_policy_unkept_kek, custos_policy_received_kek; /* session objects that become a KEK with a backup */
+extern const struct custos_policy custos_policy_keep_kek;                                /* what is asked of the copy that stays on the token … */
+extern const struct custos_policy custos_policy_backed_up_kek, custos_policy_restored_kek; /* … and what the copy must look like */
 extern const struct custos_policy custos_policy_session_private;    /* a deployable key while it is made */
 extern const struct custos_policy custos_policy_session_public;
 extern const struct custos_policy custos_policy_unwrapped;          /* the same key out of its container */

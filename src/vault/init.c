@@ -140,10 +140,11 @@ static custos_rc make_keys(struct birth *b)
 	snprintf(b->kek_label, sizeof b->kek_label, "custos-kek-%s", suffix);
 	snprintf(b->log_label, sizeof b->log_label, "custos-log-%s", suffix);
 	b->made_objects = true;
-	CUSTOS_TRY(custos_token_kek_create(token, b->kek_id, b->kek_label, &b->kek_attributes, b->err));
+	CUSTOS_TRY(custos_token_kek_create(token, b->kek_id, b->kek_label, CUSTOS_KEK_BORN_LOCAL, &b->kek_attributes, b->err));
 	/* the canary: an EC key's container that is unwrapped at every open, so that a damaged KEK is noticed before it wraps anything */
 	CUSTOS_TRY(custos_token_key_generate(token, CUSTOS_KEY_EC_P256, &b->canary, b->err));
-	CUSTOS_TRY(custos_token_kek_open(token, b->kek_id, custos_buf_view(&b->canary.container), custos_buf_view(&b->canary.spki), b->err));
+	const struct custos_token_kek kek = { CUSTOS_KEK_LOCAL_ONLY, b->kek_id, custos_buf_view(&b->canary.container), custos_buf_view(&b->canary.spki) };
+	CUSTOS_TRY(custos_token_kek_open(token, &kek, b->err));
 	CUSTOS_TRY(custos_token_log_key_create(token, b->log_id, b->log_label, &b->log_key, b->err));
 	CUSTOS_TRY(custos_buf_append(&b->c->log_spki, b->log_key.spki.ptr, b->log_key.spki.len, b->err));
 	CUSTOS_TRY(custos_token_log_signer(token, b->log_id, custos_buf_view(&b->c->log_spki), &b->c->signer, b->err));

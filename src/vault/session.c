@@ -197,7 +197,7 @@ static custos_rc open_kek(struct custos_custody *c, struct custos_token *token, 
 	CUSTOS_AUTO_BUF canary_spki = { 0 };
 	CUSTOS_TRY(custos_vault_get_blob(c, "the KEK's canary", custos_json_text(kek, "canary_sha256"), &canary, err));
 	CUSTOS_TRY(custos_vault_get_blob(c, "the canary's public key", custos_json_text(kek, "canary_spki_sha256"), &canary_spki, err));
-	CUSTOS_TRY(custos_token_kek_open(token, kek_id, custos_buf_view(&canary), custos_buf_view(&canary_spki), err));
+	CUSTOS_TRY(custos_token_kek_open(token, &(const struct custos_token_kek){ CUSTOS_KEK_LOCAL_ONLY, kek_id, custos_buf_view(&canary), custos_buf_view(&canary_spki) }, err));
 	custos_buf_done(&c->log_spki);
 	CUSTOS_TRY(custos_vault_get_blob(c, "the log's public key", custos_json_text(log_key, "spki_sha256"), &c->log_spki, err));
 	return custos_token_log_signer(token, log_id, custos_buf_view(&c->log_spki), &c->signer, err);

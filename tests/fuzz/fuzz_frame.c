@@ -50,6 +50,13 @@ static const struct {
 	{ &custos_token_protocol, CUSTOS_TOKEN_KEY_DESTROY, "IB" },
 	{ &custos_token_protocol, CUSTOS_TOKEN_IMPORT_POINT, "P" },
 	{ &custos_token_protocol, CUSTOS_TOKEN_IMPORT, "bBPBHH" },
+	{ &custos_token_protocol, CUSTOS_TOKEN_KEK_CREATE, "ITb" },
+	{ &custos_token_protocol, CUSTOS_TOKEN_KEK_BACKUP, "bBBPB+HBBH" },
+	{ &custos_token_protocol, CUSTOS_TOKEN_KEK_KEEP, "IBBH" },
+	{ &custos_token_protocol, CUSTOS_TOKEN_KEK_RECEIVE, "bITPBBBH" },
+	{ &custos_token_protocol, CUSTOS_TOKEN_KEK_TAKEN, "BB" },
+	{ &custos_token_protocol, CUSTOS_TOKEN_KEK_DESTROY, "I" },
+	{ &custos_token_protocol, CUSTOS_TOKEN_KEY_REWRAP, "IbbBBHH" },
 };
 
 static void copy_fixed(struct custos_wire *r, struct custos_wire_out *w, size_t len)

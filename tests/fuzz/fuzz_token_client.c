@@ -160,11 +160,11 @@ static void want_kek(struct custos_token *token, bool new)
 	struct custos_json *attributes = NULL;
 	struct custos_err err = { 0 };
 	if (new) {
-		bool good = told(custos_token_kek_create(token, id, "label", &attributes, &err), &err);
+		bool good = told(custos_token_kek_create(token, id, "label", CUSTOS_KEK_BORN_LOCAL, &attributes, &err), &err);
 		MUST(good == (attributes != NULL));
 		custos_json_free(attributes);
 	} else {
-		MUST(!told(custos_token_kek_open(token, id, CUSTOS_BYTES_STR("canary"), CUSTOS_BYTES(spki, sizeof spki), &err), &err));
+		MUST(!told(custos_token_kek_open(token, &(const struct custos_token_kek){ CUSTOS_KEK_LOCAL_ONLY, id, CUSTOS_BYTES_STR("canary"), CUSTOS_BYTES(spki, sizeof spki) }, &err), &err));
 	}
 }
 

@@ -15,7 +15,7 @@
 #include <p11-kit/p11-kit.h>
 #include <time.h>
 
-enum { LOG_KEY = 2, LOG_PUBLIC, MADE, LEAVES = 64, BODY = 4096 };
+enum { LOG_KEY = 2, LOG_PUBLIC, MADE, OLD_KEK = MADE + 4, COPY, LEAVES = 64, BODY = 4096 };
 
 static struct {
 	int keeper;                           /* the end that answers are read from */
@@ -101,27 +101,31 @@ static CK_RV init_pin(CK_SESSION_HANDLE session, CK_BYTE *pin, CK_ULONG len)
 }
 
 static CK_OBJECT_CLASS wanted;
+static bool wanted_is_old;
 
 static CK_RV find_init(CK_SESSION_HANDLE session, CK_ATTRIBUTE *template, CK_ULONG count)
 {
 	(void)session;
 	wanted = CK_UNAVAILABLE_INFORMATION;
+	wanted_is_old = false;
 	for (CK_ULONG i = 0; i < count; i++) {
 		/* read it all: the sanitizer sees what the template promises */
 		for (CK_ULONG k = 0; k < template[i].ulValueLen; k++)
 			MUST(((CK_BYTE *)template[i].pValue)[k] <= 0xff);
 		if (template[i].type == CKA_CLASS)
 			memcpy(&wanted, template[i].pValue, sizeof wanted);
+		if (template[i].type == CKA_ID && template[i].ulValueLen > 0)
+			wanted_is_old = (((CK_BYTE *)template[i].pValue)[0] & 1) != 0;
 	}
 	return CKR_OK;
 }
 
-/* One object of each class, whatever the id; by id or label alone none, so that new ones can be made. */
+/* One object of each class, whatever the id, and a second KEK for ids that are odd; by id or label alone none, so that new ones can be made. */
 static CK_RV find(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE *found, CK_ULONG max, CK_ULONG *count)
 {
 	(void)session, (void)max;
 	*count = wanted == CK_UNAVAILABLE_INFORMATION ? 0 : 1;
-	found[0] = wanted == CKO_PRIVATE_KEY ? LOG_KEY : wanted == CKO_PUBLIC_KEY ? LOG_PUBLIC : 1;
+	found[0] = wanted == CKO_PRIVATE_KEY ? LOG_KEY : wanted == CKO_PUBLIC_KEY ? LOG_PUBLIC : wanted_is_old ? OLD_KEK : 1;
 	return CKR_OK;
 }
 
@@ -168,28 +172,53 @@ static CK_RV generate_pair(CK_SESSION_HANDLE session, CK_MECHANISM *mechanism, C
 	return CKR_OK;
 }
 
+static bool is_kek(CK_OBJECT_HANDLE object)
+{
+	return object == 1 || object == OLD_KEK || object == COPY;
+}
+
+/* A KEK is copied when its backup has it, or when it came out of one. */
+static CK_RV copy(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object, CK_ATTRIBUTE *template, CK_ULONG count, CK_OBJECT_HANDLE *key)
+{
+	(void)session, (void)template;
+	/* the looser copy that is tried of what has just been kept */
+	if (count == 1 && object == COPY)
+		return CKR_ATTRIBUTE_READ_ONLY;
+	MUST((play.asked == CUSTOS_TOKEN_KEK_KEEP && object == 1) || (play.asked == CUSTOS_TOKEN_KEK_RECEIVE && object == MADE + 2));
+	*key = COPY;
+	return CKR_OK;
+}
+
 static CK_RV unwrap(CK_SESSION_HANDLE session, CK_MECHANISM *mechanism, CK_OBJECT_HANDLE kek, CK_BYTE *wrapped, CK_ULONG len, CK_ATTRIBUTE *template, CK_ULONG count,
                     CK_OBJECT_HANDLE *key)
 {
 	(void)session, (void)mechanism, (void)wrapped, (void)len, (void)template, (void)count;
-	MUST(kek == 1 || (kek == MADE + 3 && play.asked == CUSTOS_TOKEN_IMPORT));
+	bool agreed = kek == MADE + 3 && (play.asked == CUSTOS_TOKEN_IMPORT || play.asked == CUSTOS_TOKEN_KEK_RECEIVE);
+	bool received = kek == MADE + 2 && play.asked == CUSTOS_TOKEN_KEK_RECEIVE;
+	MUST(is_kek(kek) || agreed || received);
 	*key = MADE + 2;
 	return CKR_OK;
+}
+
+static bool lets_out(void)
+{
+	return play.asked == CUSTOS_TOKEN_RELEASE || play.asked == CUSTOS_TOKEN_KEK_BACKUP;
 }
 
 static CK_RV derive(CK_SESSION_HANDLE session, CK_MECHANISM *mechanism, CK_OBJECT_HANDLE base, CK_ATTRIBUTE *template, CK_ULONG count, CK_OBJECT_HANDLE *key)
 {
 	(void)session, (void)mechanism, (void)template, (void)count;
-	MUST(base == MADE + 1 && (play.asked == CUSTOS_TOKEN_IMPORT || (play.asked == CUSTOS_TOKEN_RELEASE && play.admitted)));
+	MUST(base == MADE + 1 && (play.asked == CUSTOS_TOKEN_IMPORT || play.asked == CUSTOS_TOKEN_KEK_RECEIVE || (lets_out() && play.admitted)));
 	*key = MADE + 3;
 	return CKR_OK;
 }
 
 static CK_RV wrap(CK_SESSION_HANDLE session, CK_MECHANISM *mechanism, CK_OBJECT_HANDLE wrapping, CK_OBJECT_HANDLE key, CK_BYTE *out, CK_ULONG *len)
 {
-	(void)session, (void)mechanism, (void)key;
-	/* under the KEK, or for a release; under nothing else */
-	MUST(*len >= 40 && (wrapping == 1 || (wrapping == MADE + 3 && play.asked == CUSTOS_TOKEN_RELEASE)));
+	(void)session, (void)mechanism;
+	/* under the KEK, or for a release; under nothing else. A KEK: to its backup only */
+	MUST(*len >= 40 && (wrapping == 1 || wrapping == COPY || (wrapping == MADE + 3 && lets_out() && play.admitted)));
+	MUST(is_kek(key) == (play.asked == CUSTOS_TOKEN_KEK_BACKUP));
 	memset(out, 'w', 40);
 	*len = 40;
 	return CKR_OK;
@@ -241,6 +270,7 @@ static void make_token(void)
 	token.C_GetAttributeValue = get_attribute;
 	token.C_GenerateKey = generate_key;
 	token.C_GenerateKeyPair = generate_pair;
+	token.C_CopyObject = copy;
 	token.C_UnwrapKey = unwrap;
 	token.C_DeriveKey = derive;
 	token.C_WrapKey = wrap;
@@ -343,9 +373,10 @@ static void check_claim(const struct custos_guard_claim *claim)
 {
 	uint8_t hash[CUSTOS_HASH_SIZE];
 	struct custos_bytes leaf = claim->leaf, hosts = claim->hosts_line;
-	MUST(play.asked == CUSTOS_TOKEN_RELEASE && play.checkpoint_len > 0 && custos_bytes_equal(claim->checkpoint_body, CUSTOS_BYTES(play.checkpoint, play.checkpoint_len)));
+	const char *event = play.asked == CUSTOS_TOKEN_RELEASE ? "\"event\":\"release.intent\"" : "\"event\":\"kek.backup_intent\"";
+	MUST(lets_out() && play.checkpoint_len > 0 && custos_bytes_equal(claim->checkpoint_body, CUSTOS_BYTES(play.checkpoint, play.checkpoint_len)));
 	MUST(custos_sha256(claim->container, hash, NULL) == CUSTOS_OK && holds_hex(leaf, hash, sizeof hash) && holds_hex(leaf, claim->courier_point, CUSTOS_POINT_SIZE));
-	MUST(memmem(leaf.ptr, leaf.len, hosts.ptr, hosts.len) != NULL && memmem(leaf.ptr, leaf.len, "\"event\":\"release.intent\"", 24) != NULL);
+	MUST(memmem(leaf.ptr, leaf.len, hosts.ptr, hosts.len) != NULL && memmem(leaf.ptr, leaf.len, event, strlen(event)) != NULL);
 	/* and all of it is what the keeper said */
 	const struct custos_bytes said[] = { claim->container, leaf, hosts, claim->checkpoint_body };
 	for (size_t i = 0; i < sizeof said / sizeof *said; i++)
@@ -372,13 +403,14 @@ static const uint8_t replies[][2] = {
 	{ CUSTOS_TOKEN_LOG_SIGN, CUSTOS_TOKEN_SIGNED }, { CUSTOS_TOKEN_KEY_GENERATE, CUSTOS_TOKEN_KEY_MADE }, { CUSTOS_TOKEN_SIGN, CUSTOS_TOKEN_SIGNED },
 	{ CUSTOS_TOKEN_RELEASE, CUSTOS_TOKEN_RELEASED }, { CUSTOS_TOKEN_KEYS, CUSTOS_TOKEN_KEYS_DONE },
 	{ CUSTOS_TOKEN_KEY_DESTROY, CUSTOS_TOKEN_KEY_DESTROYED }, { CUSTOS_TOKEN_IMPORT_BEGIN, CUSTOS_TOKEN_IMPORT_POINT },
-	{ CUSTOS_TOKEN_IMPORT, CUSTOS_TOKEN_KEY_MADE }, { CUSTOS_TOKEN_DOCTOR, CUSTOS_TOKEN_FOUND },
+	{ CUSTOS_TOKEN_IMPORT, CUSTOS_TOKEN_KEY_MADE }, { CUSTOS_TOKEN_KEK_BACKUP, CUSTOS_TOKEN_RELEASED }, { CUSTOS_TOKEN_KEK_KEEP, CUSTOS_TOKEN_KEK_TAKEN },
+	{ CUSTOS_TOKEN_KEK_RECEIVE, CUSTOS_TOKEN_KEK_TAKEN }, { CUSTOS_TOKEN_KEK_DESTROY, CUSTOS_TOKEN_KEY_DESTROYED }, { CUSTOS_TOKEN_KEY_REWRAP, CUSTOS_TOKEN_KEY_MADE }, { CUSTOS_TOKEN_DOCTOR, CUSTOS_TOKEN_FOUND },
 };
 
 /* What a request that succeeded has changed. */
 static void note_success(void)
 {
-	MUST(play.asked != CUSTOS_TOKEN_RELEASE || play.admitted);
+	MUST(!lets_out() || play.admitted);
 	if (play.asked == CUSTOS_TOKEN_LOG_SIGN) {
 		struct custos_wire r = custos_wire_read(custos_buf_view(&play.request));
 		struct custos_bytes body = custos_wire_bytes(&r);

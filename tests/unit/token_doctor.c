@@ -252,7 +252,7 @@ static void stranger_is_only_examined(void **state)
 	struct custos_secret *pin = lab_own_pin(&lab);
 	LAB_OK(&lab, custos_token_login(token, pin, &lab.err));
 	custos_secret_free(pin);
-	LAB_FAILS(&lab, custos_token_kek_create(token, id, "kek", &attributes, &lab.err), CUSTOS_E_POLICY, "cannot wrap keys");
+	LAB_FAILS(&lab, custos_token_kek_create(token, id, "kek", CUSTOS_KEK_BORN_LOCAL, &attributes, &lab.err), CUSTOS_E_POLICY, "cannot wrap keys");
 	custos_token_free(token);
 }
 

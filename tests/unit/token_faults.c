@@ -236,7 +236,7 @@ static void open_and_login(struct custos_token **ret_token)
 
 static custos_rc open_kek(struct custos_token *token)
 {
-	return custos_token_kek_open(token, lab.kek_id, custos_buf_view(&lab.canary.container), custos_buf_view(&lab.canary.spki), &lab.err);
+	return custos_token_kek_open(token, LAB_KEK(lab.kek_id, lab.canary.container, lab.canary.spki), &lab.err);
 }
 
 /* Goal: a driver that crashes is an error with its signal; the keeper goes on, and so does the next custos-token. */
@@ -333,7 +333,7 @@ static void liars_make_no_keys(void **state)
 		lab_bash(&lab, line, before, sizeof before);
 		open_and_login(&token);
 		LAB_OK(&lab, custos_random(id, sizeof id, &lab.err));
-		LAB_FAILS(&lab, custos_token_kek_create(token, id, "liar", &read, &lab.err), CUSTOS_E_TOKEN, "the KEK:");
+		LAB_FAILS(&lab, custos_token_kek_create(token, id, "liar", CUSTOS_KEK_BORN_LOCAL, &read, &lab.err), CUSTOS_E_TOKEN, "the KEK:");
 		custos_token_free(token);
 		/* and what was made is gone again */
 		lab_bash(&lab, line, after, sizeof after);

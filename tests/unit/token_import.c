@@ -183,11 +183,18 @@ static void another_key_is_noticed(void **state)
 static void not_without_a_kek(void **state)
 {
 	(void)state;
-	uint8_t point[CUSTOS_POINT_SIZE];
+	struct outside o;
+	struct sent sent;
+	struct custos_token_key key = { 0 };
+	make_outside(CUSTOS_KEY_EC_P256, &o);
 	lab_close(&lab);
 	lab_open(&lab);
 	lab_login(&lab);
-	LAB_FAILS(&lab, custos_token_import_begin(lab.token, point, &lab.err), CUSTOS_E_INTERNAL, "no KEK is open");
+	begin_and_seal(&o, &sent);
+	struct custos_token_import import = import_of(&o, &sent);
+	LAB_FAILS(&lab, custos_token_import(lab.token, &import, &key, &lab.err), CUSTOS_E_INTERNAL, "no KEK is open");
+	custos_buf_done(&sent.sealed);
+	outside_done(&o);
 	lab_reopen(&lab);
 }
 

@@ -168,7 +168,7 @@ static void kek_is_as_designed(void **state)
 	uint8_t id[16];
 	struct custos_json *read = NULL, *again = NULL;
 	LAB_OK(&lab, custos_random(id, sizeof id, &lab.err));
-	LAB_OK(&lab, custos_token_kek_create(lab.token, id, "custos-kek-2", &read, &lab.err));
+	LAB_OK(&lab, custos_token_kek_create(lab.token, id, "custos-kek-2", CUSTOS_KEK_BORN_LOCAL, &read, &lab.err));
 	static const struct {
 		const char *name;
 		bool value;
@@ -183,7 +183,6 @@ static void kek_is_as_designed(void **state)
 	}
 	assert_int_equal(custos_json_int(read, "value_len", 0), 32);
 	assert_string_equal(custos_json_text(read, "key_gen_mechanism"), "0x1080");
-	assert_string_equal(custos_json_text(read, "variant"), "local-only");
 	const struct custos_json *mechanisms = custos_json_get(read, "allowed_mechanisms");
 	assert_int_equal(custos_json_count(mechanisms), 1);
 	assert_string_equal(custos_json_string_value(custos_json_at(mechanisms, 0)), "0x210a");
@@ -192,9 +191,9 @@ static void kek_is_as_designed(void **state)
 	assert_true(custos_json_bool(unwrap, "sensitive", false));
 	assert_false(custos_json_bool(unwrap, "token", true));
 	assert_string_equal(custos_json_text(custos_json_get(read, "wrap_template"), "class"), "0x3");
-	LAB_FAILS(&lab, custos_token_kek_create(lab.token, id, "custos-kek-3", &again, &lab.err), CUSTOS_E_POLICY, "that id already");
+	LAB_FAILS(&lab, custos_token_kek_create(lab.token, id, "custos-kek-3", CUSTOS_KEK_BORN_LOCAL, &again, &lab.err), CUSTOS_E_POLICY, "that id already");
 	id[0] ^= 1;
-	LAB_FAILS(&lab, custos_token_kek_create(lab.token, id, "custos-kek-2", &again, &lab.err), CUSTOS_E_POLICY, "custos-kek-2");
+	LAB_FAILS(&lab, custos_token_kek_create(lab.token, id, "custos-kek-2", CUSTOS_KEK_BORN_LOCAL, &again, &lab.err), CUSTOS_E_POLICY, "custos-kek-2");
 	custos_json_free(read);
 	lab_reopen(&lab);
 }
@@ -207,16 +206,16 @@ static void wrong_kek_is_refused(void **state)
 	struct custos_token_key key = { 0 };
 	struct custos_json *read = NULL;
 	LAB_OK(&lab, custos_random(id, sizeof id, &lab.err));
-	LAB_FAILS(&lab, custos_token_kek_open(lab.token, id, custos_buf_view(&lab.canary.container), custos_buf_view(&lab.canary.spki), &lab.err), CUSTOS_E_TOKEN,
+	LAB_FAILS(&lab, custos_token_kek_open(lab.token, LAB_KEK(id, lab.canary.container, lab.canary.spki), &lab.err), CUSTOS_E_TOKEN,
 	          "does not hold the KEK");
-	LAB_OK(&lab, custos_token_kek_create(lab.token, id, "custos-kek-4", &read, &lab.err));
+	LAB_OK(&lab, custos_token_kek_create(lab.token, id, "custos-kek-4", CUSTOS_KEK_BORN_LOCAL, &read, &lab.err));
 	custos_json_free(read);
-	LAB_FAILS(&lab, custos_token_kek_open(lab.token, id, custos_buf_view(&lab.canary.container), custos_buf_view(&lab.canary.spki), &lab.err), CUSTOS_E_TOKEN, "cannot unwrap");
+	LAB_FAILS(&lab, custos_token_kek_open(lab.token, LAB_KEK(id, lab.canary.container, lab.canary.spki), &lab.err), CUSTOS_E_TOKEN, "cannot unwrap");
 	LAB_FAILS(&lab, custos_token_key_generate(lab.token, CUSTOS_KEY_EC_P256, &key, &lab.err), CUSTOS_E_INTERNAL, "no KEK is open");
-	LAB_FAILS(&lab, custos_token_kek_open(lab.token, lab.kek_id, custos_buf_view(&lab.canary.container), custos_buf_view(&lab.log_key.spki), &lab.err), CUSTOS_E_INPUT, "P-256");
+	LAB_FAILS(&lab, custos_token_kek_open(lab.token, LAB_KEK(lab.kek_id, lab.canary.container, lab.log_key.spki), &lab.err), CUSTOS_E_INPUT, "P-256");
 	lab_reopen(&lab);
 	LAB_OK(&lab, custos_token_key_generate(lab.token, CUSTOS_KEY_EC_P256, &key, &lab.err));
-	LAB_FAILS(&lab, custos_token_kek_open(lab.token, lab.kek_id, custos_buf_view(&key.container), custos_buf_view(&lab.canary.spki), &lab.err), CUSTOS_E_TOKEN, "canary");
+	LAB_FAILS(&lab, custos_token_kek_open(lab.token, LAB_KEK(lab.kek_id, key.container, lab.canary.spki), &lab.err), CUSTOS_E_TOKEN, "canary");
 	custos_token_key_done(&key);
 	lab_reopen(&lab);
 }

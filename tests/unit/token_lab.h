@@ -47,6 +47,9 @@ struct lab {
 			fail_msg("%s: gave %s “%s”, not %s “%s”", #call, custos_rc_name(lab_rc_), (lab)->err.msg, custos_rc_name(category), (text)); \
 	} while (0)
 
+/* A local KEK, for the calls that open one. */
+#define LAB_KEK(id, container, public_key) (&(const struct custos_token_kek){ CUSTOS_KEK_LOCAL_ONLY, (id), custos_buf_view(&(container)), custos_buf_view(&(public_key)) })
+
 /* Runs a line of bash with the fixture sourced in the lab's directory and returns its first line of output. */
 static inline void lab_bash(const struct lab *lab, const char *line, char *out, size_t size)
 {
@@ -138,7 +141,7 @@ static inline void lab_furnish(struct lab *lab)
 	struct custos_json *attributes = NULL;
 	LAB_OK(lab, custos_random(lab->kek_id, sizeof lab->kek_id, &lab->err));
 	LAB_OK(lab, custos_random(lab->log_id, sizeof lab->log_id, &lab->err));
-	LAB_OK(lab, custos_token_kek_create(lab->token, lab->kek_id, "custos-kek", &attributes, &lab->err));
+	LAB_OK(lab, custos_token_kek_create(lab->token, lab->kek_id, "custos-kek", CUSTOS_KEK_BORN_LOCAL, &attributes, &lab->err));
 	custos_json_free(attributes);
 	LAB_OK(lab, custos_token_key_generate(lab->token, CUSTOS_KEY_EC_P256, &lab->canary, &lab->err));
 	LAB_OK(lab, custos_token_log_key_create(lab->token, lab->log_id, "custos-log", &lab->log_key, &lab->err));
@@ -150,7 +153,7 @@ static inline void lab_reopen(struct lab *lab)
 	lab_close(lab);
 	lab_open(lab);
 	lab_login(lab);
-	LAB_OK(lab, custos_token_kek_open(lab->token, lab->kek_id, custos_buf_view(&lab->canary.container), custos_buf_view(&lab->canary.spki), &lab->err));
+	LAB_OK(lab, custos_token_kek_open(lab->token, LAB_KEK(lab->kek_id, lab->canary.container, lab->canary.spki), &lab->err));
 	LAB_OK(lab, custos_token_log_signer(lab->token, lab->log_id, custos_buf_view(&lab->log_key.spki), &lab->signer, &lab->err));
 }
 
@@ -223,7 +226,7 @@ static inline void lab_log_intent(struct lab *lab, const struct custos_token_key
 	custos_json_set_text(entry, "time", "2026-11-23T07:00:00Z");
 	custos_json_set_hex(entry, "container_sha256", intent->terms.container_sha256, CUSTOS_HASH_SIZE);
 	custos_json_set_hex(entry, "courier_point", intent->point, CUSTOS_POINT_SIZE);
-	custos_json_set(entry, "hosts", hosts);
+	custos_json_set(entry, strcmp(event, "kek.backup_intent") == 0 ? "receivers" : "hosts", hosts);
 	LAB_OK(lab, custos_json_line(entry, &intent->leaf, &lab->err));
 	custos_json_free(entry);
 	lab_append(lab, custos_buf_view(&intent->leaf));

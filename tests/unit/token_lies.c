@@ -29,7 +29,7 @@ static custos_rc ask_kek_create(struct custos_token *token)
 	char label[40];
 	LAB_OK(&lab, custos_random(id, sizeof id, &lab.err));
 	snprintf(label, sizeof label, "kek-%02x%02x%02x", id[0], id[1], id[2]);
-	custos_rc rc = custos_token_kek_create(token, id, label, &attributes, &lab.err);
+	custos_rc rc = custos_token_kek_create(token, id, label, CUSTOS_KEK_BORN_LOCAL, &attributes, &lab.err);
 	assert_true((rc == CUSTOS_OK) == (attributes != NULL));
 	custos_json_free(attributes);
 	return rc;
@@ -37,7 +37,7 @@ static custos_rc ask_kek_create(struct custos_token *token)
 
 static custos_rc ask_kek_open(struct custos_token *token)
 {
-	return custos_token_kek_open(token, lab.kek_id, custos_buf_view(&lab.canary.container), custos_buf_view(&lab.canary.spki), &lab.err);
+	return custos_token_kek_open(token, LAB_KEK(lab.kek_id, lab.canary.container, lab.canary.spki), &lab.err);
 }
 
 static custos_rc ask_generate(struct custos_token *token)
