@@ -78,7 +78,10 @@ static void status_text(const struct custos_call *call, const struct custos_json
 		custos_out_text("\n");
 		custos_out(call, custos_json_get(status, "open_releases"), open);
 	}
-	custos_out_text("\nKEK: no backup; if the token is lost, deployable keys are lost with it\n");
+	if (custos_json_text(custos_json_get(status, "kek"), "variant") == NULL)
+		custos_out_text("\nKEK: none; this token cannot wrap keys, and those on it are lost with it\n");
+	else
+		custos_out_text("\nKEK: no backup; if the token is lost, deployable keys are lost with it\n");
 }
 
 static custos_rc status(struct custos_call *call, struct custos_err *err)

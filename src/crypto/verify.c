@@ -85,6 +85,12 @@ custos_rc custos_ecdsa_from_der(struct custos_bytes der, size_t scalar_size, str
 	return custos_buf_append(raw, out, 2 * scalar_size, err);
 }
 
+unsigned custos_spki_rsa_bits(struct custos_bytes spki)
+{
+	CUSTOS_AUTO_OPENSSL(pkey) EVP_PKEY *key = read_spki(spki);
+	return key != NULL && EVP_PKEY_is_a(key, "RSA") == 1 ? (unsigned)EVP_PKEY_get_bits(key) : 0;
+}
+
 custos_rc custos_spki_raw(struct custos_bytes spki, struct custos_buf *raw, struct custos_err *err)
 {
 	CUSTOS_AUTO_OPENSSL(pkey) EVP_PKEY *key = read_spki(spki);

@@ -13,6 +13,8 @@ CUSTOS_RC custos_ecdsa_from_der(struct custos_bytes der, size_t scalar_size, str
 CUSTOS_RC custos_spki_rsa(struct custos_bytes modulus, struct custos_bytes exponent, struct custos_buf *spki, struct custos_err *err);
 CUSTOS_RC custos_spki_ec(const char *group /* "P-256" or "P-384" */, struct custos_bytes point /* uncompressed */, struct custos_buf *spki, struct custos_err *err);
 CUSTOS_RC custos_spki_ed25519(struct custos_bytes key /* 32 bytes */, struct custos_buf *spki, struct custos_err *err);
+/* Of the modulus; 0 when it is not an RSA key. */
+CUSTOS_MUST unsigned custos_spki_rsa_bits(struct custos_bytes spki);
 /* The raw 32 bytes of an Ed25519 SPKI, or the uncompressed point of a P-256 one. */
 CUSTOS_RC custos_spki_raw(struct custos_bytes spki, struct custos_buf *raw, struct custos_err *err);
 

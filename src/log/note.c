@@ -11,9 +11,15 @@
 static const uint8_t ed25519_prefix[] = { 0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00 };
 static const uint8_t p256_prefix[] = { 0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06,
 	                               0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00, 0x04 };
+/* RFC 8017 A.1: RSA of 3072 bits, and what follows the modulus: the exponent 65537. */
+static const uint8_t rsa_prefix[] = { 0x30, 0x82, 0x01, 0xa2, 0x30, 0x0d, 0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01,
+	                              0x05, 0x00, 0x03, 0x82, 0x01, 0x8f, 0x00, 0x30, 0x82, 0x01, 0x8a, 0x02, 0x82, 0x01, 0x81, 0x00 };
+static const uint8_t rsa_suffix[] = { 0x02, 0x03, 0x01, 0x00, 0x01 };
+/* The type byte for types that have none, then a name of ours. */
+static const char rsa_type[] = "\xff" "custos-rsa-pkcs1-sha256\n";
 static const char dash[] = "\xe2\x80\x94 "; /* U+2014 and a space */
 
-enum { TYPE_ED25519 = 1, TYPE_ECDSA = 2, KEY_ID_SIZE = 4, ED25519_KEY_SIZE = 32, P256_POINT_REST = 64 };
+enum { TYPE_ED25519 = 1, TYPE_ECDSA = 2, KEY_ID_SIZE = 4, ED25519_KEY_SIZE = 32, P256_POINT_REST = 64, RSA_MODULUS_SIZE = 384, VKEY_REST_MAX = 1024 };
 
 void custos_note_key_done(struct custos_note_key *key)
 {
@@ -73,6 +79,10 @@ static custos_rc key_id(const struct custos_note_key *key, struct custos_bytes r
 		CUSTOS_TRY(custos_buf_append(&named, glue, sizeof glue, err));
 		CUSTOS_TRY(custos_buf_append(&named, raw.ptr, raw.len, err));
 		CUSTOS_TRY(custos_sha256(custos_buf_view(&named), hash, err));
+	} else if (key->algorithm == CUSTOS_SIGNATURE_RSA_PKCS1_SHA256) {
+		CUSTOS_TRY(custos_buf_printf(&named, err, "%s\n%s", key->name, rsa_type));
+		CUSTOS_TRY(custos_buf_append(&named, raw.ptr, raw.len, err));
+		CUSTOS_TRY(custos_sha256(custos_buf_view(&named), hash, err));
 	} else {
 		CUSTOS_TRY(custos_sha256(custos_buf_view(&key->spki), hash, err));
 	}
@@ -83,6 +93,13 @@ static custos_rc key_id(const struct custos_note_key *key, struct custos_bytes r
 static bool starts_with(struct custos_bytes data, const void *prefix, size_t len)
 {
 	return data.len >= len && memcmp(data.ptr, prefix, len) == 0;
+}
+
+static bool is_rsa_3072(struct custos_bytes spki)
+{
+	size_t modulus = sizeof rsa_prefix, exponent = modulus + RSA_MODULUS_SIZE;
+	return spki.len == exponent + sizeof rsa_suffix && memcmp(spki.ptr, rsa_prefix, sizeof rsa_prefix) == 0 && spki.ptr[modulus] >= 0x80 &&
+	       memcmp(spki.ptr + exponent, rsa_suffix, sizeof rsa_suffix) == 0;
 }
 
 custos_rc custos_note_key_from_spki(const char *name, struct custos_bytes spki, struct custos_note_key *ret_key, struct custos_err *err)
@@ -96,8 +113,11 @@ custos_rc custos_note_key_from_spki(const char *name, struct custos_bytes spki, 
 		raw = CUSTOS_BYTES(spki.ptr + sizeof ed25519_prefix, ED25519_KEY_SIZE);
 	} else if (starts_with(spki, p256_prefix, sizeof p256_prefix) && spki.len == sizeof p256_prefix + P256_POINT_REST) {
 		key.algorithm = CUSTOS_SIGNATURE_ECDSA_SHA256;
+	} else if (is_rsa_3072(spki)) {
+		key.algorithm = CUSTOS_SIGNATURE_RSA_PKCS1_SHA256;
+		raw = spki;
 	} else {
-		CUSTOS_FAIL(err, CUSTOS_E_INPUT, "%s: a log key is Ed25519 or P-256", name);
+		CUSTOS_FAIL(err, CUSTOS_E_INPUT, "%s: a log key is Ed25519, P-256 or RSA of 3072 bits", name);
 	}
 	key.name = custos_text_dup(name);
 	CUSTOS_REQUIRE(key.name != NULL, err, CUSTOS_E_SYSTEM, "out of memory");
@@ -115,7 +135,10 @@ custos_rc custos_note_key_format(const struct custos_note_key *key, struct custo
 	uint8_t type = ed25519 ? TYPE_ED25519 : TYPE_ECDSA;
 	char id[2 * KEY_ID_SIZE + 1];
 	CUSTOS_AUTO_BUF typed = { .max = 1024 };
-	CUSTOS_TRY(custos_buf_append(&typed, &type, 1, err));
+	if (key->algorithm == CUSTOS_SIGNATURE_RSA_PKCS1_SHA256)
+		CUSTOS_TRY(custos_buf_append_str(&typed, rsa_type, err));
+	else
+		CUSTOS_TRY(custos_buf_append(&typed, &type, 1, err));
 	CUSTOS_TRY(custos_buf_append(&typed, key->spki.ptr + skip, key->spki.len - skip, err));
 	custos_text_hex(key->id, KEY_ID_SIZE, id);
 	CUSTOS_TRY(custos_buf_printf(vkey, err, "%s+%s+", key->name, id));
@@ -126,24 +149,30 @@ custos_rc custos_note_key_parse(const char *vkey, struct custos_note_key *ret_ke
 {
 	const char *first = strchr(vkey, '+');
 	const char *second = first == NULL ? NULL : strchr(first + 1, '+');
-	if (second == NULL || first == vkey || strlen(vkey) > CUSTOS_NOTE_NAME_MAX + 256)
+	if (second == NULL || first == vkey || strlen(vkey) > CUSTOS_NOTE_NAME_MAX + VKEY_REST_MAX)
 		CUSTOS_FAIL_HINT(err, CUSTOS_E_INPUT, "it looks like log.example.com+0123abcd+AbCd…, as `custos init` printed it",
 		                 "not a log verification key");
 	CUSTOS_AUTO_STR *name = strndup(vkey, (size_t)(first - vkey));
 	CUSTOS_REQUIRE(name != NULL, err, CUSTOS_E_SYSTEM, "out of memory");
 
 	CUSTOS_AUTO_BUF typed = { .max = 512 }, spki = { .max = 512 };
+	size_t skip = 1;
 	if (custos_base64_decode(second + 1, strlen(second + 1), &typed, NULL) != CUSTOS_OK || typed.len < 2)
 		CUSTOS_FAIL(err, CUSTOS_E_INPUT, "log verification key %.80s: damaged key data", name);
 	if (typed.ptr[0] == TYPE_ED25519 && typed.len == 1 + ED25519_KEY_SIZE) {
 		CUSTOS_TRY(custos_buf_append(&spki, ed25519_prefix, sizeof ed25519_prefix, err));
+	} else if (starts_with(custos_buf_view(&typed), rsa_type, sizeof rsa_type - 1)) {
+		skip = sizeof rsa_type - 1;
 	} else if (typed.ptr[0] != TYPE_ECDSA) {
 		CUSTOS_FAIL(err, CUSTOS_E_INPUT, "log verification key %.80s: type %u is not supported", name, typed.ptr[0]);
 	}
-	CUSTOS_TRY(custos_buf_append(&spki, typed.ptr + 1, typed.len - 1, err));
+	CUSTOS_TRY(custos_buf_append(&spki, typed.ptr + skip, typed.len - skip, err));
 
 	CUSTOS_AUTO_NOTE_KEY key = { 0 };
 	CUSTOS_TRY(custos_note_key_from_spki(name, custos_buf_view(&spki), &key, err));
+	/* one type, one kind of key: otherwise a key would have several vkeys */
+	CUSTOS_REQUIRE((skip > 1) == (key.algorithm == CUSTOS_SIGNATURE_RSA_PKCS1_SHA256), err, CUSTOS_E_INPUT,
+	               "log verification key %.80s: the key is not of the type it says", name);
 	char id[2 * KEY_ID_SIZE + 1];
 	custos_text_hex(key.id, KEY_ID_SIZE, id);
 	if ((size_t)(second - first) != sizeof id || memcmp(first + 1, id, sizeof id - 1) != 0)

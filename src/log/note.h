@@ -2,7 +2,8 @@
  * each, a blank line, then signature lines `— name base64(key id || signature)`.
  *
  * Keys are Ed25519 (type 0x01, key id = SHA-256(name, newline, 0x01, key) cut to 4 bytes) or ECDSA P-256 over SHA-256
- * with a DER signature (type 0x02, key id = SHA-256(SPKI) cut to 4 bytes). A vkey is `name+hex(key id)+base64(type || key)`. The parser takes
+ * with a DER signature (type 0x02, key id = SHA-256(SPKI) cut to 4 bytes), or, for tokens that have neither, RSA of 3072 bits (PKCS#1 v1.5 over
+ * SHA-256; type 0xff and the line "custos-rsa-pkcs1-sha256", key id = SHA-256(name, newline, type, SPKI) cut to 4 bytes). A vkey is `name+hex(key id)+base64(type || key)`. The parser takes
  * what a writer of the spec writes and nothing else. */
 #ifndef CUSTOS_LOG_NOTE_H
 #define CUSTOS_LOG_NOTE_H

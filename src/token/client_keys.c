@@ -42,10 +42,14 @@ static custos_rc take_bytes(const struct custos_frame *frame, const char *what, 
 	return custos_buf_append(to, b.ptr, b.len, err);
 }
 
-/* Ed25519 or P-256, by the length of the raw key: the two that sign the log, and P-256 for the canary. */
+/* What signs the log: Ed25519 or P-256, told by the length of the raw key, or RSA of 3072 bits. The canary is P-256. */
 static custos_rc spki_type(struct custos_bytes spki, const char *what, enum custos_key_type *ret_type, struct custos_err *err)
 {
 	CUSTOS_AUTO_BUF raw = { .max = 256 };
+	if (custos_spki_rsa_bits(spki) == 3072) {
+		*ret_type = CUSTOS_KEY_RSA_3072;
+		return CUSTOS_OK;
+	}
 	CUSTOS_TRY(custos_spki_raw(spki, &raw, err));
 	CUSTOS_REQUIRE(raw.len == 32 || raw.len == CUSTOS_POINT_SIZE, err, CUSTOS_E_INPUT, "%s is neither an Ed25519 nor a P-256 key", what);
 	*ret_type = raw.len == 32 ? CUSTOS_KEY_ED25519 : CUSTOS_KEY_EC_P256;
@@ -116,7 +120,7 @@ custos_rc custos_token_log_key_create(struct custos_token *token, const uint8_t 
 	custos_wire_put_text(&w, label);
 	custos_wire_put_fixed(&w, challenge, sizeof challenge);
 	CUSTOS_TRY(w.rc);
-	struct custos_exchange x = { CUSTOS_TOKEN_LOG_KEY_CREATE, CUSTOS_TOKEN_KEY_MADE, -1, token->times.call_ms, "making the log's key" };
+	struct custos_exchange x = { CUSTOS_TOKEN_LOG_KEY_CREATE, CUSTOS_TOKEN_KEY_MADE, -1, token->times.generate_ms, "making the log's key" };
 	CUSTOS_TRY(custos_token_call(token, &x, custos_buf_view(&body), &frame, err));
 	return take_key(&frame, CUSTOS_CLASS_SIGN_ONLY, 0, challenge, ret_key, err);
 }

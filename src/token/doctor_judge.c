@@ -181,6 +181,7 @@ custos_rc custos_doctor_profile(const struct custos_token_info *token, const str
 		CUSTOS_TRY(put_types("deployable", checks, CUSTOS_CHECK_DEPLOY, yaml, err));
 	CUSTOS_TRY(put_types("sign_only", checks, CUSTOS_CHECK_SIGN, yaml, err));
 	bool ed = is_verdict(find(checks, "sign-ed25519"), "ok"), p256 = is_verdict(find(checks, "sign-ec-p256"), "ok");
-	CUSTOS_TRY(custos_buf_printf(yaml, err, "  log: [%s%s%s]\n", ed ? "ed25519" : "", ed && p256 ? ", " : "", p256 ? "ec-p256" : ""));
+	bool rsa = !ed && !p256 && is_verdict(find(checks, "sign-rsa-3072"), "ok");
+	CUSTOS_TRY(custos_buf_printf(yaml, err, "  log: [%s%s%s]\n", ed ? "ed25519" : rsa ? "rsa-3072" : "", ed && p256 ? ", " : "", p256 ? "ec-p256" : ""));
 	return custos_buf_printf(yaml, err, "pin:\n  min: %lld\n  max: %lld\n", (long long)custos_json_int(limits, "pin_min", 4), (long long)custos_json_int(limits, "pin_max", 255));
 }

@@ -3,6 +3,8 @@
 #include "token/keys.h"
 #include "token/wire_info.h"
 
+#include <stdio.h>
+
 /* Object identifiers of the curves, DER, as CKA_EC_PARAMS takes them. */
 static const uint8_t p256[] = { 0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07 };
 static const uint8_t p384[] = { 0x06, 0x05, 0x2b, 0x81, 0x04, 0x00, 0x22 };
@@ -72,8 +74,16 @@ custos_rc custos_pair_generate(const struct custos_session *session, enum custos
 	return CUSTOS_OK;
 }
 
-static custos_rc refuse_type(const struct custos_session *session, enum custos_key_type type, const char *hint, struct custos_err *err)
+/* With what the token can do instead. */
+static custos_rc refuse_type(const struct custos_session *session, enum custos_key_type type, const struct custos_key_types *can, const char *otherwise, struct custos_err *err)
 {
+	char hint[256] = "the token can keep";
+	for (size_t i = 0; i < can->count; i++) {
+		size_t used = strlen(hint);
+		snprintf(hint + used, sizeof hint - used, "%s %s", i == 0 ? "" : ",", custos_key_type_name(can->of[i]));
+	}
+	size_t used = strlen(hint);
+	snprintf(hint + used, sizeof hint - used, "%s", otherwise);
 	CUSTOS_FAIL_HINT(err, CUSTOS_E_TOKEN, hint, "token “%s” (profile %s) cannot keep %s keys of that class", session->info.label, session->profile.name, custos_key_type_name(type));
 }
 
@@ -105,7 +115,7 @@ static custos_rc make_for_kek(struct custos_session *session, enum custos_key_ty
 {
 	CUSTOS_REQUIRE(session->kek != 0, err, CUSTOS_E_INTERNAL, "no KEK is open");
 	if (!custos_key_types_include(&session->profile.deployable, type))
-		return refuse_type(session, type, "choose another type, or class sign-only: the key would not leave the token again", err);
+		return refuse_type(session, type, &session->profile.deployable, "; with --class sign-only, which never leaves it, maybe more", err);
 	struct custos_made_key key = { .type = type };
 	custos_rc rc = fill(session, type, challenges, &key, err);
 	if (rc != CUSTOS_OK) {
@@ -166,7 +176,7 @@ custos_rc custos_key_make_sign_only(struct custos_session *session, enum custos_
                                     const uint8_t challenge[static CUSTOS_CHALLENGE_SIZE], struct custos_made_key *ret_key, struct custos_err *err)
 {
 	if (!custos_key_types_include(&session->profile.sign_only, type))
-		return refuse_type(session, type, "choose another type", err);
+		return refuse_type(session, type, &session->profile.sign_only, "", err);
 	return make_sign_only(session, type, id, label, challenge, ret_key, err);
 }
 
@@ -201,8 +211,8 @@ custos_rc custos_log_key_open(struct custos_session *session, struct custos_byte
 	CUSTOS_TRY(custos_object_find_one(session, CKO_PRIVATE_KEY, id, "the log's key", &private_key, err));
 	CUSTOS_TRY(custos_object_find_one(session, CKO_PUBLIC_KEY, id, "the log's public key", &public_key, err));
 	CUSTOS_TRY(custos_ck(f->C_GetAttributeValue(session->handle, private_key, &key_type, 1), err, "cannot read the type of the log's key"));
-	CUSTOS_REQUIRE(kind == CKK_EC || kind == CKK_EC_EDWARDS, err, CUSTOS_E_TOKEN, "the log's key on token “%s” is of another type", session->info.label);
-	enum custos_key_type type = kind == CKK_EC ? CUSTOS_KEY_EC_P256 : CUSTOS_KEY_ED25519;
+	CUSTOS_REQUIRE(kind == CKK_EC || kind == CKK_EC_EDWARDS || kind == CKK_RSA, err, CUSTOS_E_TOKEN, "the log's key on token “%s” is of another type", session->info.label);
+	enum custos_key_type type = kind == CKK_EC ? CUSTOS_KEY_EC_P256 : kind == CKK_RSA ? CUSTOS_KEY_RSA_3072 : CUSTOS_KEY_ED25519;
 	CUSTOS_TRY(custos_object_spki(session, public_key, type, &found, err));
 	CUSTOS_REQUIRE(custos_bytes_equal(custos_buf_view(&found), spki), err, CUSTOS_E_TOKEN, "the log's key on token “%s” is not the one the custody was made with",
 	               session->info.label);

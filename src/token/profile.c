@@ -193,8 +193,8 @@ static custos_rc read_keys(const struct custos_yaml *root, struct custos_token_p
 	if (p->tier == CUSTOS_TIER_SIGN_ONLY && p->deployable.count > 0)
 		return custos_yaml_refuse(keys, err, "a sign-only token cannot have deployable keys");
 	for (size_t i = 0; i < p->log.count; i++)
-		if (p->log.of[i] != CUSTOS_KEY_ED25519 && p->log.of[i] != CUSTOS_KEY_EC_P256)
-			return custos_yaml_refuse(keys, err, "log: only ed25519 and ec-p256 can sign the log");
+		if (p->log.of[i] != CUSTOS_KEY_ED25519 && p->log.of[i] != CUSTOS_KEY_EC_P256 && p->log.of[i] != CUSTOS_KEY_RSA_3072)
+			return custos_yaml_refuse(keys, err, "log: only ed25519, ec-p256 and rsa-3072 can sign the log");
 	return CUSTOS_OK;
 }
 

@@ -178,6 +178,8 @@ static custos_rc look(struct run *run, struct item *item, struct custos_err *err
 		return look_at_existing(run, item, custos_buf_view(&file), found, err);
 	if (found)
 		return refuse_file(run, item, "there is no key of that name", err);
+	if (want->class == CUSTOS_CLASS_DEPLOYABLE)
+		CUSTOS_TRY(custos_vault_check_deployable(run->c, err));
 	item->is_new = true;
 	item->stage = WANTS_KEY;
 	item->result = "enrolled";

@@ -254,6 +254,7 @@ custos_rc custos_key_import(struct custos_custody *c, const char *name, const st
 	struct custos_token *token;
 	CUSTOS_REQUIRE(options->reason != NULL && options->reason[0] != '\0', err, CUSTOS_E_USAGE, "say why: --reason TEXT");
 	CUSTOS_TRY(check_name(&a, err));
+	CUSTOS_TRY(custos_vault_check_deployable(c, err));
 	/* the PIN is asked for before the key is in the clear anywhere but in its file */
 	CUSTOS_TRY(custos_vault_token(c, &token, err));
 	CUSTOS_TRY(start(&a, err));

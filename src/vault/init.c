@@ -20,7 +20,7 @@ struct birth {
 	struct custos_token_key canary, log_key;
 	struct custos_buf trust;
 	struct custos_err *err;
-	bool made_directory, made_store, made_objects;
+	bool made_directory, made_store, made_objects, has_kek;
 };
 
 static void birth_done(struct birth *b)
@@ -44,8 +44,10 @@ static void take_back(struct birth *b)
 	}
 	if (b->made_directory)
 		rmdir(b->options->dir);
-	if (b->made_objects)
+	if (b->made_objects && b->has_kek)
 		custos_err_hint(b->err, "the token may hold the new keys %s and %s now; remove them with the token's own tool", b->kek_label, b->log_label);
+	else if (b->made_objects)
+		custos_err_hint(b->err, "the token may hold the new key %s now; remove it with the token's own tool", b->log_label);
 }
 
 static custos_rc make_directory(struct birth *b)
@@ -130,9 +132,21 @@ static custos_rc open_token(struct birth *b, const struct custos_pin *pin)
 	return custos_token_login(c->token, secret, b->err);
 }
 
+static custos_rc make_kek(struct birth *b)
+{
+	struct custos_token *token = b->c->token;
+	CUSTOS_TRY(custos_token_kek_create(token, b->kek_id, b->kek_label, CUSTOS_KEK_BORN_LOCAL, &b->kek_attributes, b->err));
+	/* the canary: an EC key's container that is unwrapped at every open, so that a damaged KEK is noticed before it wraps anything */
+	CUSTOS_TRY(custos_token_key_generate(token, CUSTOS_KEY_EC_P256, &b->canary, b->err));
+	const struct custos_token_kek kek = { CUSTOS_KEK_LOCAL_ONLY, b->kek_id, custos_buf_view(&b->canary.container), custos_buf_view(&b->canary.spki) };
+	return custos_token_kek_open(token, &kek, b->err);
+}
+
 static custos_rc make_keys(struct birth *b)
 {
 	struct custos_token *token = b->c->token;
+	/* a token that cannot wrap has no KEK: its keys stay on it */
+	b->has_kek = strcmp(custos_token_info(token)->tier, "sign-only") != 0;
 	char suffix[9];
 	CUSTOS_TRY(custos_random(b->kek_id, sizeof b->kek_id, b->err));
 	CUSTOS_TRY(custos_random(b->log_id, sizeof b->log_id, b->err));
@@ -140,11 +154,8 @@ static custos_rc make_keys(struct birth *b)
 	snprintf(b->kek_label, sizeof b->kek_label, "custos-kek-%s", suffix);
 	snprintf(b->log_label, sizeof b->log_label, "custos-log-%s", suffix);
 	b->made_objects = true;
-	CUSTOS_TRY(custos_token_kek_create(token, b->kek_id, b->kek_label, CUSTOS_KEK_BORN_LOCAL, &b->kek_attributes, b->err));
-	/* the canary: an EC key's container that is unwrapped at every open, so that a damaged KEK is noticed before it wraps anything */
-	CUSTOS_TRY(custos_token_key_generate(token, CUSTOS_KEY_EC_P256, &b->canary, b->err));
-	const struct custos_token_kek kek = { CUSTOS_KEK_LOCAL_ONLY, b->kek_id, custos_buf_view(&b->canary.container), custos_buf_view(&b->canary.spki) };
-	CUSTOS_TRY(custos_token_kek_open(token, &kek, b->err));
+	if (b->has_kek)
+		CUSTOS_TRY(make_kek(b));
 	CUSTOS_TRY(custos_token_log_key_create(token, b->log_id, b->log_label, &b->log_key, b->err));
 	CUSTOS_TRY(custos_buf_append(&b->c->log_spki, b->log_key.spki.ptr, b->log_key.spki.len, b->err));
 	CUSTOS_TRY(custos_token_log_signer(token, b->log_id, custos_buf_view(&b->c->log_spki), &b->c->signer, b->err));
@@ -161,6 +172,18 @@ static custos_rc name_blob(struct birth *b, struct custos_json *object, const ch
 	return CUSTOS_OK;
 }
 
+static custos_rc describe_kek(struct birth *b, struct custos_json *fields)
+{
+	struct custos_json *kek = custos_json_object();
+	custos_json_set(fields, "kek", kek);
+	custos_json_set_hex(kek, "id", b->kek_id, sizeof b->kek_id);
+	custos_json_set_text(kek, "label", b->kek_label);
+	custos_json_set_text(kek, "variant", "local-only");
+	custos_json_set(kek, "attributes", custos_json_ref(b->kek_attributes));
+	CUSTOS_TRY(name_blob(b, kek, "canary_sha256", "container", &b->canary.container));
+	return name_blob(b, kek, "canary_spki_sha256", "spki", &b->canary.spki);
+}
+
 static custos_rc write_genesis(struct birth *b)
 {
 	struct custos_custody *c = b->c;
@@ -168,18 +191,14 @@ static custos_rc write_genesis(struct birth *b)
 	custos_json_set_text(fields, "origin", c->binding.origin);
 	custos_json_set_text(fields, "vkey", c->binding.vkey);
 	custos_json_set(fields, "token", custos_token_info_json(custos_token_info(c->token)));
-	struct custos_json *kek = custos_json_object(), *log_key = custos_json_object(), *tool = custos_json_object();
-	custos_json_set(fields, "kek", kek);
+	struct custos_json *log_key = custos_json_object(), *tool = custos_json_object();
+	custos_json_set(fields, "kek", NULL);
+	if (b->has_kek)
+		CUSTOS_TRY(describe_kek(b, fields));
 	custos_json_set(fields, "log_key", log_key);
 	custos_json_set(fields, "tool", tool);
 	custos_json_set_text(tool, "name", "custos");
 	custos_json_set_text(tool, "version", CUSTOS_VERSION);
-	custos_json_set_hex(kek, "id", b->kek_id, sizeof b->kek_id);
-	custos_json_set_text(kek, "label", b->kek_label);
-	custos_json_set_text(kek, "variant", "local-only");
-	custos_json_set(kek, "attributes", custos_json_ref(b->kek_attributes));
-	CUSTOS_TRY(name_blob(b, kek, "canary_sha256", "container", &b->canary.container));
-	CUSTOS_TRY(name_blob(b, kek, "canary_spki_sha256", "spki", &b->canary.spki));
 	custos_json_set_hex(log_key, "id", b->log_id, sizeof b->log_id);
 	custos_json_set_text(log_key, "label", b->log_label);
 	CUSTOS_TRY(name_blob(b, log_key, "spki_sha256", "spki", &b->log_key.spki));

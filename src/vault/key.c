@@ -68,6 +68,15 @@ static custos_rc parse_class(const char *text, enum key_class *ret, struct custo
 	return CUSTOS_OK;
 }
 
+custos_rc custos_vault_check_deployable(const struct custos_custody *c, struct custos_err *err)
+{
+	const char *label = custos_json_text(custos_json_get(c->state.genesis, "token"), "label");
+	if (!custos_state_has_kek(&c->state))
+		CUSTOS_FAIL_HINT(err, CUSTOS_E_POLICY, "take --class sign-only: a key that stays on the token", "token “%s” cannot wrap keys: no key of this custody is deployable",
+		                 label == NULL ? "" : label);
+	return CUSTOS_OK;
+}
+
 static custos_rc check_new(const struct custos_custody *c, const char *name, const char *type, enum custos_key_type *ret_type,
                            enum key_class class, struct custos_err *err)
 {
@@ -76,6 +85,8 @@ static custos_rc check_new(const struct custos_custody *c, const char *name, con
 	if (!custos_key_type_parse(type, ret_type))
 		CUSTOS_FAIL_HINT(err, CUSTOS_E_USAGE, "rsa-2048, rsa-3072, rsa-4096, ec-p256, ec-p384; ed25519 for sign-only keys",
 		                 "\"%s\" is not a key type", type);
+	if (class == DEPLOYABLE)
+		CUSTOS_TRY(custos_vault_check_deployable(c, err));
 	if (*ret_type == CUSTOS_KEY_ED25519 && class == DEPLOYABLE)
 		CUSTOS_FAIL_HINT(err, CUSTOS_E_POLICY, "take ec-p256, or --class sign-only", "this token cannot wrap Ed25519 keys");
 	if (custos_state_key(&c->state, name) != NULL)

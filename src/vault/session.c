@@ -187,17 +187,24 @@ static custos_rc log_in(struct custos_custody *c, struct custos_token *token, st
 
 static custos_rc open_kek(struct custos_custody *c, struct custos_token *token, struct custos_err *err)
 {
-	const struct custos_json *kek = custos_json_get(c->state.genesis, "kek"), *log_key = custos_json_get(c->state.genesis, "log_key");
-	uint8_t kek_id[16], log_id[16];
-	const char *kek_hex = custos_json_text(kek, "id"), *log_hex = custos_json_text(log_key, "id");
-	CUSTOS_REQUIRE(kek_hex != NULL && log_hex != NULL && custos_text_unhex(kek_hex, kek_id, 16) &&
-	                       custos_text_unhex(log_hex, log_id, 16),
-	               err, CUSTOS_E_TAMPERED, "the genesis entry does not name the KEK and the log key");
+	const struct custos_json *kek = custos_json_get(c->state.genesis, "kek");
+	uint8_t kek_id[16];
+	const char *kek_hex = custos_json_text(kek, "id");
+	CUSTOS_REQUIRE(kek_hex != NULL && custos_text_unhex(kek_hex, kek_id, 16), err, CUSTOS_E_TAMPERED, "the genesis entry does not name the KEK");
 	CUSTOS_AUTO_BUF canary = { 0 };
 	CUSTOS_AUTO_BUF canary_spki = { 0 };
 	CUSTOS_TRY(custos_vault_get_blob(c, "the KEK's canary", custos_json_text(kek, "canary_sha256"), &canary, err));
 	CUSTOS_TRY(custos_vault_get_blob(c, "the canary's public key", custos_json_text(kek, "canary_spki_sha256"), &canary_spki, err));
-	CUSTOS_TRY(custos_token_kek_open(token, &(const struct custos_token_kek){ CUSTOS_KEK_LOCAL_ONLY, kek_id, custos_buf_view(&canary), custos_buf_view(&canary_spki) }, err));
+	const struct custos_token_kek opened = { CUSTOS_KEK_LOCAL_ONLY, kek_id, custos_buf_view(&canary), custos_buf_view(&canary_spki) };
+	return custos_token_kek_open(token, &opened, err);
+}
+
+static custos_rc open_log_key(struct custos_custody *c, struct custos_token *token, struct custos_err *err)
+{
+	const struct custos_json *log_key = custos_json_get(c->state.genesis, "log_key");
+	uint8_t log_id[16];
+	const char *log_hex = custos_json_text(log_key, "id");
+	CUSTOS_REQUIRE(log_hex != NULL && custos_text_unhex(log_hex, log_id, 16), err, CUSTOS_E_TAMPERED, "the genesis entry does not name the log key");
 	custos_buf_done(&c->log_spki);
 	CUSTOS_TRY(custos_vault_get_blob(c, "the log's public key", custos_json_text(log_key, "spki_sha256"), &c->log_spki, err));
 	return custos_token_log_signer(token, log_id, custos_buf_view(&c->log_spki), &c->signer, err);
@@ -219,7 +226,9 @@ custos_rc custos_vault_token(struct custos_custody *c, struct custos_token **ret
 			custos_json_set_text(fields, "serial", c->binding.serial);
 			CUSTOS_TRY(custos_vault_record_unsigned(c, "token.repaired", fields, err));
 		}
-		CUSTOS_TRY(open_kek(c, token, err));
+		if (custos_state_has_kek(&c->state))
+			CUSTOS_TRY(open_kek(c, token, err));
+		CUSTOS_TRY(open_log_key(c, token, err));
 		c->token = CUSTOS_TAKE(token);
 	}
 	*ret_token = c->token;

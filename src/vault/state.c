@@ -42,6 +42,11 @@ const struct custos_json *custos_state_key_by_spki(const struct custos_state *s,
 	return name == NULL ? NULL : custos_json_get(s->keys, name);
 }
 
+bool custos_state_has_kek(const struct custos_state *s)
+{
+	return custos_json_is_object(custos_json_get(s->genesis, "kek"));
+}
+
 custos_rc custos_step_contradicts(const struct custos_step *s, const char *what)
 {
 	return custos_err_set(s->err, CUSTOS_E_TAMPERED, 0, "log entry %llu (%s) contradicts the entries before it: %s", (unsigned long long)s->index,

@@ -66,6 +66,9 @@ CUSTOS_RC custos_vault_find_key(const struct custos_custody *c, const char *name
 CUSTOS_RC custos_vault_find_any_key(const struct custos_custody *c, const char *name, const struct custos_json **ret_key, struct custos_err *err);
 CUSTOS_RC custos_vault_find_target(const struct custos_custody *c, const char *name, const struct custos_json **ret_target, struct custos_err *err);
 
+/* CUSTOS_E_POLICY when the custody has no KEK: nothing deployable can be made, imported or enrolled in it. */
+CUSTOS_RC custos_vault_check_deployable(const struct custos_custody *c, struct custos_err *err);
+
 /* --- inside begin and commit: a new key (of class sign-only when it has an id), a request that was made for a key --- */
 CUSTOS_RC custos_vault_append_key(struct custos_custody *c, const char *name, const struct custos_token_key *key, const uint8_t *id,
                                   struct custos_err *err);

@@ -162,19 +162,16 @@ golden() {
 	expect 0 custos log verify
 }
 
-# refused_by NAME: a token without wrapping makes no custody, and nothing is made in vain.
-refused_by() {
-	expect 3 on "$1" bash -c 'custos --pin-source "file:$TOKEN/pin" init "$LAB-custody" --token "$TOKEN_URI" --origin custody.example/none'
-	[[ $stderr == *"cannot wrap keys"* ]]
-	[ ! -e "$LAB-custody" ]
+@test "openCryptoki: a custody of keys that stay on the token, its log signed by RSA" {
+	# Goal: a token that cannot wrap, and has no curve to sign a log with, does all that needs no container; the rest is refused before it is begun.
+	need_opencryptoki
+	on opencryptoki "$here/tokens/sign-only-job" "$TOKEN" rsa-2048 ec-p256
 }
 
-@test "openCryptoki and a TPM make no custody: refused before anything is made" {
-	# Goal: what a token cannot do is refused with the reason, by its profile, before the token is asked.
-	need_opencryptoki
+@test "TPM 2.0: a custody of keys that stay on the token" {
+	# Goal: the same on a TPM.
 	need_tpm2
-	refused_by opencryptoki
-	refused_by tpm2
+	on tpm2 "$here/tokens/sign-only-job" "$TOKEN" ec-p256 rsa-4096
 }
 
 @test "the parameters of a module come from the variable its profile names, or the token is not opened" {

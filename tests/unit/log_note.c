@@ -1,6 +1,9 @@
 /* Signed notes against published vectors and against everything a careless or hostile writer may put into one. */
 #include "log/note.h"
 
+#include "crypto/digest.h"
+#include "crypto/verify.h"
+
 #include "soft_log.h"
 
 #include <setjmp.h>
@@ -132,7 +135,7 @@ static void good_notes(struct fixture *f)
 {
 	struct custos_checkpoint checkpoint;
 	const char *body = (char *)f->body.ptr, *mine = (char *)f->line.ptr, *other = (char *)f->stranger_line.ptr;
-	char rest[4000];
+	char rest[12000];
 	snprintf(rest, sizeof rest, "\n%s", mine);
 	assert_int_equal(open_text(f, body, rest, &checkpoint), CUSTOS_OK);
 	assert_int_equal(checkpoint.size, 42);
@@ -154,7 +157,7 @@ static void bad_bodies(struct fixture *f)
 	static const char *const sizes[] = { "042", "+42", " 42", "42 ", "-1", "0x2a", "", "99999999999999999999999", "18446744073709551615" };
 	static const char rest_of_body[] = "AQIDAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n";
 	struct custos_checkpoint checkpoint;
-	char body[400], rest[400];
+	char body[400], rest[800];
 	snprintf(rest, sizeof rest, "\n%s", (char *)f->line.ptr);
 	for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
 		snprintf(body, sizeof body, "%s\n%s\n%s", origin, sizes[i], rest_of_body);
@@ -182,7 +185,7 @@ static void bad_signatures(struct fixture *f)
 {
 	struct custos_checkpoint checkpoint;
 	const char *body = (char *)f->body.ptr, *mine = (char *)f->line.ptr, *other = (char *)f->stranger_line.ptr;
-	char rest[1000], bad[400];
+	char rest[2000], bad[800];
 	snprintf(rest, sizeof rest, "\n%s", other);
 	assert_int_equal(open_text(f, body, rest, &checkpoint), CUSTOS_E_TAMPERED);  /* only a stranger's */
 	assert_int_equal(open_text(f, body, "\n", &checkpoint), CUSTOS_E_INPUT);
@@ -272,17 +275,54 @@ static void with_p256(void **state)
 	tear_down(&f);
 }
 
+/* Goal: a key that has no type of its own has one vkey and no other, whose id is made of name, type and key. */
+static void with_rsa(void **state)
+{
+	(void)state;
+	struct fixture f;
+	set_up(&f, CUSTOS_SIGNATURE_RSA_PKCS1_SHA256);
+	CUSTOS_AUTO_BUF vkey = { 0 };
+	CUSTOS_AUTO_BUF named = { 0 };
+	CUSTOS_AUTO_BUF typed = { 0 };
+	CUSTOS_AUTO_BUF forged = { 0 };
+	CUSTOS_AUTO_NOTE_KEY again = { 0 };
+	CUSTOS_AUTO_NOTE_KEY none = { 0 };
+	uint8_t hash[CUSTOS_HASH_SIZE];
+	static const char type[] = "\xff" "custos-rsa-pkcs1-sha256\n";
+	assert_int_equal(custos_note_key_format(&f.key, &vkey, NULL), CUSTOS_OK);
+	assert_int_equal(custos_note_key_parse((char *)vkey.ptr, &again, NULL), CUSTOS_OK);
+	assert_int_equal(again.algorithm, CUSTOS_SIGNATURE_RSA_PKCS1_SHA256);
+	assert_true(custos_bytes_equal(custos_buf_view(&again.spki), f.soft.signer.spki));
+	assert_int_equal(custos_buf_printf(&named, NULL, "%s\n%s", origin, type), CUSTOS_OK);
+	assert_int_equal(custos_buf_append(&named, f.soft.signer.spki.ptr, f.soft.signer.spki.len, NULL), CUSTOS_OK);
+	assert_int_equal(custos_sha256(custos_buf_view(&named), hash, NULL), CUSTOS_OK);
+	assert_memory_equal(again.id, hash, sizeof again.id);
+	/* the same key as if it were one of type 0x02, with the right id */
+	assert_int_equal(custos_buf_append_str(&typed, "\x02", NULL), CUSTOS_OK);
+	assert_int_equal(custos_buf_append(&typed, f.soft.signer.spki.ptr, f.soft.signer.spki.len, NULL), CUSTOS_OK);
+	assert_int_equal(custos_buf_printf(&forged, NULL, "%s+%02x%02x%02x%02x+", origin, hash[0], hash[1], hash[2], hash[3]), CUSTOS_OK);
+	assert_int_equal(custos_base64_encode(custos_buf_view(&typed), &forged, NULL), CUSTOS_OK);
+	assert_int_equal(custos_note_key_parse((char *)forged.ptr, &none, NULL), CUSTOS_E_INPUT);
+	good_notes(&f);
+	bad_bodies(&f);
+	bad_signatures(&f);
+	tear_down(&f);
+}
+
 static void other_keys_refused(void **state)
 {
 	(void)state;
 	uint8_t *spki = NULL;
 	CUSTOS_AUTO_NOTE_KEY key = { 0 };
-	EVP_PKEY *p384 = EVP_PKEY_Q_keygen(NULL, NULL, "EC", "P-384");
-	int len = i2d_PUBKEY(p384, &spki);
-	assert_int_equal(custos_note_key_from_spki(origin, CUSTOS_BYTES(spki, (size_t)len), &key, NULL), CUSTOS_E_INPUT);
-	assert_int_equal(custos_note_key_from_spki(origin, CUSTOS_BYTES(spki, 0), &key, NULL), CUSTOS_E_INPUT);
-	OPENSSL_free(spki);
-	EVP_PKEY_free(p384);
+	EVP_PKEY *const others[] = { EVP_PKEY_Q_keygen(NULL, NULL, "EC", "P-384"), EVP_PKEY_Q_keygen(NULL, NULL, "RSA", (size_t)2048) };
+	for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+		spki = NULL;
+		int len = i2d_PUBKEY(others[i], &spki);
+		assert_int_equal(custos_note_key_from_spki(origin, CUSTOS_BYTES(spki, (size_t)len), &key, NULL), CUSTOS_E_INPUT);
+		assert_int_equal(custos_note_key_from_spki(origin, CUSTOS_BYTES(spki, 0), &key, NULL), CUSTOS_E_INPUT);
+		OPENSSL_free(spki);
+		EVP_PKEY_free(others[i]);
+	}
 }
 
 int main(void)
@@ -290,6 +330,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(vkeys_of_others), cmocka_unit_test(vkeys_refused), cmocka_unit_test(names),
 		cmocka_unit_test(with_ed25519),    cmocka_unit_test(with_p256),     cmocka_unit_test(other_keys_refused),
+		cmocka_unit_test(with_rsa),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -132,7 +132,7 @@ static inline custos_rc soft_sign(void *ctx, struct custos_bytes message, struct
 		message = CUSTOS_BYTES_STR("something else");
 	const EVP_MD *md = s->signer.algorithm == CUSTOS_SIGNATURE_ED25519 ? NULL : EVP_sha256();
 	EVP_MD_CTX *md_ctx = EVP_MD_CTX_new();
-	uint8_t out[128];
+	uint8_t out[512];
 	len = sizeof out;
 	int ok = EVP_DigestSignInit(md_ctx, NULL, md, NULL, s->key) == 1 && EVP_DigestSign(md_ctx, out, &len, message.ptr, message.len) == 1;
 	EVP_MD_CTX_free(md_ctx);
@@ -152,7 +152,7 @@ static inline void soft_signer_adopt(struct soft_signer *s, EVP_PKEY *key)
 	int len = i2d_PUBKEY(s->key, &s->spki);
 	s->signer = (struct custos_signer){
 		.ctx = s,
-		.algorithm = EVP_PKEY_is_a(key, "ED25519") ? CUSTOS_SIGNATURE_ED25519 : CUSTOS_SIGNATURE_ECDSA_SHA256,
+		.algorithm = EVP_PKEY_is_a(key, "ED25519") ? CUSTOS_SIGNATURE_ED25519 : EVP_PKEY_is_a(key, "RSA") ? CUSTOS_SIGNATURE_RSA_PKCS1_SHA256 : CUSTOS_SIGNATURE_ECDSA_SHA256,
 		.spki = CUSTOS_BYTES(s->spki, (size_t)len),
 		.sign = soft_sign,
 	};
@@ -160,8 +160,9 @@ static inline void soft_signer_adopt(struct soft_signer *s, EVP_PKEY *key)
 
 static inline void soft_signer_init(struct soft_signer *s, enum custos_signature algorithm)
 {
-	soft_signer_adopt(s, algorithm == CUSTOS_SIGNATURE_ED25519 ? EVP_PKEY_Q_keygen(NULL, NULL, "ED25519")
-	                                                           : EVP_PKEY_Q_keygen(NULL, NULL, "EC", "P-256"));
+	soft_signer_adopt(s, algorithm == CUSTOS_SIGNATURE_ED25519            ? EVP_PKEY_Q_keygen(NULL, NULL, "ED25519")
+	                     : algorithm == CUSTOS_SIGNATURE_RSA_PKCS1_SHA256 ? EVP_PKEY_Q_keygen(NULL, NULL, "RSA", (size_t)3072)
+	                                                                      : EVP_PKEY_Q_keygen(NULL, NULL, "EC", "P-256"));
 }
 
 static inline void soft_signer_done(struct soft_signer *s)

@@ -122,9 +122,19 @@ static void it_begins_once_and_with_genesis(void **state)
 	f->next = 0;
 	good(f, "{'event':'custody.genesis','kek':{'id':'00'}}");
 	assert_string_equal(custos_json_text(custos_json_get(f->state.genesis, "kek"), "id"), "00");
+	assert_true(custos_state_has_kek(&f->state));
 	bad(f, "{'event':'custody.genesis'}", "begins once");
 	f->next = 0;
 	bad(f, "{'event':'custody.genesis'}", "begins once");
+}
+
+/* Goal: a custody on a token that cannot wrap has no KEK, and one whose genesis forgot it has none either. */
+static void without_a_kek(void **state)
+{
+	struct fold *f = *state;
+	assert_false(custos_state_has_kek(&f->state));
+	good(f, "{'event':'custody.genesis','kek':null}");
+	assert_false(custos_state_has_kek(&f->state));
 }
 
 static void keys_appear_once(void **state)
@@ -493,6 +503,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		UNIT(it_begins_once_and_with_genesis),
+		UNIT(without_a_kek),
 		UNIT(keys_appear_once),
 		UNIT(permission_is_added_and_lost_with_the_target),
 		UNIT(targets_appear_and_go_once),
