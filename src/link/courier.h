@@ -24,6 +24,25 @@
  *   SEAL_KEY ────────────────────────────▶   after the intent is logged: sealed to the token
  *          ◀─────────────────────────────── KEY_SEALED, BYE
  *
+ * A SPLIT makes custodians' shares of a KEK, a COMBINE makes the KEK of them; neither is given a socket, both may be given the terminal:
+ *
+ *   SPLIT_PLAN (+ terminal) ─────────────▶
+ *   KEY ─────────────────────────────────▶   unsealed, split, wiped
+ *   SEAL_KEY ────────────────────────────▶   recombined from the written shares, sealed to the token
+ *          ◀─────────────────────────────── KEY_SEALED           (or KEY_REFUSED, until the shares are out)
+ *   GIVE_OUT ────────────────────────────▶   when the token has proven that it is the same KEK
+ *          ◀─────────────────────────────── SHARE (once for each; sealed to its custodian, or shown on the terminal until it was copied)
+ *          ◀─────────────────────────────── SHARES_GIVEN, BYE
+ *
+ *   COMBINE_PLAN (+ terminal) ───────────▶
+ *   SHARE_FILE (+ custodian's key) ──────▶   any number
+ *          ◀── NEED_PHRASE ─ / ── PHRASE ──▶    (only when that key is encrypted; one attempt)
+ *          ◀─────────────────────────────── SHARE_TAKEN
+ *   COLLECT ─────────────────────────────▶   asks for the rest at the terminal
+ *          ◀─────────────────────────────── SHARES_READY         (or KEY_REFUSED)
+ *   SEAL_KEY ────────────────────────────▶   after the intent is logged: sealed to the token
+ *          ◀─────────────────────────────── KEY_SEALED, BYE
+ *
  * If the channel closes early the courier rolls back what it switched and ends. */
 #ifndef CUSTOS_LINK_COURIER_H
 #define CUSTOS_LINK_COURIER_H
@@ -87,14 +106,36 @@ enum custos_courier_message {
 	CUSTOS_COURIER_SEAL_KEY,
 	/* fixed 65 point of a fresh pair of the courier's · bytes key (PKCS#8, RFC 5649 under the ECDH secret). BYE follows. */
 	CUSTOS_COURIER_KEY_SEALED,
+	/* SPLIT only, after HELLO; the descriptor is the terminal's, and may be missing when every share has a custodian.
+	 * u8 threshold · u32 set id · u32 count · per share: text custodian ("" for the terminal) · u32 count · per share: bytes spki (P-256; empty for the terminal) */
+	CUSTOS_COURIER_SPLIT_PLAN,
+	/* empty */
+	CUSTOS_COURIER_GIVE_OUT,
+	/* u8 number · fixed 65 point of a fresh pair of the courier's · bytes share (crypto/shares.h's written form, sealed to the custodian's point); point zero
+	 * and no bytes: it was shown on the terminal */
+	CUSTOS_COURIER_SHARE,
+	/* empty; BYE follows */
+	CUSTOS_COURIER_SHARES_GIVEN,
+	/* COMBINE only, after HELLO; the descriptor is the terminal's, and may be missing. text what (whose shares, for the person at the terminal)
+	 * · u8 threshold (0: neither it nor the set is known) · u32 set id */
+	CUSTOS_COURIER_COMBINE_PLAN,
+	/* text file (its name, for errors) · u8 number · fixed 65 point · bytes share, as in SHARE; + descriptor: the custodian's private key, read by the courier itself */
+	CUSTOS_COURIER_SHARE_FILE,
+	/* u32 set id · u8 threshold · u8 number */
+	CUSTOS_COURIER_SHARE_TAKEN,
+	/* empty */
+	CUSTOS_COURIER_COLLECT,
+	/* u32 set id · u8 threshold · bytes numbers, a byte each, rising */
+	CUSTOS_COURIER_SHARES_READY,
 };
 
-enum custos_courier_job { CUSTOS_JOB_DEPLOY = 1, CUSTOS_JOB_DRY_RUN, CUSTOS_JOB_ROLLBACK, CUSTOS_JOB_SCAN, CUSTOS_JOB_IMPORT };
+enum custos_courier_job { CUSTOS_JOB_DEPLOY = 1, CUSTOS_JOB_DRY_RUN, CUSTOS_JOB_ROLLBACK, CUSTOS_JOB_SCAN, CUSTOS_JOB_IMPORT, CUSTOS_JOB_SPLIT, CUSTOS_JOB_COMBINE };
 /* DRY_RUN: PREPARE probes and changes nothing on the host. ROLLBACK: no KEY; the keeper sends KEY with an empty `wrapped` as the go-ahead
  * after the intent is logged, and the courier puts the backup named in the plan back.
  * SCAN: PREPARE makes the SSH handshake and nothing else (no credential is sent); PREPARED's `version` is the server's banner and its
  * `backup` the host key's SHA256:… fingerprint.
- * IMPORT: SETUP has no certificate and no host; then READ_KEY and what follows it, instead of PREPARE. */
+ * IMPORT: SETUP has no certificate and no host; then READ_KEY and what follows it, instead of PREPARE.
+ * SPLIT, COMBINE: the same with SPLIT_PLAN or COMBINE_PLAN. The KEY of a SPLIT names no host (count 0). */
 enum custos_courier_socket { CUSTOS_SOCKET_SSH = 1, CUSTOS_SOCKET_VERIFY };
 enum custos_courier_credential { CUSTOS_CREDENTIAL_PASSWORD = 1, CUSTOS_CREDENTIAL_KEY_FILE, CUSTOS_CREDENTIAL_SIGNER };
 enum custos_courier_verdict { CUSTOS_VERDICT_NEW = 1, CUSTOS_VERDICT_OLD, CUSTOS_VERDICT_OTHER, CUSTOS_VERDICT_UNACCEPTABLE, CUSTOS_VERDICT_NONE };

@@ -1,7 +1,7 @@
-/* A frame from a peer that was taken over. The first byte says to whom (bit 0 protocol, bit 1 receiving side, bits 2 to 4 state) and
- * with how many descriptors (bits 5 to 7); the rest is the packet. What is accepted must be exactly what the header says, and its
- * fields, read as link/courier.h and link/token.h describe them and written again, must give the same bytes. No descriptor may be left
- * behind. */
+/* A frame from a peer that was taken over. The first byte says to whom (bit 0 protocol, bit 1 receiving side, bits 2 to 4 and 7 state) and
+ * with how many descriptors (bits 5 and 6; 3 stands for more than a frame has room for); the rest is the packet. What is accepted must be
+ * exactly what the header says, and its fields, read as link/courier.h and link/token.h describe them and written again, must give the same
+ * bytes. No descriptor may be left behind. */
 #include "link/courier.h"
 #include "link/token.h"
 
@@ -37,6 +37,15 @@ static const struct {
 	{ &custos_courier_protocol, CUSTOS_COURIER_KEY_REFUSED, "bTT" },
 	{ &custos_courier_protocol, CUSTOS_COURIER_SEAL_KEY, "P" },
 	{ &custos_courier_protocol, CUSTOS_COURIER_KEY_SEALED, "PB" },
+	{ &custos_courier_protocol, CUSTOS_COURIER_SPLIT_PLAN, "bw+T+B" },
+	{ &custos_courier_protocol, CUSTOS_COURIER_GIVE_OUT, "" },
+	{ &custos_courier_protocol, CUSTOS_COURIER_SHARE, "bPB" },
+	{ &custos_courier_protocol, CUSTOS_COURIER_SHARES_GIVEN, "" },
+	{ &custos_courier_protocol, CUSTOS_COURIER_COMBINE_PLAN, "Tbw" },
+	{ &custos_courier_protocol, CUSTOS_COURIER_SHARE_FILE, "TbPB" },
+	{ &custos_courier_protocol, CUSTOS_COURIER_SHARE_TAKEN, "wbb" },
+	{ &custos_courier_protocol, CUSTOS_COURIER_COLLECT, "" },
+	{ &custos_courier_protocol, CUSTOS_COURIER_SHARES_READY, "wbB" },
 	{ &custos_token_protocol, CUSTOS_TOKEN_FAILED, "bqTT" },
 	{ &custos_token_protocol, CUSTOS_TOKEN_OPEN, "TTTT" },
 	{ &custos_token_protocol, CUSTOS_TOKEN_OPENED, "TTTTTTTTTwb" },
@@ -133,12 +142,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (size == 0 || size > 150000)
 		return 0;
 	struct custos_bytes packet = CUSTOS_BYTES(data + 1, size - 1);
-	size_t descriptors = data[0] >> 5;
+	size_t descriptors = (data[0] >> 5 & 3) == 3 ? 7 : data[0] >> 5 & 3;
 	MUST(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) == 0 && pipe2(pipe_ends, O_CLOEXEC | O_NONBLOCK) == 0);
 	struct custos_channel channel = {
 		.fd = pair[0],
 		.side = (data[0] & 2) != 0 ? CUSTOS_SIDE_HELPER : CUSTOS_SIDE_KEEPER,
-		.state = data[0] >> 2 & 7,
+		.state = (uint8_t)((data[0] >> 2 & 7) | (data[0] >> 7) << 3),
 		.protocol = (data[0] & 1) != 0 ? &custos_token_protocol : &custos_courier_protocol,
 		.peer = "peer",
 	};
