@@ -42,3 +42,19 @@ custos_rc custos_crypto_use_arena(struct custos_arena *arena, struct custos_err 
 	               "libcrypto does not start on a locked heap of %zu bytes", custos_arena_size(arena));
 	return CUSTOS_OK;
 }
+
+void *custos_crypto_heap_alloc(size_t len)
+{
+	return crypto_arena == NULL ? NULL : custos_arena_alloc(crypto_arena, len);
+}
+
+void custos_crypto_heap_release(void *p)
+{
+	if (p != NULL)
+		custos_arena_release(crypto_arena, p);
+}
+
+bool custos_crypto_has_arena(void)
+{
+	return crypto_arena != NULL;
+}

@@ -1,8 +1,9 @@
 /* DER to PEM inside locked memory.
  *
- * The base64 here is the one encoder of our own: libcrypto's EVP_EncodeBlock looks characters up in a table by key bits, which the cache
+ * The base64 here is an encoder of our own (share_text.c has the other): libcrypto's EVP_EncodeBlock looks characters up in a table by key bits, which the cache
  * remembers, and its PEM writer leaves pieces of the key in unlocked buffers. */
 #include "crypto/pem.h"
+#include "crypto/constant.h"
 #include "crypto/pkcs8.h"
 
 enum { COLUMNS = 64, PIECES = 5 };
@@ -25,20 +26,14 @@ struct writer {
 	unsigned waiting;
 };
 
-/* All ones when v >= n, else 0; both below 2^31. */
-static inline uint32_t at_least(uint32_t v, uint32_t n)
-{
-	return ((v - n) >> 31) - 1;
-}
-
 /* 'A'…'Z' 'a'…'z' '0'…'9' '+' '/' by adding the steps between the ranges, without a table or a branch. */
 static inline uint8_t character(uint32_t v)
 {
 	uint32_t c = 'A' + v;
-	c += at_least(v, 26) & (uint32_t)('a' - ('Z' + 1));
-	c -= at_least(v, 52) & (uint32_t)('z' + 1 - '0');
-	c -= at_least(v, 62) & (uint32_t)('9' + 1 - '+');
-	c += at_least(v, 63) & (uint32_t)('/' - ('+' + 1));
+	c += custos_constant_at_least(v, 26) & (uint32_t)('a' - ('Z' + 1));
+	c -= custos_constant_at_least(v, 52) & (uint32_t)('z' + 1 - '0');
+	c -= custos_constant_at_least(v, 62) & (uint32_t)('9' + 1 - '+');
+	c += custos_constant_at_least(v, 63) & (uint32_t)('/' - ('+' + 1));
 	return (uint8_t)c;
 }
 

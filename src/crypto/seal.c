@@ -4,15 +4,12 @@
  * before it encrypts it there. KWP has no associated data: what a parcel is for is bound elsewhere (the log, the channel's state). */
 #include "crypto/seal.h"
 #include "crypto/openssl.h"
+#include "crypto/seal_key.h"
 #include "memory/scrub.h"
 
 #include <openssl/core_names.h>
 
 enum { Z_SIZE = 32, SEALED_MIN = 16, SEALED_MAX = 65536 };
-
-struct custos_ephemeral {
-	EVP_PKEY *key;
-};
 
 custos_rc custos_ephemeral_new(struct custos_ephemeral **ret_key, uint8_t ret_point[static CUSTOS_POINT_SIZE], struct custos_err *err)
 {

@@ -9,6 +9,10 @@
 struct custos_ephemeral;
 
 CUSTOS_RC custos_ephemeral_new(struct custos_ephemeral **ret_key, uint8_t ret_point[static CUSTOS_POINT_SIZE], struct custos_err *err);
+/* A pair that is not ephemeral: a custodian's P-256 key, from PKCS#8 with its public point (key_file.h). For the process that opens what was sealed to it. */
+CUSTOS_RC custos_ephemeral_load(struct custos_secret *pkcs8, struct custos_ephemeral **ret_key, struct custos_err *err);
+/* The point of a P-256 key from its SPKI, checked to lie on the curve: what can be sealed to. CUSTOS_E_INPUT: it is another kind of key. */
+CUSTOS_RC custos_seal_point(struct custos_bytes spki, uint8_t ret_point[static CUSTOS_POINT_SIZE], struct custos_err *err);
 void custos_ephemeral_free(struct custos_ephemeral *key); /* wipes */
 CUSTOS_DEFINE_FREEP(custos_ephemeral);
 /* Seals a secret to a peer's point with a fresh key pair; ret_point is its public half. */

@@ -19,7 +19,7 @@ rules() {
 	cat << 'RULES'
 only custos_permit_mint | log/release.c | a permit is made in one place: the log's release commit
 only custos_permit_consume | token/client_release.c | and used in one: the token's release call
-only custos_secret_expose | crypto/key_file.c crypto/match.c crypto/pem.c crypto/seal.c crypto/trial.c | key wrap, PEM and the modulus check work inside locked memory
+only custos_secret_expose | crypto/key_file.c crypto/match.c crypto/pem.c crypto/seal.c crypto/seal_key.c crypto/share_text.c crypto/shares.c crypto/trial.c | key wrap, PEM, sharing and the modulus check work inside locked memory
 also custos_secret_expose | token/exchange.c token/session.c token/token_admin.c | a PIN goes into its pipe, and from the pipe to C_Login and C_InitToken
 also custos_secret_expose | courier/login.c courier/ssh_login.c courier/ssh_run.c | a password or login key goes to libssh2, the key to the host's stdin
 only [A-Z][A-Za-z0-9]*_.* | crypto x509 | OpenSSL: every name that begins with a capital letter
@@ -32,6 +32,7 @@ only custos_key_file_read | courier/import.c | and nobody else may ask for that
 only p11_kit_.* | token | the token process alone has a PKCS#11 module
 only C_[A-Z].* | - | a module's functions come from its function list, never from the linker
 only (dlopen|dlmopen|dlsym) | - | p11-kit loads the one module
+only gfshare_.* | crypto/shares.c | one wrapper a foreign library
 only sqlite3_.* | store | one wrapper a foreign library
 only PQ.* | store | one wrapper a foreign library
 only libssh2_.* | courier | one wrapper a foreign library
@@ -43,6 +44,7 @@ only (fopen|fopen64|fdopen|fread|fgets|getline|__getdelim|getc|fgetc|scanf|__iso
 only (system|popen|wordexp|exit|quick_exit|atexit|__assert_fail|longjmp|siglongjmp|__longjmp_chk) | - | libraries never end a process; main returns
 only _exit | cli/pin.c link/spawn.c | between fork and exec
 only abort | memory/arena.c memory/secret.c | a locked heap that was overrun, or a secret that would be made longer than it is, is not gone on with
+also abort | crypto/shares.c | libgfshare cannot be told that there were no random bytes: its shares would each be the secret
 only (getenv|secure_getenv|setenv|putenv|unsetenv|clearenv) | cli | libraries are told, they do not look around
 also getenv | token/module.c | the parameters of a module, in the variable its profile names
 also getenv | token/token_main.c | SOFTHSM2_CONF: SoftHSM's files must be found where the module finds them
@@ -51,6 +53,7 @@ only (fork|vfork|clone|posix_spawnp?) | link/spawn.c cli/pin.c | the two other p
 only (execl|execlp|execle|execv|execvp|execve|execvpe|fexecve) | link/spawn.c cli/pin.c | the same
 only (mlock|mlock2|mlockall|munlock|memfd_create|prctl|setrlimit|madvise) | memory | locking and hardening, in one layer
 only getrandom | memory | canaries of the arena; everything else takes random bytes from crypto
+also getrandom | crypto/shares.c | the coefficients of a sharing, straight into locked memory
 only (rand|srand|random|srandom|drand48|lrand48|rand_r) | - | no weak random numbers
 only (socket|connect|bind|listen|accept4?|getaddrinfo|gethostby.*) | deploy | the keeper resolves and connects, and nobody listens
 only socketpair | link/spawn.c | the channel

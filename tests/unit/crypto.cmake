@@ -6,3 +6,4 @@ custos_unit(served crypto test_served.c USES base memory LIBS OpenSSL::SSL OpenS
 custos_unit(heap crypto test_heap.c USES base memory LIBS OpenSSL::Crypto)
 custos_unit(key_file crypto test_key_file.c USES base memory LIBS OpenSSL::Crypto)
 custos_unit(trial crypto test_trial.c USES base memory LIBS OpenSSL::Crypto)
+custos_unit(shares crypto test_shares.c USES base memory LIBS custos_gfshare OpenSSL::Crypto)

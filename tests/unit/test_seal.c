@@ -9,6 +9,7 @@
 
 #include <openssl/ec.h>
 #include <openssl/evp.h>
+#include <openssl/x509.h>
 #include <sys/random.h>
 
 #include "child.h"
@@ -286,6 +287,85 @@ static void every_damage_is_refused(void **state)
 }
 
 /* A wrapped length that lies about its padding (RFC 5649 3): non-zero padding, length 0, length one block too small or too large. */
+/* PKCS#8 of an EVP_PKEY, as a custodian's key file is decoded to. */
+static struct custos_secret *pkcs8_of(EVP_PKEY *key)
+{
+	PKCS8_PRIV_KEY_INFO *info = EVP_PKEY2PKCS8(key);
+	unsigned char *der = NULL;
+	int len = i2d_PKCS8_PRIV_KEY_INFO(info, &der);
+	assert_true(len > 0);
+	struct custos_secret *secret = new_secret(der, (size_t)len);
+	OPENSSL_free(der);
+	PKCS8_PRIV_KEY_INFO_free(info);
+	return secret;
+}
+
+static void spki_of(EVP_PKEY *key, struct custos_buf *spki)
+{
+	unsigned char *der = NULL;
+	int len = i2d_PUBKEY(key, &der);
+	assert_int_equal(custos_buf_append(spki, der, (size_t)len, NULL), CUSTOS_OK);
+	OPENSSL_free(der);
+}
+
+static void a_custodian_s_key_opens_what_is_sealed_to_it(void **state)
+{
+	(void)state;
+	uint8_t bytes[83], point[CUSTOS_POINT_SIZE], to[CUSTOS_POINT_SIZE];
+	assert_int_equal(getrandom(bytes, sizeof bytes, 0), sizeof bytes);
+	struct custos_secret *secret = new_secret(bytes, sizeof bytes), *opened = NULL;
+	/* a scalar with leading zeros comes about once in 256 keys */
+	for (unsigned i = 0; i < 300; i++) {
+		struct peer p = new_peer();
+		struct custos_secret *pkcs8 = pkcs8_of(p.key);
+		struct custos_ephemeral *key = NULL;
+		CUSTOS_AUTO_BUF sealed = { 0 };
+		CUSTOS_AUTO_BUF spki = { 0 };
+		spki_of(p.key, &spki);
+		assert_int_equal(custos_seal_point(custos_buf_view(&spki), to, NULL), CUSTOS_OK);
+		assert_memory_equal(to, p.point, sizeof to);
+		assert_int_equal(custos_seal(secret, to, point, &sealed, NULL), CUSTOS_OK);
+		assert_int_equal(custos_ephemeral_load(pkcs8, &key, NULL), CUSTOS_OK);
+		assert_int_equal(custos_unseal(key, point, custos_buf_view(&sealed), &opened, NULL), CUSTOS_OK);
+		assert_secret(opened, bytes, sizeof bytes);
+		custos_secret_free(CUSTOS_TAKE(opened));
+		custos_secret_free(pkcs8);
+		custos_ephemeral_free(key);
+		EVP_PKEY_free(p.key);
+	}
+	custos_secret_free(secret);
+}
+
+static void keys_of_another_kind_are_no_custodian_s(void **state)
+{
+	(void)state;
+	uint8_t point[CUSTOS_POINT_SIZE];
+	EVP_PKEY *keys[] = { EVP_EC_gen("P-384"), EVP_RSA_gen(2048), EVP_PKEY_Q_keygen(NULL, NULL, "ED25519") };
+	for (size_t i = 0; i < 3; i++) {
+		struct custos_secret *pkcs8 = pkcs8_of(keys[i]);
+		struct custos_ephemeral *key = NULL;
+		CUSTOS_AUTO_BUF spki = { 0 };
+		spki_of(keys[i], &spki);
+		assert_int_equal(custos_seal_point(custos_buf_view(&spki), point, NULL), CUSTOS_E_INPUT);
+		assert_int_not_equal(custos_ephemeral_load(pkcs8, &key, NULL), CUSTOS_OK);
+		assert_null(key);
+		custos_secret_free(pkcs8);
+		EVP_PKEY_free(keys[i]);
+	}
+	/* every bit of a good one */
+	struct peer p = new_peer();
+	CUSTOS_AUTO_BUF spki = { 0 };
+	spki_of(p.key, &spki);
+	for (size_t bit = 0; bit < 8 * spki.len; bit++) {
+		spki.ptr[bit / 8] ^= (uint8_t)(1u << bit % 8);
+		assert_int_equal(custos_seal_point(custos_buf_view(&spki), point, NULL), CUSTOS_E_INPUT);
+		spki.ptr[bit / 8] ^= (uint8_t)(1u << bit % 8);
+	}
+	for (size_t len = 0; len < spki.len; len++)
+		assert_int_equal(custos_seal_point(CUSTOS_BYTES(spki.ptr, len), point, NULL), CUSTOS_E_INPUT);
+	EVP_PKEY_free(p.key);
+}
+
 static void lying_lengths_are_refused(void **state)
 {
 	(void)state;
@@ -396,6 +476,8 @@ int main(void)
 		cmocka_unit_test(another_implementation_reads_and_writes_it),
 		cmocka_unit_test(z_keeps_its_leading_zeros),
 		cmocka_unit_test(every_damage_is_refused),
+		cmocka_unit_test(a_custodian_s_key_opens_what_is_sealed_to_it),
+		cmocka_unit_test(keys_of_another_kind_are_no_custodian_s),
 		cmocka_unit_test(lying_lengths_are_refused),
 		cmocka_unit_test(points_off_the_curve_are_refused),
 	};
