@@ -41,6 +41,12 @@ struct custos_courier {
 	bool keeper_gone;
 };
 
+/* Everything but the jobs that go to no host: a key from a file, shares. */
+static inline bool custos_courier_has_hosts(enum custos_courier_job job)
+{
+	return job < CUSTOS_JOB_IMPORT;
+}
+
 /* The whole errand, from SETUP to BYE. Everything of the courier is wiped and released when it returns. */
 CUSTOS_RC custos_courier_serve(struct custos_err *err);
 
@@ -80,6 +86,16 @@ CUSTOS_RC custos_courier_read_file(int fd, const char *what, custos_rc category,
 
 /* import.c: the whole errand of an IMPORT after HELLO. */
 CUSTOS_RC custos_courier_import(struct custos_courier *c, struct custos_err *err);
+/* What it has in common with the two below: this message and no other; a private key from a file, its pass phrase asked for when it has one; the news that nothing will come of it
+ * (a keeper that has gone is told nothing); and a secret sealed to the point that the keeper names. */
+CUSTOS_RC custos_courier_receive(struct custos_courier *c, uint8_t type, int timeout_ms, struct custos_frame *frame, struct custos_err *err);
+CUSTOS_RC custos_courier_read_key(struct custos_courier *c, int fd, struct custos_secret **ret_pkcs8, struct custos_buf *spki, struct custos_err *err);
+CUSTOS_RC custos_courier_refuse(struct custos_courier *c, const struct custos_err *why, struct custos_err *err);
+CUSTOS_RC custos_courier_seal_to_token(struct custos_courier *c, struct custos_secret *secret, int timeout_ms, struct custos_err *err);
+
+/* split.c, combine.c: the whole errand of a SPLIT or a COMBINE after HELLO. */
+CUSTOS_RC custos_courier_split(struct custos_courier *c, struct custos_err *err);
+CUSTOS_RC custos_courier_combine(struct custos_courier *c, struct custos_err *err);
 
 /* scan.c: the whole errand of a SCAN after PREPARE. */
 CUSTOS_RC custos_courier_scan(struct custos_courier *c, struct custos_err *err);
@@ -98,6 +114,6 @@ void custos_courier_watch(unsigned seconds);
 __attribute__((noreturn)) void custos_courier_end(int status);
 
 /* sandbox.c: when everything is there that needs files, memory to lock or root; before anything from outside is read. */
-CUSTOS_RC custos_courier_enter_sandbox(struct custos_err *err);
+CUSTOS_RC custos_courier_enter_sandbox(enum custos_courier_job job, struct custos_err *err);
 
 #endif

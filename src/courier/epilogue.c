@@ -1,9 +1,9 @@
-/* The one way out of this process: at the ordinary end, from a fatal signal, from the watchdog. Every locked page is wiped, the registers are cleared, nothing runs
- * after it: no exit handler (libcrypto's would look for its heap), no buffer, no destructor.
+/* The one way out of this process: at the ordinary end, from a fatal signal, from the watchdog. A terminal is put back, every locked page is wiped, the registers
+ * are cleared, nothing runs after it: no exit handler (libcrypto's would look for its heap), no buffer, no destructor.
  *
  * All signals are blocked but those that report a fault of this program, and the watchdog's: they run on a locked stack of their own, because a signal frame
  * holds the vector registers, and those may hold a key. `signal_stack` is mutable state of the process because a signal handler has no other way to know it. */
-#include "courier/courier.h"
+#include "courier/terminal.h"
 
 #include "memory/pages.h"
 #include "memory/scrub.h"
@@ -19,6 +19,7 @@ static struct custos_pages signal_stack;
 
 void custos_courier_end(int status)
 {
+	custos_terminal_close();
 	custos_pages_wipe_all(NULL);
 	custos_scrub_stack();
 	custos_scrub_and_exit(NULL, 0, status);
@@ -27,6 +28,7 @@ void custos_courier_end(int status)
 static void end_on_signal(int number)
 {
 	(void)number;
+	custos_terminal_close();
 	custos_pages_wipe_all(&signal_stack);
 	custos_scrub_and_exit(signal_stack.base, signal_stack.size, CUSTOS_E_INTERNAL);
 }

@@ -39,9 +39,9 @@ static custos_rc keep(struct custos_buf *into, struct custos_bytes bytes, struct
 static custos_rc read_hosts(struct custos_courier *c, struct custos_wire *r, struct custos_err *err)
 {
 	uint32_t count = custos_wire_u32(r);
-	if (c->job == CUSTOS_JOB_IMPORT && !r->failed && count == 0)
+	if (!custos_courier_has_hosts(c->job) && !r->failed && count == 0)
 		return CUSTOS_OK;
-	CUSTOS_REQUIRE(!r->failed && c->job != CUSTOS_JOB_IMPORT && count >= 1 && count <= CUSTOS_COURIER_HOSTS_MAX, err, CUSTOS_E_INPUT, "a courier takes 1 to %d hosts, not %u", CUSTOS_COURIER_HOSTS_MAX, count);
+	CUSTOS_REQUIRE(!r->failed && custos_courier_has_hosts(c->job) && count >= 1 && count <= CUSTOS_COURIER_HOSTS_MAX, err, CUSTOS_E_INPUT, "a courier takes 1 to %d hosts, not %u", CUSTOS_COURIER_HOSTS_MAX, count);
 	c->hosts = calloc(count, sizeof *c->hosts);
 	CUSTOS_REQUIRE(c->hosts != NULL, err, CUSTOS_E_SYSTEM, "out of memory");
 	for (uint32_t i = 0; i < count; i++) {
@@ -64,8 +64,8 @@ custos_rc custos_courier_receive_setup(struct custos_courier *c, struct custos_e
 	c->key_format = custos_wire_u8(&r);
 	c->padding = custos_wire_u8(&r);
 	struct custos_bytes leaf = custos_wire_bytes(&r), chain = custos_wire_bytes(&r);
-	CUSTOS_REQUIRE(!r.failed && job >= CUSTOS_JOB_DEPLOY && job <= CUSTOS_JOB_IMPORT && c->key_format <= 1 && c->padding <= 7, err, CUSTOS_E_INTERNAL, "SETUP message makes no sense");
-	CUSTOS_REQUIRE(job == CUSTOS_JOB_ROLLBACK || job == CUSTOS_JOB_SCAN || job == CUSTOS_JOB_IMPORT || (leaf.len > 0 && chain.len > 0), err, CUSTOS_E_INTERNAL, "SETUP message holds no certificate");
+	CUSTOS_REQUIRE(!r.failed && job >= CUSTOS_JOB_DEPLOY && job <= CUSTOS_JOB_COMBINE && c->key_format <= 1 && c->padding <= 7, err, CUSTOS_E_INTERNAL, "SETUP message makes no sense");
+	CUSTOS_REQUIRE(job == CUSTOS_JOB_ROLLBACK || job == CUSTOS_JOB_SCAN || !custos_courier_has_hosts(job) || (leaf.len > 0 && chain.len > 0), err, CUSTOS_E_INTERNAL, "SETUP message holds no certificate");
 	CUSTOS_TRY(keep(&c->leaf, leaf, err));
 	CUSTOS_TRY(keep(&c->chain, chain, err));
 	CUSTOS_TRY(read_hosts(c, &r, err));

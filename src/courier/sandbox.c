@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <linux/capability.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -17,9 +18,11 @@
 #ifndef CUSTOS_SANITIZED
 
 /* Nothing that opens, connects, starts or changes a right; the numbers are the kernel's, and a processor has not all of them. */
-static custos_rc allow_calls(struct custos_confinement *confinement, struct custos_err *err)
+static custos_rc allow_calls(struct custos_confinement *confinement, enum custos_courier_job job, struct custos_err *err)
 {
 	const uint64_t whole = UINT64_MAX;
+	/* a terminal's settings, for those that are given one; of the other requests one types into it in its owner's name (TIOCSTI) */
+	const int terminal = job == CUSTOS_JOB_SPLIT || job == CUSTOS_JOB_COMBINE ? SYS_ioctl : -1;
 	const struct custos_confine_call calls[] = {
 		/* the channel and the sockets that came through it */
 		{ SYS_recvmsg, 0, 0, 0 }, { SYS_sendmsg, 0, 0, 0 }, { SYS_recvfrom, 0, 0, 0 }, { SYS_sendto, 0, 0, 0 }, { SYS_read, 0, 0, 0 }, { SYS_write, 0, 0, 0 },
@@ -30,6 +33,7 @@ static custos_rc allow_calls(struct custos_confinement *confinement, struct cust
 #endif
 		/* the file of a login key, which came through it too */
 		{ SYS_pread64, 0, 0, 0 }, { SYS_fstat, 0, 0, 0 }, { SYS_newfstatat, 3, whole, AT_EMPTY_PATH },
+		{ terminal, 1, whole, TCGETS }, { terminal, 1, whole, TCSETS }, { terminal, 1, whole, TCSETSW }, { terminal, 1, whole, TCSETSF },
 		/* memory, never executable */
 		{ SYS_brk, 0, 0, 0 }, { SYS_mmap, 2, PROT_EXEC, 0 }, { SYS_munmap, 0, 0, 0 }, { SYS_mremap, 0, 0, 0 }, { SYS_madvise, 0, 0, 0 },
 		/* time, random numbers, libcrypto's locks; qsort() asks how much memory there is */
@@ -55,26 +59,26 @@ static custos_rc leave_root(struct custos_err *err)
 	return custos_harden_process(err);
 }
 
-static custos_rc enter(struct custos_err *err)
+static custos_rc enter(enum custos_courier_job job, struct custos_err *err)
 {
 	CUSTOS_AUTO(custos_confinement) *confinement = NULL;
 	CUSTOS_TRY(leave_root(err));
 	CUSTOS_TRY(custos_harden_limits(err));
 	CUSTOS_TRY(custos_confinement_new(&confinement, err));
 	CUSTOS_TRY(custos_confinement_nothing(confinement, err));
-	CUSTOS_TRY(allow_calls(confinement, err));
+	CUSTOS_TRY(allow_calls(confinement, job, err));
 	return custos_confinement_enter(confinement, err);
 }
 
 #endif
 
-custos_rc custos_courier_enter_sandbox(struct custos_err *err)
+custos_rc custos_courier_enter_sandbox(enum custos_courier_job job, struct custos_err *err)
 {
 #ifdef CUSTOS_SANITIZED
 	/* the sanitizers open files and read maps at any time */
-	(void)err;
+	(void)job, (void)err;
 	return CUSTOS_OK;
 #else
-	return enter(err);
+	return enter(job, err);
 #endif
 }

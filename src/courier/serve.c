@@ -105,10 +105,10 @@ static custos_rc start(struct custos_courier *c, struct custos_err *err)
 	CUSTOS_TRY(custos_ssh_start(err));
 	CUSTOS_TRY(custos_courier_ready_hosts(c, err));
 	CUSTOS_TRY(custos_ephemeral_new(&c->ephemeral, point, err));
-	CUSTOS_TRY(custos_courier_enter_sandbox(err));
+	CUSTOS_TRY(custos_courier_enter_sandbox(c->job, err));
 	CUSTOS_TRY(custos_courier_send_hello(c, point, err));
-	/* a key to adopt comes as a file of its own, and nothing else does */
-	return c->job == CUSTOS_JOB_IMPORT ? CUSTOS_OK : custos_courier_receive_supplies(c, err);
+	/* what the others need comes with messages of their own, and nothing else does */
+	return custos_courier_has_hosts(c->job) ? custos_courier_receive_supplies(c, err) : CUSTOS_OK;
 }
 
 custos_rc custos_courier_serve(struct custos_err *err)
@@ -121,6 +121,10 @@ custos_rc custos_courier_serve(struct custos_err *err)
 	CUSTOS_TRY(started);
 	if (c.job == CUSTOS_JOB_IMPORT)
 		return custos_courier_import(&c, err);
+	if (c.job == CUSTOS_JOB_SPLIT)
+		return custos_courier_split(&c, err);
+	if (c.job == CUSTOS_JOB_COMBINE)
+		return custos_courier_combine(&c, err);
 	if (c.job == CUSTOS_JOB_SCAN)
 		return custos_courier_scan(&c, err);
 	for (uint32_t i = 0; i < c.count; i++)

@@ -40,7 +40,7 @@ static struct {
 /* ---- the hosts ---- */
 
 custos_rc __wrap_custos_helper_attach(const struct custos_link_protocol *protocol, struct custos_channel *ret_channel, struct custos_err *err);
-custos_rc __wrap_custos_courier_enter_sandbox(struct custos_err *err);
+custos_rc __wrap_custos_courier_enter_sandbox(enum custos_courier_job job, struct custos_err *err);
 custos_rc __wrap_custos_arena_new(size_t size, struct custos_arena **ret_arena, struct custos_err *err);
 custos_rc __real_custos_arena_new(size_t size, struct custos_arena **ret_arena, struct custos_err *err);
 custos_rc __wrap_custos_crypto_use_arena(struct custos_arena *arena, struct custos_err *err);
@@ -71,9 +71,9 @@ custos_rc __wrap_custos_helper_attach(const struct custos_link_protocol *protoco
 	return CUSTOS_OK;
 }
 
-custos_rc __wrap_custos_courier_enter_sandbox(struct custos_err *err)
+custos_rc __wrap_custos_courier_enter_sandbox(enum custos_courier_job job, struct custos_err *err)
 {
-	(void)err;
+	(void)job, (void)err;
 	return CUSTOS_OK;
 }
 

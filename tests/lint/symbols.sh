@@ -21,7 +21,7 @@ only custos_permit_mint | log/release.c | a permit is made in one place: the log
 only custos_permit_consume | token/client_release.c | and used in one: the token's release call
 only custos_secret_expose | crypto/key_file.c crypto/match.c crypto/pem.c crypto/seal.c crypto/seal_key.c crypto/share_text.c crypto/shares.c crypto/trial.c | key wrap, PEM, sharing and the modulus check work inside locked memory
 also custos_secret_expose | token/exchange.c token/session.c token/token_admin.c | a PIN goes into its pipe, and from the pipe to C_Login and C_InitToken
-also custos_secret_expose | courier/login.c courier/ssh_login.c courier/ssh_run.c | a password or login key goes to libssh2, the key to the host's stdin
+also custos_secret_expose | courier/login.c courier/ssh_login.c courier/ssh_run.c courier/terminal.c | a password or login key goes to libssh2, the key to the host's stdin, a share to the terminal
 only [A-Z][A-Za-z0-9]*_.* | crypto x509 | OpenSSL: every name that begins with a capital letter
 only (d2i|i2d|a2i|i2a|s2i|i2s)_.* | crypto x509 | OpenSSL's coders
 only (SSL|TLS)_.* | crypto/served.c | TLS is spoken to see what a host serves, nowhere else
@@ -68,6 +68,7 @@ writable='
 memory/secret.c .bss 8      the arena of the process, made once by custos_secret_start()
 memory/pages.c .bss 1536    the locked mappings of the process, for whoever has to wipe them all from a signal handler
 courier/epilogue.c .bss 24  the stack of that signal handler
+courier/terminal.c .bss 72  the terminal that it has to put back
 crypto/heap.c .bss 8        the arena that libcrypto allocates from: its allocator callbacks carry no context
 cli/main.c .bss 16384       the one invocation; the process is its scope
 '

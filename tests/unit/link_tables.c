@@ -42,11 +42,11 @@ static const struct allowed courier[] = {
 	{ 6, H, C(NEED_PHRASE), 6, NO_FD }, { 6, K, C(PHRASE), 6, NO_FD }, { 6, H, C(KEY_REFUSED), 5, NO_FD }, { 6, H, C(KEY_READ), 7, NO_FD },
 	{ 7, K, C(SEAL_KEY), 7, NO_FD }, { 7, H, C(KEY_SEALED), 4, NO_FD },
 	/* a KEK into shares: planned (8), split (9), held (10), given out (11) */
-	{ 2, K, C(SPLIT_PLAN), 8, ANY_FD }, { 8, K, C(KEY), 9, NO_FD }, { 8, H, C(KEY_REFUSED), 5, NO_FD },
+	{ 2, K, C(SPLIT_PLAN), 8, ANY_FD }, { 8, K, C(KEY), 9, NO_FD },
 	{ 9, K, C(SEAL_KEY), 9, NO_FD }, { 9, H, C(KEY_SEALED), 10, NO_FD }, { 9, H, C(KEY_REFUSED), 5, NO_FD },
 	{ 10, K, C(GIVE_OUT), 11, NO_FD }, { 11, H, C(SHARE), 11, NO_FD }, { 11, H, C(SHARES_GIVEN), 4, NO_FD }, { 11, H, C(KEY_REFUSED), 5, NO_FD },
 	/* and back: gathered (12) from files (13), then at the terminal (14) */
-	{ 2, K, C(COMBINE_PLAN), 12, ANY_FD }, { 12, K, C(SHARE_FILE), 13, ONE_FD }, { 12, H, C(KEY_REFUSED), 5, NO_FD },
+	{ 2, K, C(COMBINE_PLAN), 12, ANY_FD }, { 12, K, C(SHARE_FILE), 13, ONE_FD },
 	{ 13, H, C(NEED_PHRASE), 13, NO_FD }, { 13, K, C(PHRASE), 13, NO_FD }, { 13, H, C(SHARE_TAKEN), 12, NO_FD }, { 13, H, C(KEY_REFUSED), 5, NO_FD },
 	{ 12, K, C(COLLECT), 14, NO_FD }, { 14, H, C(SHARES_READY), 7, NO_FD }, { 14, H, C(KEY_REFUSED), 5, NO_FD },
 };

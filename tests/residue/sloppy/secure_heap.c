@@ -23,3 +23,18 @@ LIBSSH2_SESSION *__wrap_libssh2_session_init_ex(LIBSSH2_ALLOC_FUNC((*allocate)),
 	(void)allocate, (void)release, (void)reallocate;
 	return __real_libssh2_session_init_ex(NULL, NULL, NULL, abstract);
 }
+
+void *custos_crypto_heap_alloc(size_t len)
+{
+	return malloc(len);
+}
+
+void custos_crypto_heap_release(void *p)
+{
+	free(p);
+}
+
+bool custos_crypto_has_arena(void)
+{
+	return true;
+}
