@@ -174,7 +174,7 @@ static custos_rc give(struct split *s, uint32_t at, struct custos_err *err)
 	custos_scrub_registers();
 	if (rc == CUSTOS_OK)
 		return rc;
-	return custos_err_set_hinted(err, rc, "the shares that are out restore nothing without the others: start again, and destroy what was copied", "share %u of %u was not given out: %s", at + 1,
+	return custos_err_set_hinted(err, rc, "destroy the shares that are out, and start again", "share %u of %u was not given out: %s", at + 1,
 	                             s->count, why.msg);
 }
 
@@ -205,8 +205,11 @@ custos_rc custos_courier_split(struct custos_courier *c, struct custos_err *err)
 	if (custos_courier_is_alone(c))
 		return CUSTOS_OK;
 	CUSTOS_TRY(rc);
-	if (take_kek(&s, custos_buf_view(&frame.body), &kek, &why) != CUSTOS_OK)
-		return custos_courier_refuse(c, &why, err);
+	if (take_kek(&s, custos_buf_view(&frame.body), &kek, &why) != CUSTOS_OK) {
+		/* the keeper goes on talking without an answer: what it says next is heard before it is told */
+		rc = custos_courier_receive(c, CUSTOS_COURIER_SEAL_KEY, PATIENCE_MS, &frame, err);
+		return rc == CUSTOS_OK ? custos_courier_refuse(c, &why, err) : custos_courier_is_alone(c) ? CUSTOS_OK : rc;
+	}
 	rc = custos_courier_seal_to_token(c, kek, PATIENCE_MS, err);
 	custos_secret_free(CUSTOS_TAKE(kek));
 	if (rc == CUSTOS_OK)
