@@ -24,6 +24,18 @@ struct custos_pin {
 	__attribute__((warn_unused_result)) custos_rc (*get)(void *ctx, const char *what, struct custos_secret **ret_secret, struct custos_err *err);
 };
 
+/* Where a KEK's backup goes when the KEK is made; later it never leaves its token. TOKEN: onto a second one, whose PIN comes from `pin` and from nowhere else. SHARES: in pieces, of
+ * which any `threshold` make the KEK and fewer tell nothing of it; each goes to a file for a custodian's key, or to the screen of the terminal. */
+enum custos_kek_backup_kind { CUSTOS_KEK_BACKUP_NONE, CUSTOS_KEK_BACKUP_TOKEN, CUSTOS_KEK_BACKUP_SHARES };
+struct custos_kek_backup {
+	enum custos_kek_backup_kind kind;
+	const char *token_uri, *module;         /* TOKEN; module NULL: that of the custody */
+	const struct custos_pin *pin;
+	unsigned threshold, count;              /* SHARES: 2 <= threshold <= count <= 20 */
+	const char *const *custodians;          /* PEM files with a public key or certificate on P-256, at most `count`; NULL-terminated, NULL: none */
+	const char *out;                        /* directory for the share files */
+};
+
 struct custos_init_options {
 	const char *dir;        /* made (0700) when it does not exist; must not hold a custody yet */
 	const char *module;     /* PKCS#11 module: a name in the system's directory or an absolute path owned by root */
@@ -31,6 +43,7 @@ struct custos_init_options {
 	const char *origin;     /* name of the log, e.g. custody.example/lab; NULL: made from the machine's name and the token's label */
 	const char *store;      /* NULL: sqlite:custody.db */
 	const char *trust;      /* PEM file of trust anchors a client would use; NULL: the system's */
+	const struct custos_kek_backup *kek_backup; /* NULL: none, ever, of this KEK */
 };
 /* Makes the directory with custody.yaml and store; generates KEK and log key on the token with read-back; writes and signs the genesis
  * entry. *ret_report: {"dir","origin","size","root","entries","vkey","checkpoint","token":{…},"kek":{…}}. On failure nothing is left in the
@@ -47,7 +60,7 @@ void custos_custody_free(struct custos_custody *custody); /* NULL is fine */
 /* `pin:` of custody.yaml, or NULL. Borrowed. */
 const char *custos_custody_pin_source(const struct custos_custody *custody);
 
-/* {"keys":[…],"targets":[…],"open_releases":[…],"log":{…,"unsigned"},"token":{…},"kek":{"variant","backup"}}. */
+/* {"keys":[…],"targets":[…],"open_releases":[…],"log":{…,"unsigned"},"token":{…},"kek":{"variant","backup","generation","waiting" (keys a rotation has not moved)}}. */
 CUSTOS_API custos_custody_status(struct custos_custody *custody, struct custos_json **ret_status, struct custos_err *err);
 /* How many things in a status need a person: open releases, certificates that have expired or will within 30 days, hosts whose last
  * deployment or rollback ended badly, keys whose last drill failed or whose destruction was begun and not finished. */
@@ -97,6 +110,35 @@ CUSTOS_API custos_key_destroy(struct custos_custody *custody, const char *name, 
 CUSTOS_API custos_key_export(struct custos_custody *custody, const char *name, const char *file, struct custos_json **ret_report,
                              struct custos_err *err);
 CUSTOS_API custos_key_restore(struct custos_custody *custody, const char *file, struct custos_json **ret_key, struct custos_err *err);
+
+/* The KEK. rotate: a new one is made, with its backup; every key moves to it, and the old one is destroyed when none is left under it. Interrupted it is gone on with by calling
+ * it again, and then nothing new is made. `progress` may be NULL. *ret_report: {"generation","kek":{…},"resumed","moved","retired":[…],"unrestorable":[destroyed keys whose
+ * exported containers nothing opens any more],"exported":[keys that have been exported under the old KEK]}. */
+struct custos_kek_rotate_options {
+	const struct custos_kek_backup *backup; /* NULL: not said, which is refused when the KEK in use has one */
+	const char *reason;                     /* goes into the log */
+	void *ctx;
+	void (*progress)(void *ctx, size_t done, size_t total);
+};
+CUSTOS_API custos_kek_rotate(struct custos_custody *custody, const struct custos_kek_rotate_options *options, struct custos_json **ret_report,
+                             struct custos_err *err);
+/* The custody in `dir` goes on with another token: one that has its KEK as a backup, or one that gets it from shares: share files with the private keys that open them, and the rest at
+ * the terminal. `pin` is asked for that token. The log goes on under a new key of that token; *ret_report: {"token":{…},"kek":{…},"vkey","previous_vkey","from",
+ * "left_behind":[sign-only keys, and keys under a KEK without a backup]}. Interrupted it is called again. */
+struct custos_kek_share {
+	const char *file, *key_file;
+};
+struct custos_kek_restore_options {
+	const char *token_uri, *module;         /* module NULL: as before */
+	const struct custos_kek_share *shares;
+	size_t share_count;
+	const struct custos_pin *pass_phrase;   /* for key files that are encrypted; may be NULL */
+	const char *reason;                     /* goes into the log */
+};
+CUSTOS_API custos_kek_restore(const char *dir, const struct custos_kek_restore_options *options, const struct custos_pin *pin, struct custos_json **ret_report,
+                              struct custos_err *err);
+/* [{"generation","id","label","variant","state","backup","time","keys"}]. */
+CUSTOS_API custos_kek_list(struct custos_custody *custody, struct custos_json **ret_keks, struct custos_err *err);
 
 /* Many keys and their requests: `file` is the list (docs/FORMATS.md), each request goes to `out`/NAME.csr, which is never overwritten. What is there
  * already is left alone or completed, so that an enrolment that was interrupted is gone on with by calling it again. An entry that fails stops no other;

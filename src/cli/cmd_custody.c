@@ -1,4 +1,5 @@
 /* custos init, custos status */
+#include "cli/backup.h"
 #include "cli/document.h"
 #include "cli/output.h"
 #include "cli/rows.h"
@@ -11,15 +12,12 @@ static const struct custos_option init_options[] = {
 	{ "--origin", CUSTOS_OPTION_TEXT, "NAME", "name of the log, e.g. custody.example/lab" },
 	{ "--store", CUSTOS_OPTION_TEXT, "URL", "where state and log are kept (sqlite:custody.db)" },
 	{ "--trust", CUSTOS_OPTION_TEXT, "FILE", "trust anchors of the clients, PEM (the system's)" },
-	{ "--kek-backup", CUSTOS_OPTION_TEXT, "none", "the KEK never leaves this token (none is the only choice yet)" },
+	CUSTOS_BACKUP_OPTIONS,
 	{ 0 },
 };
 
 static custos_rc init(struct custos_call *call, struct custos_err *err)
 {
-	const char *backup = custos_call_text(call, "--kek-backup", "none");
-	if (strcmp(backup, "none") != 0)
-		CUSTOS_FAIL_HINT(err, CUSTOS_E_USAGE, "--kek-backup none", "a KEK backup \"%s\" is not supported yet", backup);
 	struct custos_init_options options = {
 		.dir = call->args[0],
 		.module = custos_call_text(call, "--module", getenv("CUSTOS_MODULE")),
@@ -31,10 +29,13 @@ static custos_rc init(struct custos_call *call, struct custos_err *err)
 	CUSTOS_AUTO_DOCUMENT *report = NULL;
 	if (options.token_uri == NULL)
 		CUSTOS_FAIL_HINT(err, CUSTOS_E_USAGE, "`custos token list` shows what is there", "no token was named: --token URI");
+	CUSTOS_CLEANUP(custos_cli_backup_done) struct custos_cli_backup backup = { 0 };
+	CUSTOS_TRY(custos_cli_backup_read(call, custos_call_text(call, "--kek-backup", NULL), &backup, err));
+	options.kek_backup = &backup.wanted;
 	CUSTOS_TRY(custos_custody_init(&options, &call->pin, &report, err));
 	static const struct custos_column lines[] = {
 		{ "custody", "dir" },       { "token", "token.label" }, { "serial", "token.serial" }, { "tier", "token.tier" }, { "KEK", "kek.label" },
-		{ "KEK backup", "kek.variant" }, { "log", "origin" },        { "log vkey", "vkey" },       { "log size", "size" },   { "log root", "root" },
+		{ "KEK backup", "kek.variant" }, { "kept by", "kek.backup.kind" }, { "set of shares", "kek.backup.set" }, { "log", "origin" },        { "log vkey", "vkey" },       { "log size", "size" },   { "log root", "root" },
 		{ NULL, NULL },
 	};
 	custos_out(call, report, lines);
@@ -78,10 +79,13 @@ static void status_text(const struct custos_call *call, const struct custos_json
 		custos_out_text("\n");
 		custos_out(call, custos_json_get(status, "open_releases"), open);
 	}
-	if (custos_json_text(custos_json_get(status, "kek"), "variant") == NULL)
+	const struct custos_json *kek = custos_json_get(status, "kek");
+	if (custos_json_text(kek, "variant") == NULL)
 		custos_out_text("\nKEK: none; this token cannot wrap keys, and those on it are lost with it\n");
-	else
+	else if (!custos_json_bool(kek, "backup", false))
 		custos_out_text("\nKEK: no backup; if the token is lost, deployable keys are lost with it\n");
+	if (custos_json_int(kek, "waiting", 0) > 0)
+		custos_out_text("\nKEK: keys are still under the old one; `custos key rewrap --to-new-kek` goes on with it\n");
 }
 
 static custos_rc status(struct custos_call *call, struct custos_err *err)

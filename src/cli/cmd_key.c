@@ -42,17 +42,12 @@ static const struct custos_option import_options[] = {
 	{ 0 },
 };
 
-static custos_rc get_phrase(void *source, const char *what, struct custos_secret **ret_secret, struct custos_err *err)
-{
-	return custos_pin_read(source, what, ret_secret, err);
-}
-
 static custos_rc import(struct custos_call *call, struct custos_err *err)
 {
 	CUSTOS_AUTO_DOCUMENT *key = NULL;
 	CUSTOS_AUTO_STR *source = strdup(custos_call_text(call, "--pass-phrase", "tty"));
 	CUSTOS_REQUIRE(source != NULL, err, CUSTOS_E_SYSTEM, "out of memory");
-	const struct custos_pin phrase = { .ctx = source, .get = get_phrase };
+	const struct custos_pin phrase = custos_cli_source(source);
 	const struct custos_import_options options = { .file = call->args[1], .reason = custos_call_text(call, "--reason", NULL), .pass_phrase = &phrase };
 	CUSTOS_TRY(custos_key_import(call->custody, call->args[0], &options, &key, err));
 	custos_out(call, key, key_lines);

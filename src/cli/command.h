@@ -74,6 +74,8 @@ void custos_help_command(const struct custos_command *command);
 /* pin.c */
 /* Reads a PIN or password from a source: tty (also NULL), fd:N, file:PATH, exec:COMMAND. `what` is the prompt and names it in errors. */
 CUSTOS_RC custos_pin_read(const char *source, const char *what, struct custos_secret **ret_secret, struct custos_err *err);
+/* A source as a callback; it must outlive the pin. */
+struct custos_pin custos_cli_source(char *source);
 /* The call's PIN source as a callback: --pin-source, else custody.yaml's, else the terminal. */
 struct custos_pin custos_call_pin(struct custos_call *call);
 

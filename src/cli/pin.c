@@ -121,6 +121,16 @@ custos_rc custos_pin_read(const char *source, const char *what, struct custos_se
 	CUSTOS_FAIL_HINT(err, CUSTOS_E_USAGE, "tty, fd:N, file:PATH or exec:COMMAND", "what was given is not a PIN source");
 }
 
+static custos_rc get_from(void *source, const char *what, struct custos_secret **ret_secret, struct custos_err *err)
+{
+	return custos_pin_read(source, what, ret_secret, err);
+}
+
+struct custos_pin custos_cli_source(char *source)
+{
+	return (struct custos_pin){ .ctx = source, .get = get_from };
+}
+
 static custos_rc get(void *ctx, const char *what, struct custos_secret **ret_secret, struct custos_err *err)
 {
 	const struct custos_call *call = ctx;

@@ -7,7 +7,8 @@
 extern const struct custos_command custos_cmd_init, custos_cmd_status;
 extern const struct custos_command custos_cmd_token_list, custos_cmd_token_show, custos_cmd_token_init, custos_cmd_token_doctor;
 extern const struct custos_command custos_cmd_key_generate, custos_cmd_key_list, custos_cmd_key_show, custos_cmd_key_allow;
-extern const struct custos_command custos_cmd_key_drill, custos_cmd_key_destroy, custos_cmd_key_export, custos_cmd_key_restore, custos_cmd_key_import;
+extern const struct custos_command custos_cmd_key_drill, custos_cmd_key_destroy, custos_cmd_key_export, custos_cmd_key_restore, custos_cmd_key_import, custos_cmd_key_rewrap;
+extern const struct custos_command custos_cmd_kek_list, custos_cmd_kek_backup, custos_cmd_kek_restore;
 extern const struct custos_command custos_cmd_csr_create;
 extern const struct custos_command custos_cmd_enroll;
 extern const struct custos_command custos_cmd_cert_check, custos_cmd_cert_accept, custos_cmd_cert_show;

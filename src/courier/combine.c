@@ -57,7 +57,9 @@ static custos_rc keep(struct combine *m, struct custos_share *share, struct cust
 			CUSTOS_FAIL_HINT(err, CUSTOS_E_INPUT, "another custodian's share is needed", "share %u is here already", label->number);
 	m->wanted = *label;
 	m->is_known = true;
-	m->shares[m->have++] = (struct custos_share){ .label = *label, .value = CUSTOS_TAKE(share->value) };
+	struct custos_share *kept = &m->shares[m->have++];
+	kept->label = *label;
+	kept->value = CUSTOS_TAKE(share->value);
 	return CUSTOS_OK;
 }
 

@@ -137,6 +137,22 @@ custos_rc custos_log_set_vkey(struct custos_log *log, const char *vkey, struct c
 	return CUSTOS_OK;
 }
 
+custos_rc custos_log_change_vkey(struct custos_log *log, const char *vkey, struct custos_err *err)
+{
+	CUSTOS_REQUIRE(log->vkey != NULL, err, CUSTOS_E_INTERNAL, "the log of %s has no key yet", log->origin);
+	char *before = CUSTOS_TAKE(log->vkey);
+	struct custos_note_key key = log->key;
+	custos_rc rc = custos_log_set_vkey(log, vkey, err);
+	if (rc != CUSTOS_OK) {
+		log->vkey = before;
+		log->key = key;
+		return rc;
+	}
+	free(before);
+	custos_note_key_done(&key);
+	return CUSTOS_OK;
+}
+
 custos_rc custos_log_vkey(const char *origin, struct custos_bytes spki, struct custos_buf *vkey, struct custos_err *err)
 {
 	CUSTOS_AUTO_NOTE_KEY key = { 0 };

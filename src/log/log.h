@@ -41,6 +41,8 @@ CUSTOS_DEFINE_FREEP(custos_log);
 
 /* A log opened without vkey gets its key once, before its first checkpoint. */
 CUSTOS_RC custos_log_set_vkey(struct custos_log *log, const char *vkey, struct custos_err *err);
+/* The token with the key is lost: checkpoints are signed with another from now on. What the old one has signed has been verified when the log was opened. */
+CUSTOS_RC custos_log_change_vkey(struct custos_log *log, const char *vkey, struct custos_err *err);
 
 uint64_t custos_log_size(const struct custos_log *log);
 uint64_t custos_log_signed_size(const struct custos_log *log);

@@ -9,6 +9,8 @@
 #include <sys/stat.h>
 
 enum { SIZE_LIMIT = 65536 };
+/* the second one while a restore is under way */
+static const char final[] = "custody.yaml", staged[] = "custody.yaml.next";
 
 static custos_rc check_owner(const char *what, const char *path, const struct stat *st, struct custos_err *err)
 {
@@ -34,16 +36,16 @@ static custos_rc open_directory(const char *dir, int *ret_fd, struct custos_err 
 	return CUSTOS_OK;
 }
 
-static custos_rc read_text(const char *dir, struct custos_buf *text, struct custos_err *err)
+static custos_rc read_text(const char *dir, const char *name, struct custos_buf *text, struct custos_err *err)
 {
 	CUSTOS_AUTO_FD dir_fd = -1;
 	char path[512];
-	snprintf(path, sizeof path, "%s/custody.yaml", dir);
+	snprintf(path, sizeof path, "%s/%s", dir, name);
 	CUSTOS_TRY(open_directory(dir, &dir_fd, err));
-	CUSTOS_AUTO_FD fd = openat(dir_fd, "custody.yaml", O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
+	CUSTOS_AUTO_FD fd = openat(dir_fd, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
 	if (fd < 0 && errno == ENOENT)
 		CUSTOS_FAIL_HINT(err, CUSTOS_E_INPUT, "`custos init DIR --token URI` makes a custody",
-		                 "%s is not a custody directory: it has no custody.yaml", dir);
+		                 "%s is not a custody directory: it has no %s", dir, name);
 	CUSTOS_REQUIRE(fd >= 0, err, CUSTOS_E_INPUT, "cannot open %s: %s", path, strerror(errno));
 	struct stat st;
 	CUSTOS_REQUIRE(fstat(fd, &st) == 0 && S_ISREG(st.st_mode), err, CUSTOS_E_INPUT, "%s is not a regular file", path);
@@ -94,12 +96,12 @@ static custos_rc parse(const struct custos_yaml *root, struct custos_binding *b,
 	return CUSTOS_OK;
 }
 
-custos_rc custos_binding_read(const char *dir, struct custos_binding *ret_binding, struct custos_err *err)
+static custos_rc read_as(const char *dir, const char *file, struct custos_binding *ret_binding, struct custos_err *err)
 {
 	CUSTOS_AUTO_BUF text = { .max = SIZE_LIMIT };
-	CUSTOS_TRY(read_text(dir, &text, err));
+	CUSTOS_TRY(read_text(dir, file, &text, err));
 	char name[512];
-	snprintf(name, sizeof name, "%s/custody.yaml", dir);
+	snprintf(name, sizeof name, "%s/%s", dir, file);
 	CUSTOS_AUTO(custos_yaml) *root = NULL;
 	CUSTOS_TRY(custos_yaml_parse(custos_buf_view(&text), name, &root, err));
 	CUSTOS_CLEANUP(custos_binding_done) struct custos_binding b = { 0 };
@@ -107,6 +109,16 @@ custos_rc custos_binding_read(const char *dir, struct custos_binding *ret_bindin
 	*ret_binding = b;
 	b = (struct custos_binding){ 0 };
 	return CUSTOS_OK;
+}
+
+custos_rc custos_binding_read(const char *dir, struct custos_binding *ret_binding, struct custos_err *err)
+{
+	return read_as(dir, final, ret_binding, err);
+}
+
+custos_rc custos_binding_read_staged(const char *dir, struct custos_binding *ret_binding, struct custos_err *err)
+{
+	return read_as(dir, staged, ret_binding, err);
 }
 
 /* A value in double quotes, so that whatever a token calls itself stays text. */
@@ -138,7 +150,7 @@ static custos_rc check_text(struct custos_bytes text, const struct custos_bindin
 	return CUSTOS_OK;
 }
 
-custos_rc custos_binding_write(const char *dir, const struct custos_binding *b, struct custos_err *err)
+static custos_rc write_as(const char *dir, const char *file, const struct custos_binding *b, struct custos_err *err)
 {
 	CUSTOS_AUTO_BUF text = { .max = SIZE_LIMIT };
 	static const char head[] = "# What this custody is bound to. Keys, certificates, targets and policy are in its log.\ncustos: 1\n";
@@ -156,10 +168,32 @@ custos_rc custos_binding_write(const char *dir, const struct custos_binding *b, 
 
 	CUSTOS_AUTO_FD dir_fd = -1;
 	CUSTOS_TRY(open_directory(dir, &dir_fd, err));
-	CUSTOS_AUTO_FD fd = openat(dir_fd, "custody.yaml", O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-	CUSTOS_REQUIRE(fd >= 0, err, CUSTOS_E_SYSTEM, "cannot make %s/custody.yaml: %s", dir, strerror(errno));
+	CUSTOS_AUTO_FD fd = openat(dir_fd, file, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	CUSTOS_REQUIRE(fd >= 0, err, CUSTOS_E_SYSTEM, "cannot make %s/%s: %s", dir, file, strerror(errno));
 	CUSTOS_REQUIRE(write(fd, text.ptr, text.len) == (ssize_t)text.len && fsync(fd) == 0 && fsync(dir_fd) == 0, err, CUSTOS_E_STORE,
-	               "cannot write %s/custody.yaml: %s", dir, strerror(errno));
+	               "cannot write %s/%s: %s", dir, file, strerror(errno));
+	return CUSTOS_OK;
+}
+
+custos_rc custos_binding_write(const char *dir, const struct custos_binding *b, struct custos_err *err)
+{
+	return write_as(dir, final, b, err);
+}
+
+custos_rc custos_binding_stage(const char *dir, const struct custos_binding *b, struct custos_err *err)
+{
+	CUSTOS_AUTO_FD dir_fd = -1;
+	CUSTOS_TRY(open_directory(dir, &dir_fd, err));
+	/* one from an attempt that came to nothing */
+	CUSTOS_REQUIRE(unlinkat(dir_fd, staged, 0) == 0 || errno == ENOENT, err, CUSTOS_E_SYSTEM, "cannot remove %s/%s: %s", dir, staged, strerror(errno));
+	return write_as(dir, staged, b, err);
+}
+
+custos_rc custos_binding_adopt(const char *dir, struct custos_err *err)
+{
+	CUSTOS_AUTO_FD dir_fd = -1;
+	CUSTOS_TRY(open_directory(dir, &dir_fd, err));
+	CUSTOS_REQUIRE(renameat(dir_fd, staged, dir_fd, final) == 0 && fsync(dir_fd) == 0, err, CUSTOS_E_STORE, "cannot put %s/%s in the place of %s: %s", dir, staged, final, strerror(errno));
 	return CUSTOS_OK;
 }
 

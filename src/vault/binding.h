@@ -13,6 +13,10 @@ struct custos_binding {
 CUSTOS_RC custos_binding_read(const char *dir, struct custos_binding *ret_binding, struct custos_err *err);
 /* Writes custody.yaml with O_EXCL, 0600, fsynced. */
 CUSTOS_RC custos_binding_write(const char *dir, const struct custos_binding *binding, struct custos_err *err);
+/* Another token and log key, in two steps that a crash may stand between: written beside custody.yaml as custody.yaml.next, in the place of one from before; put in its place. */
+CUSTOS_RC custos_binding_stage(const char *dir, const struct custos_binding *binding, struct custos_err *err);
+CUSTOS_RC custos_binding_read_staged(const char *dir, struct custos_binding *ret_binding, struct custos_err *err);
+CUSTOS_RC custos_binding_adopt(const char *dir, struct custos_err *err);
 void custos_binding_done(struct custos_binding *binding);
 
 #endif

@@ -77,7 +77,7 @@ custos_rc custos_csr_request(struct custos_custody *c, const char *name, const c
 	struct custos_csr_spec spec = { .subject = subject, .sans = sans, .profile = profile };
 	CUSTOS_TRY(custos_vault_check_request(&spec, custos_json_text(record, "type"), err));
 	CUSTOS_TRY(custos_vault_load_key(c, record, &key, err));
-	CUSTOS_TRY(custos_vault_token(c, &token, err));
+	CUSTOS_TRY(custos_vault_token_for(c, &key, &token, err));
 	struct csr_signer ctx = { token, &key.ref, custos_key_signature(key.ref.type) };
 	struct custos_signer signer = { .ctx = &ctx, .algorithm = ctx.algorithm, .spki = key.ref.spki, .sign = sign_request };
 	CUSTOS_AUTO_BUF der = { 0 };

@@ -10,18 +10,19 @@
 #include <fcntl.h>
 #include <stdio.h>
 
-enum { FILE_MAX = 65536, COLUMNS = 64, KEK_GENERATION = 1, LINES_MAX = 16 };
+enum { FILE_MAX = 65536, COLUMNS = 64, LINES_MAX = 16 };
 static const char first_line[] = "custos-container: 1";
 
 static custos_rc write_header(const struct custos_custody *c, const struct custos_json *key, struct custos_bytes spki, struct custos_buf *out,
                               struct custos_err *err)
 {
-	const struct custos_json *kek = custos_json_get(c->state.genesis, "kek");
+	int64_t generation = custos_state_generation(key);
+	const struct custos_json *kek = custos_state_kek_of(&c->state, generation);
 	static const char *const members[][2] = { { "name", "name" }, { "type", "type" }, { "spki-sha256", "spki_sha256" } };
 	CUSTOS_TRY(custos_buf_printf(out, err, "%s\n", first_line));
 	for (size_t i = 0; i < sizeof members / sizeof *members; i++)
 		CUSTOS_TRY(custos_buf_printf(out, err, "%s: %s\n", members[i][0], custos_json_text(key, members[i][1])));
-	CUSTOS_TRY(custos_buf_printf(out, err, "kek: %s\nkek-generation: %d\n", custos_json_text(kek, "id"), KEK_GENERATION));
+	CUSTOS_TRY(custos_buf_printf(out, err, "kek: %s\nkek-generation: %lld\n", custos_json_text(kek, "id"), (long long)generation));
 	CUSTOS_TRY(custos_buf_printf(out, err, "container-sha256: %s\n", custos_json_text(key, "container_sha256")));
 	CUSTOS_TRY(custos_buf_printf(out, err, "log: %s\nlog-entry: %lld\npublic-key: ", c->binding.origin, (long long)custos_json_int(key, "log_index", -1)));
 	CUSTOS_TRY(custos_base64_encode(spki, out, err));
@@ -185,15 +186,22 @@ static custos_rc check_body(struct parsed *p, struct custos_err *err)
 static custos_rc check_home(const struct custos_custody *c, const struct parsed *p, struct custos_err *err)
 {
 	char origin[512] = "", kek[128] = "";
-	const char *ours = custos_json_text(custos_json_get(c->state.genesis, "kek"), "id");
+	const struct custos_json *ours = NULL;
+	size_t count = custos_json_count(c->state.keks);
 	if (!header_value(p, "log", origin, sizeof origin) || !header_value(p, "kek", kek, sizeof kek))
 		return damaged(p, "does not say which log and KEK it belongs to", err);
 	if (strcmp(origin, c->binding.origin) != 0)
 		CUSTOS_FAIL_HINT(err, CUSTOS_E_POLICY, "restore it in the custody it came from", "%s belongs to the custody %.200s, this one is %s", p->file, origin,
 		                 c->binding.origin);
-	if (ours == NULL || strcmp(kek, ours) != 0)
+	for (size_t i = 0; i < count && ours == NULL; i++)
+		ours = strcmp(custos_json_text(custos_json_at(c->state.keks, i), "id"), kek) == 0 ? custos_json_at(c->state.keks, i) : NULL;
+	if (ours == NULL)
 		CUSTOS_FAIL_HINT(err, CUSTOS_E_POLICY, "only the custody with that KEK can open it", "%s is wrapped under the KEK %.64s, this custody's is %s", p->file, kek,
-		                 ours == NULL ? "unknown" : ours);
+		                 count == 0 ? "unknown" : custos_json_text(custos_json_at(c->state.keks, count - 1), "id"));
+	const char *state = custos_json_text(ours, "state");
+	if (strcmp(state, "retired") == 0 || strcmp(state, "lost") == 0)
+		CUSTOS_FAIL_HINT(err, CUSTOS_E_POLICY, "what was exported after the key moved to the next KEK can be restored", "%s is wrapped under the KEK %.64s, which is %s: nothing opens it any more",
+		                 p->file, kek, state);
 	return CUSTOS_OK;
 }
 
@@ -234,11 +242,14 @@ static custos_rc refuse_present(struct custos_custody *c, const struct custos_js
 	return CUSTOS_OK;
 }
 
-static custos_rc prove(const struct parsed *p, const struct custos_json *key, struct custos_token *token, struct custos_err *err)
+static custos_rc prove(struct custos_custody *c, const struct parsed *p, const struct custos_json *key, struct custos_err *err)
 {
+	struct custos_token *token;
+	const struct custos_vault_key under = { .kek = custos_state_generation(key) };
 	struct custos_token_key_ref ref = { .spki = custos_buf_view(&p->spki), .container = custos_buf_view(&p->container) };
 	struct custos_err why = { 0 };
 	CUSTOS_REQUIRE(custos_key_type_parse(custos_json_text(key, "type"), &ref.type), err, CUSTOS_E_TAMPERED, "the log names an unknown key type");
+	CUSTOS_TRY(custos_vault_token_for(c, &under, &token, err));
 	custos_rc rc = custos_vault_prove_key(token, &ref, &why);
 	if (rc == CUSTOS_OK)
 		return rc;
@@ -278,7 +289,7 @@ custos_rc custos_key_restore(struct custos_custody *c, const char *file, struct 
 	CUSTOS_REQUIRE(name != NULL, err, CUSTOS_E_SYSTEM, "out of memory");
 	CUSTOS_TRY(custos_vault_token(c, &token, err));
 	CUSTOS_TRY(check_header(c, &p, &key, err));
-	CUSTOS_TRY(prove(&p, key, token, err));
+	CUSTOS_TRY(prove(c, &p, key, err));
 	/* nobody is half-way through destroying it */
 	CUSTOS_TRY(custos_release_lock(c, err));
 	custos_rc rc = custos_vault_begin(c, err);

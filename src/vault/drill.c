@@ -19,20 +19,22 @@ struct drill {
 	struct custos_err worst;     /* of the first key that failed, or of the first that was tampered with */
 };
 
-static custos_rc try_key(struct custos_custody *c, struct custos_token *token, const char *name, struct custos_err *err)
+static custos_rc try_key(struct custos_custody *c, const char *name, struct custos_err *err)
 {
 	const struct custos_json *record;
+	struct custos_token *token;
 	CUSTOS_CLEANUP(custos_vault_key_done) struct custos_vault_key key = { 0 };
 	CUSTOS_TRY(custos_vault_find_key(c, name, &record, err));
 	CUSTOS_TRY(custos_vault_load_key(c, record, &key, err));
+	CUSTOS_TRY(custos_vault_token_for(c, &key, &token, err));
 	return custos_vault_prove_key(token, &key.ref, err);
 }
 
-static void drill_one(struct drill *d, struct custos_token *token, const char *name)
+static void drill_one(struct drill *d, const char *name)
 {
 	struct custos_err why = { 0 };
 	struct custos_json *result = custos_json_object();
-	bool passed = try_key(d->c, token, name, &why) == CUSTOS_OK;
+	bool passed = try_key(d->c, name, &why) == CUSTOS_OK;
 	custos_json_set_text(result, "key", name);
 	custos_json_set_text(result, "result", passed ? "passed" : "failed");
 	if (!passed)
@@ -123,7 +125,7 @@ custos_rc custos_key_drill(struct custos_custody *c, const char *name, struct cu
 	CUSTOS_TRY(choose(c, name, names, err));
 	CUSTOS_TRY(custos_vault_token(c, &token, err));
 	for (size_t i = 0; i < custos_json_count(names); i++)
-		drill_one(&d, token, custos_json_string_value(custos_json_at(names, i)));
+		drill_one(&d, custos_json_string_value(custos_json_at(names, i)));
 	custos_rc rc = custos_json_count(results) == 0 ? CUSTOS_OK : record(&d, &unrecorded);
 	(void)rc; /* said with the rest */
 	rc = conclude(&d, &unrecorded, err);

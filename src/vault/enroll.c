@@ -221,6 +221,9 @@ static void load_and_draft(struct run *run, struct item *item)
 	custos_rc rc = custos_vault_find_key(run->c, item->want->name, &record, &why);
 	if (rc == CUSTOS_OK)
 		rc = custos_vault_load_key(run->c, record, &item->stored, &why);
+	/* many at once are signed under one KEK */
+	if (rc == CUSTOS_OK && item->stored.kek != 0 && item->stored.kek != custos_json_int(custos_state_kek(&run->c->state), "generation", 0))
+		rc = custos_err_set_hinted(&why, CUSTOS_E_POLICY, "`custos key rewrap --to-new-kek` goes on with it", "key %s has not been moved to the current KEK yet", item->want->name);
 	if (rc == CUSTOS_OK)
 		draft(run, item, custos_buf_view(&item->stored.spki));
 	else

@@ -224,6 +224,7 @@ static custos_rc acknowledge(struct adoption *a, uint64_t intent, const struct c
 	CUSTOS_TRY(custos_vault_put_blob(a->c, "spki", custos_buf_view(&key->spki), hash, err));
 	CUSTOS_TRY(custos_vault_put_blob(a->c, "container", custos_buf_view(&key->container), hash, err));
 	custos_json_set_hex(fields, "container_sha256", hash, sizeof hash);
+	custos_json_set_int(fields, "kek", a->c->open_kek);
 	CUSTOS_TRY(custos_vault_append(a->c, "key.imported", fields, NULL, err));
 	return custos_vault_commit(a->c, err);
 }

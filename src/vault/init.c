@@ -4,6 +4,7 @@
 #include "base/text.h"
 #include "crypto/digest.h"
 #include "vault/file.h"
+#include "vault/kek.h"
 #include "vault/release.h"
 
 #include <errno.h>
@@ -20,11 +21,13 @@ struct birth {
 	struct custos_token_key canary, log_key;
 	struct custos_buf trust;
 	struct custos_err *err;
+	struct custos_keeper_of_backup *keeper; /* NULL: the KEK has no backup, and is made before the log is begun */
 	bool made_directory, made_store, made_objects, has_kek;
 };
 
 static void birth_done(struct birth *b)
 {
+	custos_keeper_of_backup_free(b->keeper);
 	custos_json_free(b->kek_attributes);
 	custos_token_key_done(&b->canary);
 	custos_token_key_done(&b->log_key);
@@ -139,14 +142,20 @@ static custos_rc make_kek(struct birth *b)
 	/* the canary: an EC key's container that is unwrapped at every open, so that a damaged KEK is noticed before it wraps anything */
 	CUSTOS_TRY(custos_token_key_generate(token, CUSTOS_KEY_EC_P256, &b->canary, b->err));
 	const struct custos_token_kek kek = { CUSTOS_KEK_LOCAL_ONLY, b->kek_id, custos_buf_view(&b->canary.container), custos_buf_view(&b->canary.spki) };
-	return custos_token_kek_open(token, &kek, b->err);
+	CUSTOS_TRY(custos_token_kek_open(token, &kek, b->err));
+	b->c->open_kek = 1;
+	return CUSTOS_OK;
 }
 
 static custos_rc make_keys(struct birth *b)
 {
 	struct custos_token *token = b->c->token;
 	/* a token that cannot wrap has no KEK: its keys stay on it */
-	b->has_kek = strcmp(custos_token_info(token)->tier, "sign-only") != 0;
+	bool wraps = strcmp(custos_token_info(token)->tier, "sign-only") != 0;
+	if (b->keeper != NULL && !wraps)
+		CUSTOS_FAIL_HINT(b->err, CUSTOS_E_POLICY, "leave --kek-backup out: keys that stay on the token are backed up by its own means, if at all",
+		                 "token “%s” cannot wrap keys: there is no KEK to back up", custos_token_info(token)->label);
+	b->has_kek = wraps && b->keeper == NULL;
 	char suffix[9];
 	CUSTOS_TRY(custos_random(b->kek_id, sizeof b->kek_id, b->err));
 	CUSTOS_TRY(custos_random(b->log_id, sizeof b->log_id, b->err));
@@ -227,8 +236,11 @@ static custos_rc steps(struct birth *b, const struct custos_pin *pin)
 	CUSTOS_TRY(read_trust(b));
 	CUSTOS_TRY(make_directory(b));
 	CUSTOS_TRY(open_token(b, pin));
+	CUSTOS_TRY(custos_backup_start(b->c, b->options->kek_backup, &b->keeper, b->err));
 	CUSTOS_TRY(make_keys(b));
 	CUSTOS_TRY(begin_log(b));
+	if (b->keeper != NULL)
+		CUSTOS_TRY(custos_kek_bear(b->c, b->keeper, NULL, b->err));
 	return custos_binding_write(b->options->dir, &b->c->binding, b->err);
 }
 
@@ -250,7 +262,7 @@ custos_rc custos_custody_init(const struct custos_init_options *options, const s
 	struct custos_json *report = custos_log_json(b.c->log);
 	custos_json_set_text(report, "dir", options->dir);
 	custos_json_set(report, "token", custos_token_info_json(custos_token_info(b.c->token)));
-	custos_json_set(report, "kek", custos_json_ref(custos_json_get(b.c->state.genesis, "kek")));
+	custos_json_set(report, "kek", custos_json_copy(custos_state_kek(&b.c->state)));
 	*ret_report = report;
 	return CUSTOS_OK;
 }

@@ -42,6 +42,7 @@ custos_rc custos_vault_load_key(struct custos_custody *c, const struct custos_js
 	const char *type = custos_json_text(record, "type"), *id = custos_json_text(record, "id");
 	const char *container = custos_json_text(record, "container_sha256");
 	CUSTOS_REQUIRE(type != NULL && custos_key_type_parse(type, &key.ref.type), err, CUSTOS_E_TAMPERED, "the log names an unknown key type");
+	key.kek = custos_state_generation(record);
 	CUSTOS_TRY(custos_vault_get_blob(c, "the key's public key", custos_json_text(record, "spki_sha256"), &key.spki, err));
 	if (container != NULL)
 		CUSTOS_TRY(custos_vault_get_blob(c, "the key's container", container, &key.container, err));
@@ -111,6 +112,7 @@ custos_rc custos_vault_append_key(struct custos_custody *c, const char *name, co
 	} else {
 		CUSTOS_TRY(custos_vault_put_blob(c, "container", custos_buf_view(&key->container), hash, err));
 		custos_json_set_hex(fields, "container_sha256", hash, sizeof hash);
+		custos_json_set_int(fields, "kek", c->open_kek);
 	}
 	/* somebody may have taken the name while the token was at work */
 	CUSTOS_REQUIRE(custos_state_key(&c->state, name) == NULL, err, CUSTOS_E_POLICY, "there is a key named %s already", name);

@@ -235,13 +235,41 @@ static custos_rc ask_again(struct custos_custody *c, const struct custos_release
 	return CUSTOS_OK;
 }
 
+custos_rc custos_vault_commit_intent(struct custos_custody *c, const struct custos_json *fields, const struct custos_release_terms *terms, struct custos_log_intent *ret_intent,
+                                     struct custos_err *err)
+{
+	custos_rc rc = custos_vault_adopt_unsigned(c, err);
+	if (rc == CUSTOS_OK)
+		rc = custos_log_commit_release(c->log, &c->signer, fields, terms, ret_intent, err);
+	if (rc != CUSTOS_OK) {
+		custos_vault_abort(c);
+		return rc;
+	}
+	CUSTOS_AUTO(custos_json) *entry = NULL;
+	CUSTOS_TRY(custos_json_parse(custos_buf_view(&ret_intent->leaf), "the intent", &entry, err));
+	return custos_state_apply(&c->state, ret_intent->index, entry, err);
+}
+
+struct custos_release_request custos_vault_request(const struct custos_log_intent *intent, const struct custos_token_key_ref *key, const uint8_t *point, struct custos_bytes receivers)
+{
+	return (struct custos_release_request){
+		.key = key,
+		.courier_point = point,
+		.leaf = custos_buf_view(&intent->leaf),
+		.proof = (const uint8_t(*)[CUSTOS_HASH_SIZE])intent->proof,
+		.proof_count = intent->proof_count,
+		.checkpoint_body = custos_buf_view(&intent->body),
+		.hosts_line = receivers,
+	};
+}
+
 custos_rc custos_release_execute(struct custos_custody *c, const struct custos_release_order *order, uint64_t *ret_intent,
                                  struct custos_release_parcel *ret_parcel, struct custos_err *err)
 {
 	struct custos_token *token;
-	struct custos_release_terms terms;
+	struct custos_release_terms terms = { .kind = CUSTOS_INTENT_RELEASE };
 	CUSTOS_AUTO_BUF hosts_line = { 0 };
-	CUSTOS_TRY(custos_vault_token(c, &token, err));
+	CUSTOS_TRY(custos_vault_token_for(c, &order->goods->material, &token, err));
 	CUSTOS_TRY(custos_json_line(order->hosts, &hosts_line, err));
 	CUSTOS_TRY(custos_sha256(custos_buf_view(&hosts_line), terms.hosts_sha256, err));
 	CUSTOS_TRY(custos_sha256(order->goods->material.ref.container, terms.container_sha256, err));
@@ -251,27 +279,12 @@ custos_rc custos_release_execute(struct custos_custody *c, const struct custos_r
 	CUSTOS_CLEANUP(custos_log_intent_done) struct custos_log_intent intent = { 0 };
 	CUSTOS_TRY(custos_vault_begin(c, err));
 	custos_rc rc = ask_again(c, order, err);
-	if (rc == CUSTOS_OK)
-		rc = custos_vault_adopt_unsigned(c, err);
-	if (rc == CUSTOS_OK)
-		rc = custos_log_commit_release(c->log, &c->signer, fields, &terms, &intent, err);
 	if (rc != CUSTOS_OK) {
 		custos_vault_abort(c);
 		return rc;
 	}
+	CUSTOS_TRY(custos_vault_commit_intent(c, fields, &terms, &intent, err));
 	*ret_intent = intent.index;
-	CUSTOS_AUTO(custos_json) *entry = NULL;
-	CUSTOS_TRY(custos_json_parse(custos_buf_view(&intent.leaf), "the intent", &entry, err));
-	CUSTOS_TRY(custos_state_apply(&c->state, intent.index, entry, err));
-
-	struct custos_release_request request = {
-		.key = &order->goods->material.ref,
-		.courier_point = order->courier_point,
-		.leaf = custos_buf_view(&intent.leaf),
-		.proof = (const uint8_t(*)[CUSTOS_HASH_SIZE])intent.proof,
-		.proof_count = intent.proof_count,
-		.checkpoint_body = custos_buf_view(&intent.body),
-		.hosts_line = custos_buf_view(&hosts_line),
-	};
+	const struct custos_release_request request = custos_vault_request(&intent, &order->goods->material.ref, order->courier_point, custos_buf_view(&hosts_line));
 	return custos_token_release(token, intent.permit, &request, ret_parcel, err);
 }

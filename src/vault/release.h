@@ -37,6 +37,12 @@ CUSTOS_RC custos_release_profile(struct custos_custody *c, const struct custos_j
 /* Trust anchors a client would use, by the genesis entry. */
 CUSTOS_RC custos_vault_anchors(struct custos_custody *c, struct custos_anchors **ret_anchors, struct custos_err *err);
 
+/* Inside begin: the intent durable and signed, and with it the permit; the transaction is over whatever happens. */
+CUSTOS_RC custos_vault_commit_intent(struct custos_custody *c, const struct custos_json *fields, const struct custos_release_terms *terms, struct custos_log_intent *ret_intent,
+                                     struct custos_err *err);
+/* What custos-token wants to see of it. Borrows everything. */
+struct custos_release_request custos_vault_request(const struct custos_log_intent *intent, const struct custos_token_key_ref *key, const uint8_t *point, struct custos_bytes receivers);
+
 /* The host as the intent names it: {"name","address","hostkeys","profile_sha256"}. */
 struct custos_json *custos_release_host(const struct custos_json *target);
 /* What one courier is to carry where. Everything is borrowed. */

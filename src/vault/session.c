@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/text.h"
 #include "crypto/digest.h"
+#include "vault/kek.h"
 #include "vault/release.h"
 
 #include <stdio.h>
@@ -71,10 +72,13 @@ custos_rc custos_vault_adopt_unsigned(struct custos_custody *c, struct custos_er
 	return custos_vault_append(c, "log.adopted", fields, NULL, err);
 }
 
+/* To sign, whichever KEK is in use. */
+static custos_rc connect(struct custos_custody *c, struct custos_token **ret_token, struct custos_err *err);
+
 custos_rc custos_vault_commit(struct custos_custody *c, struct custos_err *err)
 {
 	struct custos_token *token;
-	CUSTOS_TRY(custos_vault_token(c, &token, err));
+	CUSTOS_TRY(connect(c, &token, err));
 	CUSTOS_TRY(custos_vault_adopt_unsigned(c, err));
 	return custos_log_commit(c->log, &c->signer, err);
 }
@@ -83,7 +87,7 @@ custos_rc custos_vault_record(struct custos_custody *c, const char *event, const
                               struct custos_err *err)
 {
 	struct custos_token *token;
-	CUSTOS_TRY(custos_vault_token(c, &token, err));
+	CUSTOS_TRY(connect(c, &token, err));
 	CUSTOS_TRY(custos_vault_begin(c, err));
 	custos_rc rc = custos_vault_append(c, event, fields, ret_index, err);
 	if (rc == CUSTOS_OK)
@@ -185,32 +189,24 @@ static custos_rc log_in(struct custos_custody *c, struct custos_token *token, st
 	return rc;
 }
 
-static custos_rc open_kek(struct custos_custody *c, struct custos_token *token, struct custos_err *err)
-{
-	const struct custos_json *kek = custos_json_get(c->state.genesis, "kek");
-	uint8_t kek_id[16];
-	const char *kek_hex = custos_json_text(kek, "id");
-	CUSTOS_REQUIRE(kek_hex != NULL && custos_text_unhex(kek_hex, kek_id, 16), err, CUSTOS_E_TAMPERED, "the genesis entry does not name the KEK");
-	CUSTOS_AUTO_BUF canary = { 0 };
-	CUSTOS_AUTO_BUF canary_spki = { 0 };
-	CUSTOS_TRY(custos_vault_get_blob(c, "the KEK's canary", custos_json_text(kek, "canary_sha256"), &canary, err));
-	CUSTOS_TRY(custos_vault_get_blob(c, "the canary's public key", custos_json_text(kek, "canary_spki_sha256"), &canary_spki, err));
-	const struct custos_token_kek opened = { CUSTOS_KEK_LOCAL_ONLY, kek_id, custos_buf_view(&canary), custos_buf_view(&canary_spki) };
-	return custos_token_kek_open(token, &opened, err);
-}
-
 static custos_rc open_log_key(struct custos_custody *c, struct custos_token *token, struct custos_err *err)
 {
-	const struct custos_json *log_key = custos_json_get(c->state.genesis, "log_key");
-	uint8_t log_id[16];
-	const char *log_hex = custos_json_text(log_key, "id");
-	CUSTOS_REQUIRE(log_hex != NULL && custos_text_unhex(log_hex, log_id, 16), err, CUSTOS_E_TAMPERED, "the genesis entry does not name the log key");
+	const struct custos_json *log_key = custos_json_get(c->state.binding, "log_key");
+	uint8_t id[16];
+	const char *hex = custos_json_text(log_key, "id");
+	CUSTOS_REQUIRE(hex != NULL && custos_text_unhex(hex, id, sizeof id), err, CUSTOS_E_TAMPERED, "the log does not name its key");
 	custos_buf_done(&c->log_spki);
 	CUSTOS_TRY(custos_vault_get_blob(c, "the log's public key", custos_json_text(log_key, "spki_sha256"), &c->log_spki, err));
-	return custos_token_log_signer(token, log_id, custos_buf_view(&c->log_spki), &c->signer, err);
+	return custos_token_log_signer(token, id, custos_buf_view(&c->log_spki), &c->signer, err);
 }
 
-custos_rc custos_vault_token(struct custos_custody *c, struct custos_token **ret_token, struct custos_err *err)
+static int64_t current_kek(const struct custos_custody *c)
+{
+	return custos_json_int(custos_state_kek(&c->state), "generation", 0);
+}
+
+/* Opened, logged in, and its KEK checked by the canary: nothing is logged with a token that cannot open what it wrapped. */
+static custos_rc connect(struct custos_custody *c, struct custos_token **ret_token, struct custos_err *err)
 {
 	if (c->token == NULL) {
 		CUSTOS_AUTO_STR *folder = NULL;
@@ -226,11 +222,23 @@ custos_rc custos_vault_token(struct custos_custody *c, struct custos_token **ret
 			custos_json_set_text(fields, "serial", c->binding.serial);
 			CUSTOS_TRY(custos_vault_record_unsigned(c, "token.repaired", fields, err));
 		}
-		if (custos_state_has_kek(&c->state))
-			CUSTOS_TRY(open_kek(c, token, err));
+		c->open_kek = 0;
+		CUSTOS_TRY(custos_vault_open_kek(c, token, current_kek(c), err));
 		CUSTOS_TRY(open_log_key(c, token, err));
 		c->token = CUSTOS_TAKE(token);
 	}
 	*ret_token = c->token;
 	return CUSTOS_OK;
+}
+
+custos_rc custos_vault_token(struct custos_custody *c, struct custos_token **ret_token, struct custos_err *err)
+{
+	CUSTOS_TRY(connect(c, ret_token, err));
+	return custos_vault_open_kek(c, *ret_token, current_kek(c), err);
+}
+
+custos_rc custos_vault_token_for(struct custos_custody *c, const struct custos_vault_key *key, struct custos_token **ret_token, struct custos_err *err)
+{
+	CUSTOS_TRY(connect(c, ret_token, err));
+	return custos_vault_open_kek(c, *ret_token, key->kek, err);
 }

@@ -6,8 +6,9 @@ custos_rc custos_state_start(struct custos_state *ret_state, struct custos_err *
 {
 	struct custos_state s = {
 		.keys = custos_json_object(), .names = custos_json_object(), .targets = custos_json_object(), .releases = custos_json_array(), .imports = custos_json_object(),
+		.keks = custos_json_array(), .binding = custos_json_object(),
 	};
-	if (s.keys == NULL || s.names == NULL || s.targets == NULL || s.releases == NULL || s.imports == NULL) {
+	if (s.keys == NULL || s.names == NULL || s.targets == NULL || s.releases == NULL || s.imports == NULL || s.keks == NULL || s.binding == NULL) {
 		custos_state_done(&s);
 		CUSTOS_FAIL(err, CUSTOS_E_SYSTEM, "out of memory");
 	}
@@ -23,6 +24,8 @@ void custos_state_done(struct custos_state *s)
 	custos_json_free(s->targets);
 	custos_json_free(s->releases);
 	custos_json_free(s->imports);
+	custos_json_free(s->keks);
+	custos_json_free(s->binding);
 	*s = (struct custos_state){ 0 };
 }
 
@@ -44,7 +47,7 @@ const struct custos_json *custos_state_key_by_spki(const struct custos_state *s,
 
 bool custos_state_has_kek(const struct custos_state *s)
 {
-	return custos_json_is_object(custos_json_get(s->genesis, "kek"));
+	return custos_json_count(s->keks) > 0;
 }
 
 custos_rc custos_step_contradicts(const struct custos_step *s, const char *what)
@@ -75,6 +78,7 @@ static custos_rc genesis(struct custos_step *s)
 	if (s->index != 0 || s->state->genesis != NULL)
 		return custos_step_contradicts(s, "a custody begins once");
 	s->state->genesis = custos_json_ref(s->entry);
+	custos_step_first_kek(s);
 	return CUSTOS_OK;
 }
 
@@ -337,6 +341,13 @@ static const struct {
 	{ "key.destroy_intent", custos_step_destroy_intent },
 	{ "key.destroyed", custos_step_key_destroyed },
 	{ "key.restored", custos_step_key_restored },
+	{ "kek.generate_intent", custos_step_kek_intent },
+	{ "kek.backup_intent", custos_step_kek_backup_intent },
+	{ "kek.generated", custos_step_kek_generated },
+	{ "key.rewrapped", custos_step_key_rewrapped },
+	{ "kek.retire_intent", custos_step_kek_retire_intent },
+	{ "kek.retired", custos_step_kek_retired },
+	{ "kek.restored", custos_step_kek_restored },
 	{ "key.allow", key_allow },
 	{ "csr.create", csr_create },
 	{ "cert.accept", cert_accept },

@@ -7,6 +7,10 @@
  *   key.import_intent   a key out of a file is about to be sealed to the token; key.imported: it appears
  *   key.drilled, key.drill_failed   its container was opened, or not; key.exported: there is a copy of it
  *   key.destroy_intent  the key is used for nothing any more; key.destroyed: it is gone; key.restored: it is back
+ *   kek.generate_intent a new KEK is about to be made; kek.backup_intent: and to leave for its backup; kek.generated: it is the current one
+ *   key.rewrapped       the key is under the current KEK now
+ *   kek.retire_intent   a KEK without keys is about to end; kek.retired: it has
+ *   kek.restored        the custody goes on with another token, which got the KEK out of its backup
  *   key.allow           targets the key may go to
  *   csr.create          hash of the last request, its subject and SANs
  *   cert.accept         leaf, chain and validity that belong to the key
@@ -30,6 +34,9 @@ struct custos_state {
 	struct custos_json *releases;  /* array of {"index","event","key","time","hosts":[{"target","result"|null,"log_index" of its outcome}…],
 	                                * "state":"open"|"closed"|"unknown"|"resolved"} */
 	struct custos_json *imports;   /* name → intent of an import without outcome */
+	struct custos_json *keks;      /* array by generation, from 1: {"generation","id","label","variant","canary_sha256","canary_spki_sha256","backup" (who
+	                                * keeps it)?,"state":"current"|"old"|"retiring"|"retired"|"lost","time","log_index","restored"?}; empty without a KEK */
+	struct custos_json *binding;   /* {"token","log_key"} in force, "kek_intent": of a KEK without outcome */
 };
 
 CUSTOS_RC custos_state_start(struct custos_state *ret_state, struct custos_err *err);
@@ -47,6 +54,13 @@ bool custos_state_is_live(const struct custos_json *key);
 const struct custos_json *custos_state_open_release(const struct custos_state *state, const char *key);
 /* May this key (a record) go to the target of this name? */
 bool custos_state_is_allowed(const struct custos_json *key, const char *target);
+/* The KEK that new keys go under, NULL when there is none; that of a generation; the generation a key (a record) is under, 0 for one
+ * without a container. */
+const struct custos_json *custos_state_kek(const struct custos_state *state);
+const struct custos_json *custos_state_kek_of(const struct custos_state *state, int64_t generation);
+int64_t custos_state_generation(const struct custos_json *key);
+/* How many keys in use are under it. */
+size_t custos_state_count_under(const struct custos_state *state, int64_t generation);
 /* The key with this SPKI hash (lower-case hex), NULL. */
 const struct custos_json *custos_state_key_by_spki(const struct custos_state *state, const char *spki_sha256);
 

@@ -51,9 +51,19 @@ static custos_rc check_new(const struct custos_step *s)
 	return CUSTOS_OK;
 }
 
+/* A key goes under a KEK that is in use. */
+static custos_rc check_kek(const struct custos_step *s)
+{
+	const struct custos_json *kek = custos_state_kek_of(s->state, custos_state_generation(s->entry));
+	if (custos_json_get(s->entry, "kek") == NULL || (kek != NULL && (is_state(kek, "current") || is_state(kek, "old"))))
+		return CUSTOS_OK;
+	return custos_step_contradicts(s, "its KEK is not in use");
+}
+
 custos_rc custos_step_key_generate(struct custos_step *s)
 {
 	CUSTOS_TRY(check_new(s));
+	CUSTOS_TRY(check_kek(s));
 	const char *name = custos_json_text(s->entry, "key");
 	struct custos_json *key = custos_json_object();
 	custos_json_set_text(key, "name", name);
@@ -61,7 +71,7 @@ custos_rc custos_step_key_generate(struct custos_step *s)
 	custos_json_set_text(key, "state", "active");
 	custos_json_set(key, "targets", custos_json_array());
 	custos_json_set_int(key, "log_index", (int64_t)s->index);
-	static const char *const members[] = { "type", "class", "born", "spki_sha256", "container_sha256", "id" };
+	static const char *const members[] = { "type", "class", "born", "spki_sha256", "container_sha256", "id", "kek" };
 	for (size_t i = 0; i < sizeof members / sizeof *members; i++)
 		custos_step_copy(key, s->entry, members[i]);
 	custos_json_set(s->state->keys, name, key);

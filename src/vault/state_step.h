@@ -29,4 +29,14 @@ CUSTOS_RC custos_step_destroy_intent(struct custos_step *step);
 CUSTOS_RC custos_step_key_destroyed(struct custos_step *step);
 CUSTOS_RC custos_step_key_restored(struct custos_step *step);
 
+/* state_kek.c: one KEK after the other. */
+void custos_step_first_kek(const struct custos_step *step);
+CUSTOS_RC custos_step_kek_intent(struct custos_step *step);
+CUSTOS_RC custos_step_kek_backup_intent(struct custos_step *step);
+CUSTOS_RC custos_step_kek_generated(struct custos_step *step);
+CUSTOS_RC custos_step_key_rewrapped(struct custos_step *step);
+CUSTOS_RC custos_step_kek_retire_intent(struct custos_step *step);
+CUSTOS_RC custos_step_kek_retired(struct custos_step *step);
+CUSTOS_RC custos_step_kek_restored(struct custos_step *step);
+
 #endif

@@ -20,6 +20,15 @@ static custos_rc key_line(struct custos_custody *c, const char *name, struct cus
 	return CUSTOS_OK;
 }
 
+/* Keys that a rotation has not moved yet. */
+static size_t count_waiting(const struct custos_custody *c)
+{
+	size_t count = 0;
+	for (size_t i = 0; i + 1 < custos_json_count(c->state.keks); i++)
+		count += custos_state_count_under(&c->state, (int64_t)i + 1);
+	return count;
+}
+
 custos_rc custos_custody_status(struct custos_custody *c, struct custos_json **ret_status, struct custos_err *err)
 {
 	CUSTOS_AUTO(custos_json) *status = custos_json_object();
@@ -36,9 +45,12 @@ custos_rc custos_custody_status(struct custos_custody *c, struct custos_json **r
 	custos_json_set(status, "open_releases", open);
 	custos_json_set(status, "log", custos_log_json(c->log));
 	custos_json_set_int(custos_json_child(status, "log"), "unsigned", (int64_t)(custos_log_size(c->log) - custos_log_signed_size(c->log)));
-	custos_json_set(status, "token", custos_json_ref(custos_json_get(c->state.genesis, "token")));
-	custos_json_set_text(kek, "variant", custos_json_text(custos_json_get(c->state.genesis, "kek"), "variant"));
-	custos_json_set_bool(kek, "backup", false);
+	custos_json_set(status, "token", custos_json_ref(custos_json_get(c->state.binding, "token")));
+	const struct custos_json *now = custos_state_kek(&c->state);
+	custos_json_set(kek, "variant", custos_json_ref(custos_json_get(now, "variant")));
+	custos_json_set_bool(kek, "backup", custos_json_get(now, "backup") != NULL);
+	custos_json_set(kek, "generation", custos_json_ref(custos_json_get(now, "generation")));
+	custos_json_set_int(kek, "waiting", (int64_t)count_waiting(c));
 	custos_json_set(status, "kek", kek);
 	*ret_status = CUSTOS_TAKE(status);
 	return CUSTOS_OK;
@@ -47,6 +59,7 @@ custos_rc custos_custody_status(struct custos_custody *c, struct custos_json **r
 size_t custos_status_count_urgent(const struct custos_json *status)
 {
 	size_t urgent = custos_json_count(custos_json_get(status, "open_releases"));
+	urgent += custos_json_int(custos_json_get(status, "kek"), "waiting", 0) > 0;
 	const struct custos_json *keys = custos_json_get(status, "keys");
 	for (size_t i = 0; i < custos_json_count(keys); i++) {
 		const struct custos_json *key = custos_json_at(keys, i);

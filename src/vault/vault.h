@@ -20,6 +20,7 @@ struct custos_custody {
 	uint8_t seen_root[CUSTOS_HASH_SIZE];
 	struct custos_state state;
 	struct custos_token *token;        /* NULL until somebody needed it; logged in and KEK checked when set */
+	int64_t open_kek;                  /* generation of the KEK that the token uses; 0: none */
 	struct custos_signer signer;
 	struct custos_buf log_spki;        /* what the signer borrows */
 	uint64_t unsigned_from, unsigned_to; /* entries that stood unsigned when the transaction began */
@@ -58,7 +59,11 @@ CUSTOS_RC custos_vault_put_blob(struct custos_custody *c, const char *kind, stru
 CUSTOS_RC custos_vault_get_blob(struct custos_custody *c, const char *what, const char *sha256_hex, struct custos_buf *blob, struct custos_err *err);
 
 /* --- the token, opened and logged in on first use, KEK checked by its canary --- */
+/* What is made now goes under the current KEK. */
 CUSTOS_RC custos_vault_token(struct custos_custody *c, struct custos_token **ret_token, struct custos_err *err);
+/* The same for who works with a key that is there: the KEK is the one it is under. */
+struct custos_vault_key;
+CUSTOS_RC custos_vault_token_for(struct custos_custody *c, const struct custos_vault_key *key, struct custos_token **ret_token, struct custos_err *err);
 
 /* --- records by name; borrowed until the log is replayed --- */
 /* A destroyed key, or one that is being destroyed, is CUSTOS_E_POLICY: only what shows, ends or restores keys takes any. */
@@ -83,6 +88,7 @@ CUSTOS_RC custos_vault_check_request(const struct custos_csr_spec *spec, const c
 struct custos_vault_key {
 	struct custos_buf spki, container;
 	uint8_t id[16];
+	int64_t kek;                       /* generation; 0 without a container */
 	struct custos_token_key_ref ref;
 };
 void custos_vault_key_done(struct custos_vault_key *key);
