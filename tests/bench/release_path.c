@@ -52,7 +52,7 @@ static custos_rc one_round(struct custos_custody *c, const struct custos_consign
 	CUSTOS_AUTO(custos_ephemeral) *courier = NULL;
 	CUSTOS_AUTO(custos_secret) *key = NULL;
 	CUSTOS_AUTO_BUF line = { 0 };
-	struct custos_release_terms terms;
+	struct custos_release_terms terms = { .kind = CUSTOS_INTENT_RELEASE };
 	struct custos_release_parcel parcel = { 0 };
 	__attribute__((cleanup(custos_log_intent_done))) struct custos_log_intent intent = { 0 };
 	CUSTOS_TRY(custos_ephemeral_new(&courier, terms.courier_point, err));

@@ -108,7 +108,7 @@ static const uint8_t id[16] = "an id of 16 byte";
 static struct custos_permit *permit_for(const struct custos_token_key_ref *key, const uint8_t *point, struct custos_bytes hosts)
 {
 	struct custos_permit *permit = NULL;
-	struct custos_release_terms terms;
+	struct custos_release_terms terms = { .kind = CUSTOS_INTENT_RELEASE };
 	MUST(custos_sha256(key->container, terms.container_sha256, NULL) == CUSTOS_OK && custos_sha256(hosts, terms.hosts_sha256, NULL) == CUSTOS_OK);
 	memcpy(terms.courier_point, point, CUSTOS_POINT_SIZE);
 	MUST(custos_permit_mint(&terms, &permit, NULL) == CUSTOS_OK);
