@@ -225,13 +225,8 @@ static int start(void **state)
 {
 	(void)state;
 	char module[128];
-	struct custos_err err = { 0 };
-	if (custos_secret_start(&err) != CUSTOS_OK)
+	if (lab_start(&lab, "custos-attacks") != 0)
 		return -1;
-	lab_make(&lab, "custos-attacks");
-	lab_open(&lab);
-	lab_login(&lab);
-	lab_furnish(&lab);
 	LAB_OK(&lab, custos_token_key_generate(lab.token, CUSTOS_KEY_EC_P256, &key, &lab.err));
 	lab_close(&lab);
 	lab_bash(&lab, "softhsm_module", module, sizeof module);

@@ -210,13 +210,8 @@ static void damaged_bodies_are_answered(void **state)
 static int start(void **state)
 {
 	(void)state;
-	struct custos_err err = { 0 };
-	if (custos_secret_start(&err) != CUSTOS_OK)
+	if (lab_start(&lab, "custos-cheats") != 0)
 		return -1;
-	lab_make(&lab, "custos-cheats");
-	lab_open(&lab);
-	lab_login(&lab);
-	lab_furnish(&lab);
 	LAB_OK(&lab, custos_token_key_generate(lab.token, CUSTOS_KEY_EC_P256, &key, &lab.err));
 	LAB_OK(&lab, custos_token_key_generate(lab.token, CUSTOS_KEY_EC_P256, &other, &lab.err));
 	return 0;

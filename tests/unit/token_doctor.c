@@ -5,12 +5,11 @@
 #include <fcntl.h>
 
 static struct lab lab;
-static char shim[96], real_module[128];
 
 static void play(const char *part)
 {
 	setenv("CUSTOS_SHIM", part, 1);
-	setenv("CUSTOS_SHIM_MODULE", real_module, 1);
+	setenv("CUSTOS_SHIM_MODULE", lab.real_module, 1);
 }
 
 /* ---- judging ---- */
@@ -133,7 +132,7 @@ static char why[512];
 
 static struct custos_json *examine(const char *part, enum custos_tier *ret_tier)
 {
-	struct custos_token_where where = { .module = shim, .uri = lab.uri, .serial = lab.serial, .profile = CUSTOS_PROFILE_ANY };
+	struct custos_token_where where = { .module = lab.shim, .uri = lab.uri, .serial = lab.serial, .profile = CUSTOS_PROFILE_ANY };
 	struct custos_token *token = NULL;
 	struct custos_json *checks = custos_json_array();
 	play(part);
@@ -239,7 +238,7 @@ static void stranger_is_only_examined(void **state)
 {
 	(void)state;
 	need_root();
-	struct custos_token_where where = { .module = shim, .uri = "pkcs11:token=custos-doctor-lab", .profile = "" };
+	struct custos_token_where where = { .module = lab.shim, .uri = "pkcs11:token=custos-doctor-lab", .profile = "" };
 	struct custos_token *token = NULL;
 	play("stranger");
 	LAB_FAILS(&lab, custos_token_open(&where, &token, &lab.err), CUSTOS_E_TOKEN, "no profile fits");
@@ -259,15 +258,11 @@ static void stranger_is_only_examined(void **state)
 static int start(void **state)
 {
 	(void)state;
-	char line[512], none[8];
 	struct custos_err err = { 0 };
 	if (custos_secret_start(&err) != CUSTOS_OK)
 		return -1;
 	lab_make(&lab, "custos-doctor-lab");
-	lab_bash(&lab, "softhsm_module", real_module, sizeof real_module);
-	snprintf(shim, sizeof shim, "%s/shim.so", lab.dir);
-	snprintf(line, sizeof line, "install -m 0755 %s %s", LAB_SHIM, shim);
-	lab_bash(&lab, line, none, sizeof none);
+	lab_shim(&lab);
 	return 0;
 }
 

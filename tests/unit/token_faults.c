@@ -7,12 +7,12 @@
 #include <sys/stat.h>
 
 static struct lab lab;
-static char shim[96], real_module[128], report[96];
+static char report[96];
 
 static void play(const char *part)
 {
 	setenv("CUSTOS_SHIM", part, 1);
-	setenv("CUSTOS_SHIM_MODULE", real_module, 1);
+	setenv("CUSTOS_SHIM_MODULE", lab.real_module, 1);
 	unlink(report);
 	close(open(report, O_WRONLY | O_CREAT, 0600));
 	setenv("CUSTOS_SHIM_REPORT", report, 1);
@@ -35,7 +35,7 @@ static void open_shim(struct custos_token **ret_token)
 {
 	if (geteuid() != 0)
 		skip(); /* a module must belong to root */
-	LAB_OK(&lab, open_with(shim, lab.uri, lab.serial, ret_token));
+	LAB_OK(&lab, open_with(lab.shim, lab.uri, lab.serial, ret_token));
 }
 
 static custos_rc login_with(struct custos_token *token, struct custos_secret *pin)
@@ -192,8 +192,8 @@ static void unsafe_modules_are_refused(void **state)
 	(void)state;
 	struct custos_token *token = NULL;
 	char path[128], line[1024], none[8];
-	snprintf(line, sizeof line, "mkdir -p %s/open; chmod 0777 %s/open; cp %s %s/open/m.so; cp %s %s/writable.so; chmod 0666 %s/writable.so", lab.dir, lab.dir, shim, lab.dir, shim,
-	         lab.dir, lab.dir);
+	snprintf(line, sizeof line, "mkdir -p %s/open; chmod 0777 %s/open; cp %s %s/open/m.so; cp %s %s/writable.so; chmod 0666 %s/writable.so", lab.dir, lab.dir, lab.shim,
+	         lab.dir, lab.shim, lab.dir, lab.dir);
 	lab_bash(&lab, line, none, sizeof none);
 	snprintf(path, sizeof path, "%s/open/m.so", lab.dir);
 	LAB_FAILS(&lab, open_with(path, lab.uri, lab.serial, &token), CUSTOS_E_TOKEN, "not safe to load");
@@ -217,7 +217,7 @@ static void stranger_is_not_opened(void **state)
 	if (geteuid() != 0)
 		skip();
 	play("stranger");
-	LAB_FAILS(&lab, open_with(shim, lab.uri, lab.serial, &token), CUSTOS_E_TOKEN, "no profile fits");
+	LAB_FAILS(&lab, open_with(lab.shim, lab.uri, lab.serial, &token), CUSTOS_E_TOKEN, "no profile fits");
 }
 
 static custos_rc sign_something(struct custos_token *token)
@@ -462,20 +462,11 @@ static void torn_token_is_repaired(void **state)
 static int start(void **state)
 {
 	(void)state;
-	char line[512], none[8];
-	struct custos_err err = { 0 };
-	if (custos_secret_start(&err) != CUSTOS_OK)
+	if (lab_start(&lab, "custos-faults") != 0)
 		return -1;
-	lab_make(&lab, "custos-faults");
-	lab_bash(&lab, "softhsm_module", real_module, sizeof real_module);
-	snprintf(shim, sizeof shim, "%s/shim.so", lab.dir);
-	snprintf(report, sizeof report, "%s/report", lab.dir);
-	snprintf(line, sizeof line, "install -m 0755 %s %s", LAB_SHIM, shim);
-	lab_bash(&lab, line, none, sizeof none);
-	lab_open(&lab);
-	lab_login(&lab);
-	lab_furnish(&lab);
 	lab_close(&lab);
+	lab_shim(&lab);
+	snprintf(report, sizeof report, "%s/report", lab.dir);
 	return 0;
 }
 

@@ -240,16 +240,7 @@ static void sign_only_keys_end(void **state)
 static int start(void **state)
 {
 	(void)state;
-	struct custos_err err = { 0 };
-	if (custos_secret_start(&err) != CUSTOS_OK) {
-		print_error("%s\n", err.msg);
-		return -1;
-	}
-	lab_make(&lab, "custos-import");
-	lab_open(&lab);
-	lab_login(&lab);
-	lab_furnish(&lab);
-	return 0;
+	return lab_start(&lab, "custos-import");
 }
 
 static int stop(void **state)

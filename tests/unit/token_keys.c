@@ -237,16 +237,7 @@ static void foreign_log_key_is_refused(void **state)
 static int start(void **state)
 {
 	(void)state;
-	struct custos_err err = { 0 };
-	if (custos_secret_start(&err) != CUSTOS_OK) {
-		print_error("%s\n", err.msg);
-		return -1;
-	}
-	lab_make(&lab, "custos-keys");
-	lab_open(&lab);
-	lab_login(&lab);
-	lab_furnish(&lab);
-	return 0;
+	return lab_start(&lab, "custos-keys");
 }
 
 static int stop(void **state)

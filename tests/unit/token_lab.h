@@ -23,6 +23,7 @@ enum { LAB_LEAVES_MAX = 64 };
 
 struct lab {
 	char dir[64], serial[17], uri[96];
+	char shim[96], real_module[128]; /* lab_shim() fills them */
 	struct custos_token *token;
 	uint8_t kek_id[16], log_id[16];
 	struct custos_token_key canary, log_key;
@@ -156,6 +157,11 @@ static inline void lab_reopen(struct lab *lab)
 	LAB_OK(lab, custos_token_kek_open(lab->token, LAB_KEK(lab->kek_id, lab->canary.container, lab->canary.spki), &lab->err));
 	LAB_OK(lab, custos_token_log_signer(lab->token, lab->log_id, custos_buf_view(&lab->log_key.spki), &lab->signer, &lab->err));
 }
+
+/* A new process with a token called `label`, logged in, furnished: what a test group's setup returns. */
+int lab_start(struct lab *lab, const char *label);
+/* Puts the module that misbehaves (token_shim.c) where custos-token takes it from: root's, and nobody else may write it. */
+void lab_shim(struct lab *lab);
 
 /* An intent as the log would commit it, and everything a release needs. */
 struct lab_intent {

@@ -277,14 +277,9 @@ static void opening(void **state)
 static int start(void **state)
 {
 	(void)state;
-	struct custos_err err = { 0 };
-	if (custos_secret_start(&err) != CUSTOS_OK)
-		return -1;
 	unsetenv("CUSTOS_LIE");
-	lab_make(&lab, "custos-lies");
-	lab_open(&lab);
-	lab_login(&lab);
-	lab_furnish(&lab);
+	if (lab_start(&lab, "custos-lies") != 0)
+		return -1;
 	LAB_OK(&lab, custos_token_key_generate(lab.token, CUSTOS_KEY_EC_P256, &key, &lab.err));
 	lab_close(&lab);
 	return 0;
