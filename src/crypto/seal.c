@@ -153,17 +153,22 @@ custos_rc custos_seal(struct custos_secret *secret, const uint8_t peer_point[sta
 	return rc;
 }
 
-custos_rc custos_unseal(struct custos_ephemeral *e, const uint8_t peer_point[static CUSTOS_POINT_SIZE], struct custos_bytes sealed, struct custos_secret **ret_secret,
-                        struct custos_err *err)
+custos_rc custos_unseal_under(struct custos_secret *z, struct custos_bytes sealed, struct custos_secret **ret_secret, struct custos_err *err)
 {
-	CUSTOS_AUTO(custos_secret) *z = NULL;
 	CUSTOS_AUTO(custos_secret) *out = NULL;
 	CUSTOS_REQUIRE(sealed.len >= SEALED_MIN && sealed.len <= SEALED_MAX && sealed.len % 8 == 0, err, CUSTOS_E_TAMPERED, "a sealed parcel of %zu bytes", sealed.len);
-	CUSTOS_TRY(agree(e, peer_point, &z, err));
 	CUSTOS_TRY(custos_secret_new(sealed.len, &out, err));
 	struct kwp k = { .direction = UNWRAP, .sealed = sealed, .out = out };
 	CUSTOS_TRY(run_kwp(&k, z, err));
 	custos_secret_shorten(out, k.out_len);
 	*ret_secret = CUSTOS_TAKE(out);
 	return CUSTOS_OK;
+}
+
+custos_rc custos_unseal(struct custos_ephemeral *e, const uint8_t peer_point[static CUSTOS_POINT_SIZE], struct custos_bytes sealed, struct custos_secret **ret_secret,
+                        struct custos_err *err)
+{
+	CUSTOS_AUTO(custos_secret) *z = NULL;
+	CUSTOS_TRY(agree(e, peer_point, &z, err));
+	return custos_unseal_under(z, sealed, ret_secret, err);
 }

@@ -19,5 +19,7 @@ CUSTOS_DEFINE_FREEP(custos_ephemeral);
 CUSTOS_RC custos_seal(struct custos_secret *secret, const uint8_t peer_point[static CUSTOS_POINT_SIZE], uint8_t ret_point[static CUSTOS_POINT_SIZE], struct custos_buf *sealed, struct custos_err *err);
 /* Unwraps straight into a secret. A wrong key, a damaged blob or an off-curve point fails and leaves nothing behind. Z never leaves locked memory. */
 CUSTOS_RC custos_unseal(struct custos_ephemeral *key, const uint8_t peer_point[static CUSTOS_POINT_SIZE], struct custos_bytes sealed, struct custos_secret **ret_secret, struct custos_err *err);
+/* Its second half: RFC 5649 under a Z that is there already (32 bytes). */
+CUSTOS_RC custos_unseal_under(struct custos_secret *z, struct custos_bytes sealed, struct custos_secret **ret_secret, struct custos_err *err);
 
 #endif

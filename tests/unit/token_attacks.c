@@ -1,10 +1,7 @@
 /* Attacks by somebody who holds the PIN and writes PKCS#11 calls himself: what the KEK's template has to stop, tried on the real token. Each attack is
  * tried on a careless KEK first, where it must succeed, or the refusal would prove nothing. */
 #include "token_lab.h"
-
-#include <p11-kit/pkcs11.h>
-
-#include <dlfcn.h>
+#include "token_module.h"
 
 static struct lab lab;
 static struct custos_token_key key;
@@ -20,14 +17,6 @@ static CK_MECHANISM wrap_pad = { 0x210a, NULL, 0 };
 #define BOOL(t, v) { t, &(v), sizeof(CK_BBOOL) }
 #define COUNT(a) (sizeof(a) / sizeof *(a))
 
-static custos_rc login(void *ctx, uint8_t *bytes, size_t len, struct custos_err *err)
-{
-	(void)ctx;
-	(void)err;
-	assert_int_equal(f->C_Login(session, CKU_USER, bytes, len), CKR_OK);
-	return CUSTOS_OK;
-}
-
 static CK_OBJECT_HANDLE find(CK_OBJECT_CLASS *class, const uint8_t *id)
 {
 	CK_ATTRIBUTE wanted[] = { { CKA_CLASS, class, sizeof *class }, { CKA_ID, (void *)(uintptr_t)id, 16 } };
@@ -38,36 +27,6 @@ static CK_OBJECT_HANDLE find(CK_OBJECT_CLASS *class, const uint8_t *id)
 	assert_int_equal(f->C_FindObjectsFinal(session), CKR_OK);
 	assert_int_equal(count, 1);
 	return found[0];
-}
-
-static void load_module(const char *path)
-{
-	union {
-		void *object;
-		CK_C_GetFunctionList function;
-	} get;
-	void *handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
-	assert_non_null(handle);
-	get.object = dlsym(handle, "C_GetFunctionList");
-	assert_non_null(get.object);
-	assert_int_equal(get.function(&f), CKR_OK);
-	assert_int_equal(f->C_Initialize(NULL), CKR_OK);
-}
-
-static void open_session(void)
-{
-	CK_SLOT_ID slots[8];
-	CK_ULONG count = COUNT(slots);
-	assert_int_equal(f->C_GetSlotList(CK_TRUE, slots, &count), CKR_OK);
-	for (CK_ULONG i = 0; i < count; i++) {
-		CK_TOKEN_INFO info;
-		assert_int_equal(f->C_GetTokenInfo(slots[i], &info), CKR_OK);
-		if (memcmp(info.serialNumber, lab.serial, 16) == 0)
-			assert_int_equal(f->C_OpenSession(slots[i], CKF_SERIAL_SESSION | CKF_RW_SESSION, NULL, NULL, &session), CKR_OK);
-	}
-	struct custos_secret *pin = lab_own_pin(&lab);
-	LAB_OK(&lab, custos_secret_expose(pin, login, NULL, &lab.err));
-	custos_secret_free(pin);
 }
 
 /* What a tool without a policy would make: WRAP and UNWRAP asked for, the rest left to the defaults. */
@@ -224,14 +183,14 @@ static void log_key_stays(void **state)
 static int start(void **state)
 {
 	(void)state;
-	char module[128];
+	struct lab_module module = { 0 };
 	if (lab_start(&lab, "custos-attacks") != 0)
 		return -1;
 	LAB_OK(&lab, custos_token_key_generate(lab.token, CUSTOS_KEY_EC_P256, &key, &lab.err));
 	lab_close(&lab);
-	lab_bash(&lab, "softhsm_module", module, sizeof module);
-	load_module(module);
-	open_session();
+	lab_module_open(&lab, &module);
+	f = module.f;
+	session = module.session;
 	kek = find(&secret_class, lab.kek_id);
 	make_careless();
 	return 0;
