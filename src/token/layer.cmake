@@ -1,6 +1,6 @@
 # The library is the keeper's side and the pure parts; p11-kit is linked by the program alone, so no keeper ever loads it.
 custos_layer(token
-  SOURCES client.c client_keys.c client_batch.c client_release.c client_import.c client_kek.c exchange.c key_type.c wire_info.c profile.c release_guard.c softhsm_files.c token_lock.c checks.c doctor.c doctor_judge.c
+  SOURCES client.c client_keys.c client_batch.c client_release.c client_import.c client_kek.c exchange.c key_type.c wire_info.c absence.c profile.c release_guard.c softhsm_files.c token_lock.c checks.c doctor.c doctor_judge.c
   USES base confine memory crypto data link)
 custos_embed(custos_token custos_token_profile_softhsm ${CMAKE_SOURCE_DIR}/tokens/softhsm.yaml)
 custos_embed(custos_token custos_token_profile_nss ${CMAKE_SOURCE_DIR}/tokens/nss.yaml)

@@ -215,6 +215,10 @@ custos_rc custos_selector_find(const struct custos_selector *selector, struct cu
 	}
 	free(slots);
 	*ret_none = matches == 0;
+	/* a serial is what a custody knows its token by: that one was here before */
+	if (matches == 0 && selector->serial[0] != '\0')
+		CUSTOS_FAIL_HINT(err, CUSTOS_E_TOKEN, "put it back, or see that its module finds it again; “custos token list” shows what is there",
+		                 "no such token: serial %s is not among those of %s: %s", selector->serial, module->path, there[0] != '\0' ? there : "there is none at all");
 	if (matches == 0 && there[0] == '\0')
 		CUSTOS_FAIL_HINT(err, CUSTOS_E_TOKEN, "initialise one with “custos token init”, or check the module's own configuration", "no such token: there is none at all in %s",
 		                 module->path);

@@ -3,6 +3,7 @@
 #include "token/serve.h"
 #include "data/json.h"
 #include "memory/secret.h"
+#include "token/absence.h"
 #include "token/probe.h"
 #include "token/wire_info.h"
 
@@ -410,6 +411,7 @@ static custos_rc answer(struct custos_channel *channel, struct custos_session *s
 		q.reply = table[i].reply;
 		rc = table[i].serve(&q, &failure);
 	}
+	custos_absence_tell(&session->info, &failure);
 	if (starts && (rc != CUSTOS_OK || frame->type != CUSTOS_TOKEN_OPEN))
 		start_afresh(session, softhsm_conf);
 	if (rc == CUSTOS_OK)

@@ -4,6 +4,7 @@
  * A module is never called from two threads with one session. A job that fails is a result like any other; only a request that cannot be read fails as
  * a whole. When this returns every thread has ended and every session but the first is closed. */
 #include "token/serve.h"
+#include "token/absence.h"
 #include "token/keys.h"
 
 #include <pthread.h>
@@ -87,6 +88,7 @@ static void work_at(struct work *work, struct custos_session *session, size_t in
 	CUSTOS_CLEANUP(custos_made_key_done) struct custos_made_key key = { 0 };
 	CUSTOS_AUTO_BUF body = { .max = CUSTOS_FRAME_BODY_MAX };
 	custos_rc rc = do_job(session, &work->jobs[index], &key, &why);
+	custos_absence_tell(&session->info, &why);
 	custos_rc sent = write_result(index, rc, &why, &key, &body, NULL);
 	pthread_mutex_lock(&work->lock);
 	if (sent == CUSTOS_OK && work->rc == CUSTOS_OK)
