@@ -233,7 +233,7 @@ static void load_and_draft(struct run *run, struct item *item)
 struct round {
 	struct custos_token_job jobs[CUSTOS_TOKEN_JOBS_MAX];
 	struct item *of[CUSTOS_TOKEN_JOBS_MAX];
-	char labels[CUSTOS_TOKEN_JOBS_MAX][80];
+	char labels[CUSTOS_TOKEN_JOBS_MAX][CUSTOS_VAULT_LABEL_SIZE];
 	size_t count, room;
 };
 
@@ -242,7 +242,8 @@ static void add_make(struct round *round, struct item *item)
 	const struct custos_enroll_entry *want = item->want;
 	bool stays = want->class == CUSTOS_CLASS_SIGN_ONLY;
 	char *label = round->labels[round->count];
-	snprintf(label, sizeof round->labels[0], "custos-%s", want->name);
+	if (stays)
+		custos_vault_label_key(want->name, item->id, label);
 	struct custos_token_job job = { .kind = CUSTOS_JOB_MAKE, .type = want->type, .class = want->class, .id = stays ? item->id : NULL, .label = stays ? label : "" };
 	round->room -= custos_token_job_size(&job);
 	round->of[round->count] = item;

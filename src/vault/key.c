@@ -3,6 +3,8 @@
 #include "base/text.h"
 #include "crypto/digest.h"
 
+#include <stdio.h>
+
 custos_rc custos_vault_find_any_key(const struct custos_custody *c, const char *name, const struct custos_json **ret_key, struct custos_err *err)
 {
 	const struct custos_json *key = custos_state_key(&c->state, name);
@@ -95,6 +97,11 @@ static custos_rc check_new(const struct custos_custody *c, const char *name, con
 	return CUSTOS_OK;
 }
 
+void custos_vault_label_key(const char *name, const uint8_t id[static 16], char ret_label[static CUSTOS_VAULT_LABEL_SIZE])
+{
+	snprintf(ret_label, CUSTOS_VAULT_LABEL_SIZE, "custos-%.63s-%02x%02x%02x%02x", name, id[0], id[1], id[2], id[3]);
+}
+
 /* Public key and container into the store, the birth into the log: one transaction. */
 custos_rc custos_vault_append_key(struct custos_custody *c, const char *name, const struct custos_token_key *key, const uint8_t *id,
                                   struct custos_err *err)
@@ -131,9 +138,9 @@ custos_rc custos_key_generate(struct custos_custody *c, const char *name, const 
 	CUSTOS_TRY(check_new(c, name, type_name, &type, class, err));
 	CUSTOS_TRY(custos_vault_token(c, &token, err));
 	if (class == SIGN_ONLY) {
-		char label[80] = "custos-";
-		strncat(label, name, 63);
+		char label[CUSTOS_VAULT_LABEL_SIZE];
 		CUSTOS_TRY(custos_random(id, sizeof id, err));
+		custos_vault_label_key(name, id, label);
 		CUSTOS_TRY(custos_token_key_generate_sign_only(token, type, id, label, &key, err));
 	} else {
 		CUSTOS_TRY(custos_token_key_generate(token, type, &key, err));

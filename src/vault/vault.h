@@ -73,6 +73,10 @@ CUSTOS_RC custos_vault_find_target(const struct custos_custody *c, const char *n
 
 /* CUSTOS_E_POLICY when the custody has no KEK: nothing deployable can be made, imported or enrolled in it. */
 CUSTOS_RC custos_vault_check_deployable(const struct custos_custody *c, struct custos_err *err);
+/* What a sign-only key is called on the token. For people; the beginning of its id keeps it apart from what an interrupted attempt may have left there, and from a key of
+ * that name in another custody on the same token. */
+enum { CUSTOS_VAULT_LABEL_SIZE = 80 };
+void custos_vault_label_key(const char *name, const uint8_t id[static 16], char ret_label[static CUSTOS_VAULT_LABEL_SIZE]);
 
 /* --- inside begin and commit: a new key (of class sign-only when it has an id), a request that was made for a key --- */
 CUSTOS_RC custos_vault_append_key(struct custos_custody *c, const char *name, const struct custos_token_key *key, const uint8_t *id,
