@@ -7,6 +7,11 @@ const struct custos_token_info *custos_token_info(const struct custos_token *tok
 	return &token->info;
 }
 
+const char *custos_token_trouble(const struct custos_token *token)
+{
+	return token->trouble;
+}
+
 pid_t custos_token_pid(const struct custos_token *token)
 {
 	return token->helper.pid;

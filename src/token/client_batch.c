@@ -78,7 +78,7 @@ static custos_rc take_result(struct custos_token_batch *batch, const struct cust
 	batch->done[result->job] = true;
 	batch->left--;
 	if (category != CUSTOS_OK) {
-		result->rc = custos_token_take_failure(&r, category, "KEYS_RESULT", &result->why);
+		result->rc = custos_token_take_failure(batch->token, &r, category, "KEYS_RESULT", &result->why);
 		return CUSTOS_OK;
 	}
 	struct custos_bytes spki = custos_wire_bytes(&r), container = custos_wire_bytes(&r), signature = custos_wire_bytes(&r);

@@ -4,6 +4,7 @@
  * call fails at once: nothing is restarted behind the caller's back, because the lock and the memory of signed checkpoints went with it. */
 #include "token/exchange.h"
 #include "confine/confinement.h"
+#include "token/absence.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -69,6 +70,8 @@ static custos_rc give_up(struct custos_token *token, const struct custos_exchang
 		CUSTOS_FAIL_HINT(err, CUSTOS_E_TOKEN, "see the first error; run the command again", "custos-token has ended before %s", x->doing);
 	bool late = why->native == ETIMEDOUT, broken = why->rc == CUSTOS_E_INTERNAL;
 	int status = custos_helper_stop(&token->helper, late || broken ? 0 : GRACE_MS);
+	if (token->trouble == NULL)
+		token->trouble = late ? "did not answer in time" : broken ? "broke the protocol" : "ended unexpectedly";
 	if (late)
 		CUSTOS_FAIL_HINT(err, CUSTOS_E_TOKEN, "the token or its driver hangs; check the device and run the command again",
 		                 "custos-token did not answer within %d.%d s while %s", x->timeout_ms / 1000, x->timeout_ms % 1000 / 100, x->doing);
@@ -90,7 +93,7 @@ static void make_one_line(char *text)
 }
 
 /* What custos-token says went wrong. Its category is believed only where it can know it. */
-custos_rc custos_token_take_failure(struct custos_wire *r, uint8_t category, const char *message, struct custos_err *err)
+custos_rc custos_token_take_failure(struct custos_token *token, struct custos_wire *r, uint8_t category, const char *message, struct custos_err *err)
 {
 	uint64_t native = custos_wire_u64(r);
 	CUSTOS_AUTO_STR *msg = custos_wire_text(r);
@@ -103,6 +106,8 @@ custos_rc custos_token_take_failure(struct custos_wire *r, uint8_t category, con
 	for (size_t i = 0; i < sizeof knowable / sizeof *knowable; i++)
 		if (category == knowable[i])
 			rc = knowable[i];
+	if (rc == CUSTOS_E_TOKEN && custos_absence_is((long)native) && token->trouble == NULL)
+		token->trouble = "is gone or out of order";
 	(void)custos_err_set(err, rc, (long)native, "%s", msg[0] != '\0' ? msg : "custos-token does not say why");
 	if (hint[0] != '\0')
 		custos_err_hint(err, "%s", hint);
@@ -128,7 +133,7 @@ custos_rc custos_token_hear(struct custos_token *token, const struct custos_exch
 		return CUSTOS_OK;
 	struct custos_wire r = custos_wire_read(custos_buf_view(&ret_frame->body));
 	uint8_t category = custos_wire_u8(&r);
-	return custos_token_take_failure(&r, category, "FAILED", err);
+	return custos_token_take_failure(token, &r, category, "FAILED", err);
 }
 
 custos_rc custos_token_call(struct custos_token *token, const struct custos_exchange *x, struct custos_bytes body, struct custos_frame *ret_frame, struct custos_err *err)

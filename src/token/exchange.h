@@ -17,6 +17,7 @@ struct custos_token {
 	struct custos_token_info info;
 	struct custos_token_times times;
 	enum custos_signature log_algorithm;
+	const char *trouble;       /* how it went when it went: see custos_token_trouble(); NULL while all is well */
 };
 
 /* Starts custos-token out of reach of the store and of the network. */
@@ -37,7 +38,7 @@ CUSTOS_RC custos_token_call(struct custos_token *token, const struct custos_exch
 CUSTOS_RC custos_token_ask(struct custos_token *token, const struct custos_exchange *exchange, struct custos_bytes body, struct custos_err *err);
 CUSTOS_RC custos_token_hear(struct custos_token *token, const struct custos_exchange *exchange, struct custos_frame *ret_frame, struct custos_err *err);
 /* The rest of a message that tells a failure, after its category; returns what it was. */
-CUSTOS_RC custos_token_take_failure(struct custos_wire *r, uint8_t category, const char *message, struct custos_err *err);
+CUSTOS_RC custos_token_take_failure(struct custos_token *token, struct custos_wire *r, uint8_t category, const char *message, struct custos_err *err);
 
 /* A signature over the challenge by the key whose public half `spki` is; `who` names it in errors. */
 CUSTOS_RC custos_token_prove(const char *who, struct custos_bytes spki, enum custos_key_type type, const uint8_t challenge[static CUSTOS_CHALLENGE_SIZE],

@@ -32,6 +32,8 @@ void custos_custody_free(struct custos_custody *c)
 		return;
 	if (c->store != NULL && custos_store_in_transaction(c->store))
 		custos_vault_abort(c);
+	if (c->store != NULL && c->log != NULL)
+		custos_vault_note_trouble(c, c->token);
 	custos_token_free(c->token);
 	custos_log_free(c->log);
 	custos_store_free(c->store);

@@ -200,12 +200,39 @@ static custos_rc open_log_key(struct custos_custody *c, struct custos_token *tok
 	return custos_token_log_signer(token, id, custos_buf_view(&c->log_spki), &c->signer, err);
 }
 
+void custos_vault_note_trouble(struct custos_custody *c, const struct custos_token *token)
+{
+	const char *trouble = token == NULL ? NULL : custos_token_trouble(token);
+	if (trouble == NULL || c->state.genesis == NULL || custos_store_in_transaction(c->store))
+		return;
+	CUSTOS_AUTO(custos_json) *fields = custos_json_object();
+	custos_json_set_text(fields, "serial", c->binding.serial);
+	custos_json_set_text(fields, "reason", trouble);
+	/* the command has failed and says why; that its token failed is history, and a store that cannot be written to is found by whoever needs it next */
+	struct custos_err ignored = { 0 };
+	custos_rc rc = custos_vault_record_unsigned(c, "token.failed", fields, &ignored);
+	(void)rc;
+}
+
 static int64_t current_kek(const struct custos_custody *c)
 {
 	return custos_json_int(custos_state_kek(&c->state), "generation", 0);
 }
 
-/* Opened, logged in, and its KEK checked by the canary: nothing is logged with a token that cannot open what it wrapped. */
+/* Logged in, and its KEK checked by the canary: nothing is logged with a token that cannot open what it wrapped. */
+static custos_rc get_ready(struct custos_custody *c, struct custos_token *token, struct custos_err *err)
+{
+	CUSTOS_TRY(log_in(c, token, err));
+	if (custos_token_info(token)->repaired) {
+		CUSTOS_AUTO(custos_json) *fields = custos_json_object();
+		custos_json_set_text(fields, "serial", c->binding.serial);
+		CUSTOS_TRY(custos_vault_record_unsigned(c, "token.repaired", fields, err));
+	}
+	c->open_kek = 0;
+	CUSTOS_TRY(custos_vault_open_kek(c, token, current_kek(c), err));
+	return open_log_key(c, token, err);
+}
+
 static custos_rc connect(struct custos_custody *c, struct custos_token **ret_token, struct custos_err *err)
 {
 	if (c->token == NULL) {
@@ -216,15 +243,10 @@ static custos_rc connect(struct custos_custody *c, struct custos_token **ret_tok
 			.out_of_reach = { c->dir, folder } };
 		CUSTOS_AUTO(custos_token) *token = NULL;
 		CUSTOS_TRY(custos_token_open(&where, &token, err));
-		CUSTOS_TRY(log_in(c, token, err));
-		if (custos_token_info(token)->repaired) {
-			CUSTOS_AUTO(custos_json) *fields = custos_json_object();
-			custos_json_set_text(fields, "serial", c->binding.serial);
-			CUSTOS_TRY(custos_vault_record_unsigned(c, "token.repaired", fields, err));
-		}
-		c->open_kek = 0;
-		CUSTOS_TRY(custos_vault_open_kek(c, token, current_kek(c), err));
-		CUSTOS_TRY(open_log_key(c, token, err));
+		custos_rc rc = get_ready(c, token, err);
+		if (rc != CUSTOS_OK)
+			custos_vault_note_trouble(c, token);
+		CUSTOS_TRY(rc);
 		c->token = CUSTOS_TAKE(token);
 	}
 	*ret_token = c->token;

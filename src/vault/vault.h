@@ -64,6 +64,8 @@ CUSTOS_RC custos_vault_token(struct custos_custody *c, struct custos_token **ret
 /* The same for who works with a key that is there: the KEK is the one it is under. */
 struct custos_vault_key;
 CUSTOS_RC custos_vault_token_for(struct custos_custody *c, const struct custos_vault_key *key, struct custos_token **ret_token, struct custos_err *err);
+/* Records that the token has failed, if it has (custos_token_trouble()), once and for all that this command had to do with it. Not within a transaction, and not in a log that has not begun. */
+void custos_vault_note_trouble(struct custos_custody *c, const struct custos_token *token);
 
 /* --- records by name; borrowed until the log is replayed --- */
 /* A destroyed key, or one that is being destroyed, is CUSTOS_E_POLICY: only what shows, ends or restores keys takes any. */
