@@ -54,6 +54,7 @@ static void wrong_pin_is_one_attempt(void **state)
 	open_shim(&token);
 	assert_false(custos_token_info(token)->pin_count_low);
 	LAB_FAILS(&lab, login_with(token, lab_pin("0000wrong0000")), CUSTOS_E_AUTH, "flags now: user PIN count low");
+	assert_null(custos_token_trouble(token)); /* a no is an answer */
 	assert_int_equal(reports(), 1);
 	assert_true(custos_token_info(token)->pin_count_low);
 	assert_int_equal(lab.err.native, 0xa0); /* CKR_PIN_INCORRECT */
@@ -246,8 +247,11 @@ static void crash_is_an_error(void **state)
 	struct custos_token *token = NULL;
 	play("crashes");
 	open_and_login(&token);
+	assert_null(custos_token_trouble(token));
 	LAB_FAILS(&lab, open_kek(token), CUSTOS_E_TOKEN, "ended by signal 11 while unwrapping the KEK's canary");
+	assert_string_equal(custos_token_trouble(token), "ended unexpectedly");
 	LAB_FAILS(&lab, sign_something(token), CUSTOS_E_TOKEN, "has ended before");
+	assert_string_equal(custos_token_trouble(token), "ended unexpectedly");
 	custos_token_free(token);
 	play("nothing");
 	open_and_login(&token);
@@ -265,6 +269,7 @@ static void hang_is_an_error(void **state)
 	token->times.call_ms = 300;
 	pid_t pid = custos_token_pid(token);
 	LAB_FAILS(&lab, open_kek(token), CUSTOS_E_TOKEN, "did not answer within 0.3 s while");
+	assert_string_equal(custos_token_trouble(token), "did not answer in time");
 	assert_int_equal(kill(pid, 0), -1);
 	custos_token_free(token);
 }
