@@ -159,8 +159,7 @@ static custos_rc show(struct split *s, uint32_t at, struct custos_err *err)
 	char heading[160], line[280];
 	snprintf(heading, sizeof heading, "share %u of %u (set %08x; any %u of them restore the KEK)", at + 1, s->count, s->set, s->threshold);
 	snprintf(line, sizeof line, "Next: %s.\r\nWhen its custodian is alone at this screen: Enter. Ctrl-C ends the whole.\r\n", heading);
-	CUSTOS_TRY(custos_terminal_say(line, err));
-	CUSTOS_TRY(custos_terminal_await_enter(s->c, err));
+	CUSTOS_TRY(custos_terminal_await_enter(s->c, line, err));
 	CUSTOS_TRY(custos_terminal_show_share(s->c, heading, s->to[at].text, err));
 	return tell(s, at, none, CUSTOS_BYTES(NULL, 0), err);
 }

@@ -119,24 +119,31 @@ static custos_rc next(struct custos_courier *c, uint8_t *into, struct custos_err
 	return CUSTOS_OK;
 }
 
-custos_rc custos_terminal_await_enter(struct custos_courier *c, struct custos_err *err)
+static custos_rc await_enter(struct custos_courier *c, struct custos_err *err)
 {
 	uint8_t key = 0;
-	CUSTOS_TRY(take(err));
 	do
 		CUSTOS_TRY(next(c, &key, err));
 	while (key != '\n');
 	return CUSTOS_OK;
 }
 
+custos_rc custos_terminal_await_enter(struct custos_courier *c, const char *prompt, struct custos_err *err)
+{
+	CUSTOS_TRY(take(err));
+	CUSTOS_TRY(custos_terminal_say(prompt, err));
+	return await_enter(c, err);
+}
+
 static custos_rc show(struct custos_courier *c, const char *heading, struct custos_secret *text, struct custos_err *err)
 {
+	CUSTOS_TRY(take(err));
 	CUSTOS_TRY(put(OWN_SCREEN, sizeof OWN_SCREEN - 1, err));
 	CUSTOS_TRY(custos_terminal_say(heading, err));
 	CUSTOS_TRY(custos_terminal_say("\r\n\r\n", err));
 	CUSTOS_TRY(custos_secret_expose(text, put_share, NULL, err));
 	CUSTOS_TRY(custos_terminal_say("\r\nCopy it, compare it group by group, then press Enter: it is not shown again. Ctrl-C ends the whole.\r\n", err));
-	return custos_terminal_await_enter(c, err);
+	return await_enter(c, err);
 }
 
 custos_rc custos_terminal_show_share(struct custos_courier *c, const char *heading, struct custos_secret *text, struct custos_err *err)

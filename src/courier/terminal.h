@@ -13,8 +13,8 @@ void custos_terminal_close(void);
 /* All functions below wait for the person as long as it takes. CUSTOS_E_POLICY: the person has ended it (Ctrl-C, end of file); CUSTOS_E_SYSTEM: terminal or keeper has gone. */
 
 CUSTOS_RC custos_terminal_say(const char *text, struct custos_err *err);
-/* What was typed before is forgotten. */
-CUSTOS_RC custos_terminal_await_enter(struct custos_courier *c, struct custos_err *err);
+/* Says it and waits for Enter. What was typed before is forgotten. */
+CUSTOS_RC custos_terminal_await_enter(struct custos_courier *c, const char *prompt, struct custos_err *err);
 /* On a screen of its own, cleared when Enter was pressed. `text` is a written share (crypto/shares.h). */
 CUSTOS_RC custos_terminal_show_share(struct custos_courier *c, const char *heading, struct custos_secret *text, struct custos_err *err);
 /* What a person types as a share: up to Enter behind its last letter, or an empty line. A star is shown for each letter. */
