@@ -87,7 +87,8 @@ static custos_rc open_file(struct combine *m, struct custos_frame *frame, struct
 		CUSTOS_FAIL_HINT(err, CUSTOS_E_INPUT, "name the private key of the custodian it was made for, or another copy of the file", "%.200s does not open with that key", file);
 	rc = custos_share_read(text, &share, &why);
 	CUSTOS_REQUIRE(rc == CUSTOS_OK, err, rc, "%.200s holds no share: %s", file, why.msg);
-	CUSTOS_REQUIRE(share.label.number == number, err, CUSTOS_E_TAMPERED, "%.200s says that it holds share %u, and holds share %u", file, number, share.label.number);
+	if (share.label.number != number)
+		CUSTOS_FAIL_HINT(err, CUSTOS_E_TAMPERED, "somebody has edited the file: keep it as evidence, and take another copy", "%.200s says that it holds share %u, and holds share %u", file, number, share.label.number);
 	*ret_label = share.label;
 	return keep(m, &share, err);
 }

@@ -115,7 +115,8 @@ static custos_rc next(struct custos_courier *c, uint8_t *into, struct custos_err
 	ssize_t n = read(terminal.fd, into, 1);
 	/* EIO: hung up, or this is not the foreground of that terminal */
 	CUSTOS_REQUIRE(n == 1, err, n == 0 ? CUSTOS_E_POLICY : CUSTOS_E_SYSTEM, "the terminal has gone%s%s", n == 0 ? "" : ": ", n == 0 ? "" : strerror(errno));
-	CUSTOS_REQUIRE(*into != CTRL_C && *into != CTRL_D, err, CUSTOS_E_POLICY, "it was ended at the terminal");
+	if (*into == CTRL_C || *into == CTRL_D)
+		CUSTOS_FAIL_HINT(err, CUSTOS_E_POLICY, "start again when everybody is there who is needed", "it was ended at the terminal");
 	return CUSTOS_OK;
 }
 

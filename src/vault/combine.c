@@ -109,8 +109,10 @@ static custos_rc send_plan(struct custos_combine *m, struct custos_err *err)
 	/* without one everything must come from files */
 	CUSTOS_AUTO_FD terminal = open("/dev/tty", O_RDWR | O_NOCTTY | O_CLOEXEC);
 	custos_wire_put_text(&w, m->options->origin);
-	custos_wire_put_u8(&w, (uint8_t)(m->is_known ? m->threshold : 0));
-	custos_wire_put_u32(&w, m->set);
+	/* what files say of themselves is believed when they were opened */
+	bool is_told = m->options->set != NULL;
+	custos_wire_put_u8(&w, (uint8_t)(is_told ? m->threshold : 0));
+	custos_wire_put_u32(&w, is_told ? m->set : 0);
 	CUSTOS_TRY(w.rc);
 	return custos_channel_send(&m->helper.channel, CUSTOS_COURIER_COMBINE_PLAN, custos_buf_view(&body), terminal, err);
 }

@@ -6,7 +6,7 @@
 
 #include <stdio.h>
 
-enum { COLUMNS = 64, SEALED_MIN = 16, SEALED_MAX = 1024 };
+enum { COLUMNS = 64, SEALED = (CUSTOS_SHARE_TEXT + 7) / 8 * 8 + 8 /* RFC 5649 */ };
 static const char first_line[] = "custos-share: 1\n", first_word[] = "custos-share: ";
 
 void custos_share_file_done(struct custos_share_file *share)
@@ -87,7 +87,7 @@ static custos_rc body(struct reader *r, struct custos_buf *sealed, struct custos
 	for (const char *c = r->at; !r->failed && *c != '\0'; c++)
 		if (*c != '\n')
 			CUSTOS_TRY(custos_buf_append(&text, c, 1, err));
-	r->failed = r->failed || text.len == 0 || custos_base64_decode((const char *)text.ptr, text.len, sealed, &ignored) != CUSTOS_OK || sealed->len < SEALED_MIN || sealed->len > SEALED_MAX;
+	r->failed = r->failed || text.len == 0 || custos_base64_decode((const char *)text.ptr, text.len, sealed, &ignored) != CUSTOS_OK || sealed->len != SEALED;
 	return CUSTOS_OK;
 }
 
@@ -109,7 +109,7 @@ custos_rc custos_share_file_parse(struct custos_bytes text, const char *name, st
 {
 	CUSTOS_AUTO_BUF copy = { .max = CUSTOS_SHARE_FILE_MAX };
 	CUSTOS_AUTO_BUF again = { .max = 2 * CUSTOS_SHARE_FILE_MAX };
-	CUSTOS_CLEANUP(custos_share_file_done) struct custos_share_file s = { .sealed = { .max = SEALED_MAX } };
+	CUSTOS_CLEANUP(custos_share_file_done) struct custos_share_file s = { .sealed = { .max = SEALED } };
 	if (text.len < sizeof first_word - 1 || memcmp(text.ptr, first_word, sizeof first_word - 1) != 0)
 		CUSTOS_FAIL_HINT(err, CUSTOS_E_INPUT, "name a file that custos wrote for a custodian", "%s is no share", name);
 	if (text.len < sizeof first_line - 1 || memcmp(text.ptr, first_line, sizeof first_line - 1) != 0)

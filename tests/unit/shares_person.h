@@ -25,6 +25,7 @@
 #include <sys/random.h>
 #include <sys/wait.h>
 #include <termios.h>
+#include <utmp.h>
 
 enum { PERSON_MS = 60000, SEEN_MAX = 1 << 18 };
 
