@@ -239,7 +239,7 @@ static void reference_text(const struct custos_share *share, char out[CUSTOS_SHA
 	for (unsigned i = 0; i < 69; i++) {
 		unsigned v = 0;
 		for (unsigned bit = 5 * i; bit < 5 * i + 5; bit++)
-			v = v << 1 | (packed[bit / 8] >> (7 - bit % 8) & 1u);
+			v = v << 1 | ((unsigned)packed[bit / 8] >> (7 - bit % 8) & 1u);
 		out[len++] = alphabet[v];
 		if (i == 34 || i == 68)
 			out[len++] = '\n';
@@ -255,7 +255,7 @@ static struct custos_share some_share(uint8_t fill)
 	uint8_t bytes[CUSTOS_SHARE_VALUE];
 	for (size_t i = 0; i < sizeof bytes; i++)
 		bytes[i] = (uint8_t)(fill + 37 * i);
-	return (struct custos_share){ .label = { .set = 0xdeadbeef - fill, .threshold = (uint8_t)(2 + fill % 19), .number = (uint8_t)(1 + fill % 20) }, .value = secret_of(bytes, sizeof bytes) };
+	return (struct custos_share){ .label = { .set = 0xdeadbeef - (uint32_t)fill, .threshold = (uint8_t)(2 + fill % 19), .number = (uint8_t)(1 + fill % 20) }, .value = secret_of(bytes, sizeof bytes) };
 }
 
 static void written_as_the_reference_writes_it(void **state)
