@@ -36,6 +36,9 @@ custos_rc custos_permit_consume(struct custos_permit *permit, const struct custo
 	               "the permit was given for another courier");
 	CUSTOS_REQUIRE(memcmp(permit->terms.hosts_sha256, terms->hosts_sha256, CUSTOS_HASH_SIZE) == 0, err, CUSTOS_E_POLICY,
 	               "the permit was given for other hosts");
+	CUSTOS_REQUIRE(permit->terms.transport == terms->transport &&
+	               memcmp(permit->terms.courier_key_sha256, terms->courier_key_sha256, CUSTOS_HASH_SIZE) == 0, err, CUSTOS_E_POLICY,
+	               "the permit was given for another transport");
 	return CUSTOS_OK;
 }
 

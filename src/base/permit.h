@@ -7,6 +7,7 @@
 #define CUSTOS_BASE_PERMIT_H
 
 #include "base/bytes.h"
+#include "base/transport.h"
 
 enum { CUSTOS_HASH_SIZE = 32, CUSTOS_POINT_SIZE = 65 };
 
@@ -23,6 +24,8 @@ struct custos_release_terms {
 	uint8_t container_sha256[CUSTOS_HASH_SIZE]; /* of the key, or of the canary of the KEK that goes */
 	uint8_t courier_point[CUSTOS_POINT_SIZE]; /* uncompressed P-256 point of the courier's ephemeral key */
 	uint8_t hosts_sha256[CUSTOS_HASH_SIZE];   /* SHA-256 of the canonical JSON of who gets it: the intent's `hosts`, or `receivers` */
+	enum custos_transport transport;
+	uint8_t courier_key_sha256[CUSTOS_HASH_SIZE]; /* of the SPKI of the courier's transport key; zeros when the transport needs none */
 };
 
 struct custos_permit;

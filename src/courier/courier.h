@@ -4,6 +4,7 @@
 
 #include "courier/ssh.h"
 #include "crypto/seal.h"
+#include "crypto/transport_key.h"
 #include "link/courier.h"
 #include "target/machine.h"
 
@@ -34,6 +35,11 @@ struct custos_courier {
 	struct custos_ephemeral *ephemeral;
 	enum custos_courier_job job;
 	uint8_t key_format, padding;
+	enum custos_transport transport;       /* said once, before any host was connected */
+	bool has_transport, has_intent;
+	struct custos_transport_key *transport_key;
+	uint8_t intent_hash[CUSTOS_HASH_SIZE];
+	struct custos_buf wrapping_key;        /* under the transport key */
 	struct custos_buf leaf, chain;
 	char chain_sha256[65];
 	struct custos_courier_host *hosts;
@@ -67,6 +73,11 @@ CUSTOS_RC custos_courier_ask_signature(void *host, struct custos_bytes data, str
 CUSTOS_RC custos_courier_ask_verdict(struct custos_courier_host *host, struct custos_bytes served, enum custos_deploy_seen *ret_seen, char **ret_why, struct custos_err *err);
 /* True when the keeper has ended; remembered. */
 bool custos_courier_is_alone(struct custos_courier *c);
+
+/* transport.c: the way the key will come, what it is bound to, and opening it. TRANSPORT is answered. */
+CUSTOS_RC custos_courier_take_transport(struct custos_courier *c, const struct custos_frame *frame, struct custos_err *err);
+CUSTOS_RC custos_courier_take_intent(struct custos_courier *c, const struct custos_frame *frame, struct custos_err *err);
+CUSTOS_RC custos_courier_unseal(struct custos_courier *c, const uint8_t token_point[static CUSTOS_POINT_SIZE], struct custos_bytes wrapped, struct custos_secret **ret_der, struct custos_err *err);
 
 /* host.c: one host. */
 void custos_courier_host_done(struct custos_courier_host *host);

@@ -148,6 +148,7 @@ custos_rc custos_courier_receive_supplies(struct custos_courier *c, struct custo
 		case CUSTOS_COURIER_SOCKET:
 		case CUSTOS_COURIER_NO_SOCKET: CUSTOS_TRY(take_socket(c, &frame, err)); break;
 		case CUSTOS_COURIER_CREDENTIAL: CUSTOS_TRY(take_credential(c, &frame, err)); break;
+		case CUSTOS_COURIER_TRANSPORT: CUSTOS_TRY(custos_courier_take_transport(c, &frame, err)); break;
 		case CUSTOS_COURIER_PREPARE: return CUSTOS_OK;
 		default: CUSTOS_FAIL(err, CUSTOS_E_INTERNAL, "message %u does not belong here", frame.type);
 		}

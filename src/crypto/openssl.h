@@ -8,6 +8,7 @@
 #include <openssl/ec.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
+#include <openssl/kdf.h>
 
 #define CUSTOS_OPENSSL_FREEP(name, type, release) \
 	static inline void custos_free_##name(type **p) \
@@ -20,6 +21,7 @@ CUSTOS_OPENSSL_FREEP(pkey, EVP_PKEY, EVP_PKEY_free);
 CUSTOS_OPENSSL_FREEP(pkey_ctx, EVP_PKEY_CTX, EVP_PKEY_CTX_free);
 CUSTOS_OPENSSL_FREEP(md_ctx, EVP_MD_CTX, EVP_MD_CTX_free);
 CUSTOS_OPENSSL_FREEP(cipher_ctx, EVP_CIPHER_CTX, EVP_CIPHER_CTX_free);
+CUSTOS_OPENSSL_FREEP(kdf_ctx, EVP_KDF_CTX, EVP_KDF_CTX_free);
 CUSTOS_OPENSSL_FREEP(bn, BIGNUM, BN_clear_free);
 CUSTOS_OPENSSL_FREEP(ecdsa_sig, ECDSA_SIG, ECDSA_SIG_free);
 #define CUSTOS_AUTO_OPENSSL(name) CUSTOS_CLEANUP(custos_free_##name)

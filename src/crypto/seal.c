@@ -8,6 +8,7 @@
 #include "memory/scrub.h"
 
 #include <openssl/core_names.h>
+#include <openssl/kdf.h>
 
 enum { Z_SIZE = 32, SEALED_MIN = 16, SEALED_MAX = 65536 };
 
@@ -153,13 +154,13 @@ custos_rc custos_seal(struct custos_secret *secret, const uint8_t peer_point[sta
 	return rc;
 }
 
-custos_rc custos_unseal_under(struct custos_secret *z, struct custos_bytes sealed, struct custos_secret **ret_secret, struct custos_err *err)
+custos_rc custos_unwrap_secret(struct custos_secret *wrapping_key, struct custos_bytes sealed, struct custos_secret **ret_secret, struct custos_err *err)
 {
 	CUSTOS_AUTO(custos_secret) *out = NULL;
 	CUSTOS_REQUIRE(sealed.len >= SEALED_MIN && sealed.len <= SEALED_MAX && sealed.len % 8 == 0, err, CUSTOS_E_TAMPERED, "a sealed parcel of %zu bytes", sealed.len);
 	CUSTOS_TRY(custos_secret_new(sealed.len, &out, err));
 	struct kwp k = { .direction = UNWRAP, .sealed = sealed, .out = out };
-	CUSTOS_TRY(run_kwp(&k, z, err));
+	CUSTOS_TRY(run_kwp(&k, wrapping_key, err));
 	custos_secret_shorten(out, k.out_len);
 	*ret_secret = CUSTOS_TAKE(out);
 	return CUSTOS_OK;
@@ -170,5 +171,64 @@ custos_rc custos_unseal(struct custos_ephemeral *e, const uint8_t peer_point[sta
 {
 	CUSTOS_AUTO(custos_secret) *z = NULL;
 	CUSTOS_TRY(agree(e, peer_point, &z, err));
-	return custos_unseal_under(z, sealed, ret_secret, err);
+	return custos_unwrap_secret(z, sealed, ret_secret, err);
+}
+
+/* One exposure inside the other: Z goes in, the wrapping key comes out. */
+struct derivation {
+	EVP_KDF_CTX *kdf;
+	struct custos_secret *out;
+	const uint8_t *z;
+	size_t z_len;
+	const uint8_t *binding;
+};
+
+static custos_rc derive_key(void *ctx, uint8_t *out, size_t len, struct custos_err *err)
+{
+	struct derivation *d = ctx;
+	char digest[] = "SHA256";
+	uint8_t info[CUSTOS_HASH_SIZE];
+	memcpy(info, d->binding, sizeof info);
+	const OSSL_PARAM parameters[] = {
+		OSSL_PARAM_construct_utf8_string(OSSL_KDF_PARAM_DIGEST, digest, 0),
+		OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_KEY, (void *)(uintptr_t)d->z, d->z_len),
+		OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_INFO, info, sizeof info),
+		OSSL_PARAM_construct_end(),
+	};
+	if (EVP_KDF_derive(d->kdf, out, len, parameters) != 1)
+		return custos_openssl_fail(err, CUSTOS_E_INTERNAL, "cannot derive a key");
+	return CUSTOS_OK;
+}
+
+static custos_rc derive_from(void *ctx, uint8_t *z, size_t len, struct custos_err *err)
+{
+	struct derivation *d = ctx;
+	d->z = z;
+	d->z_len = len;
+	return custos_secret_expose(d->out, derive_key, d, err);
+}
+
+static custos_rc bind(struct custos_secret *z, const uint8_t *binding, struct custos_secret **ret_key, struct custos_err *err)
+{
+	CUSTOS_AUTO(custos_secret) *key = NULL;
+	CUSTOS_TRY(custos_secret_new(Z_SIZE, &key, err));
+	EVP_KDF *x963 = EVP_KDF_fetch(NULL, "X963KDF", NULL);
+	CUSTOS_AUTO_OPENSSL(kdf_ctx) EVP_KDF_CTX *ctx = x963 == NULL ? NULL : EVP_KDF_CTX_new(x963);
+	EVP_KDF_free(x963);
+	if (ctx == NULL)
+		return custos_openssl_fail(err, CUSTOS_E_INTERNAL, "cannot derive a key");
+	struct derivation d = { .kdf = ctx, .out = key, .binding = binding };
+	CUSTOS_TRY(custos_secret_expose(z, derive_from, &d, err));
+	*ret_key = CUSTOS_TAKE(key);
+	return CUSTOS_OK;
+}
+
+custos_rc custos_unseal_bound(struct custos_ephemeral *e, const uint8_t peer_point[static CUSTOS_POINT_SIZE], const uint8_t binding[static CUSTOS_HASH_SIZE], struct custos_bytes sealed,
+                              struct custos_secret **ret_secret, struct custos_err *err)
+{
+	CUSTOS_AUTO(custos_secret) *z = NULL;
+	CUSTOS_AUTO(custos_secret) *key = NULL;
+	CUSTOS_TRY(agree(e, peer_point, &z, err));
+	CUSTOS_TRY(bind(z, binding, &key, err));
+	return custos_unwrap_secret(key, sealed, ret_secret, err);
 }

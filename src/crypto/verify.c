@@ -106,3 +106,24 @@ custos_rc custos_spki_raw(struct custos_bytes spki, struct custos_buf *raw, stru
 	ERR_clear_error();
 	CUSTOS_FAIL(err, CUSTOS_E_INPUT, "neither an Ed25519 nor a P-256 public key");
 }
+
+static custos_rc append_number(const BIGNUM *n, struct custos_buf *out, struct custos_err *err)
+{
+	uint8_t *at;
+	int len = BN_num_bytes(n);
+	CUSTOS_TRY(custos_buf_extend(out, (size_t)len, &at, err));
+	return BN_bn2bin(n, at) == len ? CUSTOS_OK : custos_openssl_fail(err, CUSTOS_E_INTERNAL, "cannot encode a number");
+}
+
+custos_rc custos_spki_rsa_numbers(struct custos_bytes spki, struct custos_buf *modulus, struct custos_buf *exponent, struct custos_err *err)
+{
+	CUSTOS_AUTO_OPENSSL(pkey) EVP_PKEY *key = read_spki(spki);
+	CUSTOS_AUTO_OPENSSL(bn) BIGNUM *n = NULL;
+	CUSTOS_AUTO_OPENSSL(bn) BIGNUM *e = NULL;
+	if (key == NULL || !EVP_PKEY_is_a(key, "RSA") || EVP_PKEY_get_bn_param(key, "n", &n) != 1 || EVP_PKEY_get_bn_param(key, "e", &e) != 1) {
+		ERR_clear_error();
+		CUSTOS_FAIL(err, CUSTOS_E_INPUT, "not an RSA public key");
+	}
+	CUSTOS_TRY(append_number(n, modulus, err));
+	return append_number(e, exponent, err);
+}

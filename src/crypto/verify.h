@@ -12,6 +12,8 @@ CUSTOS_RC custos_ecdsa_from_der(struct custos_bytes der, size_t scalar_size, str
 /* SubjectPublicKeyInfo from what a PKCS#11 public object holds. */
 CUSTOS_RC custos_spki_rsa(struct custos_bytes modulus, struct custos_bytes exponent, struct custos_buf *spki, struct custos_err *err);
 CUSTOS_RC custos_spki_ec(const char *group /* "P-256" or "P-384" */, struct custos_bytes point /* uncompressed */, struct custos_buf *spki, struct custos_err *err);
+/* Modulus and exponent of an RSA SPKI, big endian. */
+CUSTOS_RC custos_spki_rsa_numbers(struct custos_bytes spki, struct custos_buf *modulus, struct custos_buf *exponent, struct custos_err *err);
 CUSTOS_RC custos_spki_ed25519(struct custos_bytes key /* 32 bytes */, struct custos_buf *spki, struct custos_err *err);
 /* Of the modulus; 0 when it is not an RSA key. */
 CUSTOS_MUST unsigned custos_spki_rsa_bits(struct custos_bytes spki);

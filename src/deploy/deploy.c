@@ -106,6 +106,8 @@ static custos_rc release(struct deployment *d, struct custos_errand *e, struct c
 		.goods = &d->goods,
 		.hosts = hosts,
 		.courier_point = e->courier_point,
+		.transport = e->transport,
+		.courier_key = custos_buf_view(&e->courier_key),
 		.courier_sha256 = e->courier_sha256,
 		.memory_backend = e->memory_backend,
 		.reason = d->options->reason,
@@ -117,7 +119,7 @@ static custos_rc release(struct deployment *d, struct custos_errand *e, struct c
 	if (rc == CUSTOS_OK) {
 		rc = custos_errand_deliver(e, &parcel, &why);
 		(void)rc; /* a host without an outcome is recorded as such */
-		custos_buf_done(&parcel.wrapped);
+		custos_release_parcel_done(&parcel);
 		return custos_record_outcomes(d->c, e, intent, "release", &d->tally, err);
 	}
 	/* no key left the token, so nothing was changed; a courier that cannot even say so changes that as little */
@@ -199,6 +201,7 @@ static custos_rc run_group(struct deployment *d, const char *const targets[], si
 	CUSTOS_TRY(custos_sha256(e.leaf, e.wanted_leaf, err));
 	CUSTOS_TRY(prepare_errand(d, targets, count, taken, first, &e, err));
 	e.padding = d->c->token == NULL ? 0 : custos_token_info(d->c->token)->padding_max;
+	e.transport = d->c->token == NULL ? CUSTOS_TRANSPORT_ECDH_P256 : custos_token_info(d->c->token)->transport;
 	CUSTOS_AUTO(custos_confinement) *confinement = NULL;
 	if (!d->confined)
 		CUSTOS_TRY(custos_deploy_confinement(d->c, targets, taken, count, &confinement, err));

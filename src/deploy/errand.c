@@ -15,7 +15,7 @@
 
 /* A courier may be silent for SILENCE_MS and busy for an hour and ten minutes a host; when it has switched something it gets
  * ROLL_BACK_MS to put that back by itself. */
-enum { HELLO_MS = 10000, SILENCE_MS = 900000, HALF_MS = 3600000, HOST_MS = 600000, GRACE_MS = 5000, ROLL_BACK_MS = 120000 };
+enum { HELLO_MS = 10000, KEY_MS = 30000, SILENCE_MS = 900000, HALF_MS = 3600000, HOST_MS = 600000, GRACE_MS = 5000, ROLL_BACK_MS = 120000 };
 
 static custos_rc send(struct custos_errand *e, uint8_t type, const struct custos_buf *body, int fd, struct custos_err *err)
 {
@@ -43,6 +43,39 @@ static custos_rc set_up(struct custos_errand *e, struct custos_err *err)
 	CUSTOS_AUTO_FRAME frame = { .fd = -1 };
 	CUSTOS_TRY(custos_channel_receive(&e->helper.channel, HELLO_MS, &frame, err));
 	return custos_courier_take_hello(&frame, e->courier_point, &e->memory_backend, err);
+}
+
+/* Before any host is connected: what the token does and the courier does not know is found out while nothing has happened yet. */
+static custos_rc choose_transport(struct custos_errand *e, struct custos_err *err)
+{
+	CUSTOS_AUTO_BUF body = { 0 };
+	CUSTOS_AUTO_FRAME frame = { .fd = -1 };
+	struct custos_wire_out w = { .buf = &body, .err = err };
+	if (e->job != CUSTOS_JOB_DEPLOY || e->transport == CUSTOS_TRANSPORT_ECDH_P256)
+		return CUSTOS_OK;
+	custos_wire_put_u8(&w, (uint8_t)e->transport);
+	CUSTOS_TRY(w.rc);
+	CUSTOS_TRY(send(e, CUSTOS_COURIER_TRANSPORT, &body, -1, err));
+	CUSTOS_TRY(custos_channel_receive(&e->helper.channel, KEY_MS, &frame, err));
+	struct custos_wire r = custos_wire_read(custos_buf_view(&frame.body));
+	struct custos_bytes spki = custos_wire_bytes(&r);
+	CUSTOS_TRY(custos_wire_end(&r, "TRANSPORT_KEY", err));
+	CUSTOS_REQUIRE((spki.len > 0) == custos_transport_needs_key(e->transport), err, CUSTOS_E_INTERNAL, "the courier's key does not fit transport %s",
+	               custos_transport_name(e->transport));
+	return custos_buf_append(&e->courier_key, spki.ptr, spki.len, err);
+}
+
+/* What the parcel is bound to goes before it. */
+static custos_rc send_intent(struct custos_errand *e, const struct custos_release_parcel *parcel, struct custos_err *err)
+{
+	CUSTOS_AUTO_BUF body = { 0 };
+	struct custos_wire_out w = { .buf = &body, .err = err };
+	if (parcel == NULL || parcel->transport == CUSTOS_TRANSPORT_ECDH_P256)
+		return CUSTOS_OK;
+	custos_wire_put_fixed(&w, parcel->leaf_hash, sizeof parcel->leaf_hash);
+	custos_wire_put_bytes(&w, custos_buf_view(&parcel->wrapping_key));
+	CUSTOS_TRY(w.rc);
+	return send(e, CUSTOS_COURIER_INTENT, &body, -1, err);
 }
 
 /* The password is sealed to the courier: the channel carries ciphertext only. */
@@ -148,6 +181,7 @@ custos_rc custos_errand_prepare(struct custos_errand *e, struct custos_err *err)
 {
 	CUSTOS_TRY(custos_courier_start(&e->helper, e->courier_sha256, err));
 	CUSTOS_TRY(set_up(e, err));
+	CUSTOS_TRY(choose_transport(e, err));
 	for (uint32_t i = 0; i < e->count; i++) {
 		CUSTOS_TRY(custos_errand_send_socket(e, i, CUSTOS_SOCKET_SSH, err));
 		if (e->job != CUSTOS_JOB_SCAN)
@@ -191,6 +225,7 @@ custos_rc custos_errand_deliver(struct custos_errand *e, const struct custos_rel
 		if (e->hosts[i].prepared == CUSTOS_PREPARED_READY)
 			e->hosts[i].verdict = 0;
 	e->went = true;
+	CUSTOS_TRY(send_intent(e, parcel, err));
 	CUSTOS_TRY(send(e, CUSTOS_COURIER_KEY, &body, -1, err));
 	return serve_to_the_end(e, err);
 }
@@ -217,4 +252,5 @@ void custos_errand_done(struct custos_errand *e)
 	free(e->hosts);
 	free(e->memory_backend);
 	custos_buf_done(&e->login_sessions);
+	custos_buf_done(&e->courier_key);
 }

@@ -45,6 +45,8 @@ struct custos_errand {
 	struct custos_bytes leaf, chain_pem;   /* borrowed */
 	uint8_t wanted_leaf[CUSTOS_HASH_SIZE]; /* what must be served at the end */
 	unsigned key_format, padding;
+	enum custos_transport transport;       /* how the token hands the key over */
+	struct custos_buf courier_key;         /* SPKI, made by the courier when the transport needs one */
 	struct custos_errand_host *hosts;
 	size_t count;
 	struct custos_confinement *confinement; /* borrowed, or NULL: entered by the keeper before it hears of a host, and NULL from then on */

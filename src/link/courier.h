@@ -5,12 +5,15 @@
  *   keeper                                   courier
  *   SETUP ───────────────────────────────▶   starts hardened, makes its ephemeral P-256 pair
  *          ◀─────────────────────────────── HELLO
+ *   TRANSPORT ───────────────────────────▶   unless it is ecdh-p256
+ *          ◀─────────────────────────────── TRANSPORT_KEY
  *   SOCKET/NO_SOCKET, CREDENTIAL (each host) ▶
  *   PREPARE ─────────────────────────────▶   per host: connect, host key, login, probe, back up, arm, stage public files
  *          ◀── SIGN_LOGIN ── / ── LOGIN_SIGNATURE ──▶    (public-key login: the keeper signs with agent or token)
  *          ◀── NEED_SOCKET ─ / ── SOCKET, NO_SOCKET ─▶   (what is served before)
  *          ◀── SERVED ────── / ── VERDICT ──▶
  *          ◀─────────────────────────────── PREPARED (once for each host)
+ *   INTENT ──────────────────────────────▶   if there was a TRANSPORT, and a KEY follows
  *   KEY or ABORT ────────────────────────▶   unseal, deliver, switch, reload …
  *          ◀── NEED_SOCKET / SERVED ──       … verify, persist or roll back
  *          ◀─────────────────────────────── OUTCOME (once for each host)
@@ -127,6 +130,13 @@ enum custos_courier_message {
 	CUSTOS_COURIER_COLLECT,
 	/* u32 set id · u8 threshold · bytes numbers, a byte each, rising */
 	CUSTOS_COURIER_SHARES_READY,
+	/* DEPLOY, after HELLO, unless the transport is ecdh-p256: u8 transport (enum custos_transport) */
+	CUSTOS_COURIER_TRANSPORT,
+	/* bytes SPKI of a key made for this release, when the transport needs one; else empty */
+	CUSTOS_COURIER_TRANSPORT_KEY,
+	/* before KEY, when TRANSPORT was said: fixed 32 leaf hash of the logged intent · bytes wrapping key under the courier's (empty where KEY's wrapped is under an
+	 * agreed one) */
+	CUSTOS_COURIER_INTENT,
 };
 
 enum custos_courier_job { CUSTOS_JOB_DEPLOY = 1, CUSTOS_JOB_DRY_RUN, CUSTOS_JOB_ROLLBACK, CUSTOS_JOB_SCAN, CUSTOS_JOB_IMPORT, CUSTOS_JOB_SPLIT, CUSTOS_JOB_COMBINE };

@@ -36,7 +36,7 @@ enum custos_token_message {
 	/* info (below) */
 	CUSTOS_TOKEN_INITIALIZED,
 	/* text module · text uri · text serial ("" when none) · text profile ("" when to be matched, CUSTOS_PROFILE_ANY when a token that none fits
-	 * is opened as well, to be examined) */
+	 * is opened as well, to be examined; more than one line: a whole profile, tokens/README.md) */
 	CUSTOS_TOKEN_OPEN,
 	/* info = text manufacturer, model, serial, label, firmware, profile, tier, uri, module · u32 flags (enum custos_token_wire_flags)
 	 * · u8 padding_max */
@@ -119,6 +119,10 @@ enum custos_token_message {
 	/* from one KEK to the one that is open: fixed 16 id and u8 variant of the KEK it is under · u8 type · bytes spki · bytes container · fixed 32 challenge
 	 * · fixed 32 second challenge. Answered by KEY_MADE */
 	CUSTOS_TOKEN_KEY_REWRAP,
+	/* RELEASE, then: bytes SPKI of the courier's transport key. For the transports that need one, which are not to be had otherwise */
+	CUSTOS_TOKEN_RELEASE_TO_KEY,
+	/* bytes signature over the challenge · bytes wrapped · bytes the key it is wrapped under, under the courier's */
+	CUSTOS_TOKEN_RELEASED_TO_KEY,
 };
 
 enum custos_token_wire_flags {
@@ -129,6 +133,7 @@ enum custos_token_wire_flags {
 	CUSTOS_TOKEN_PIN_LOCKED = 1u << 4,
 	CUSTOS_TOKEN_PROTECTED_PATH = 1u << 5,
 	CUSTOS_TOKEN_REPAIRED = 1u << 6,
+	CUSTOS_TOKEN_TRANSPORT_SHIFT = 8,      /* bits 8 to 11: enum custos_transport, by the profile */
 };
 
 enum custos_key_class { CUSTOS_CLASS_DEPLOYABLE = 1, CUSTOS_CLASS_SIGN_ONLY };

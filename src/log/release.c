@@ -22,12 +22,23 @@ static bool says_hex(const struct custos_json *fields, const char *member, const
 	return len <= sizeof said && text != NULL && custos_text_unhex(text, said, len) && memcmp(said, expected, len) == 0;
 }
 
+/* The way of transport, and the key it needs. */
+static bool says_transport(const struct custos_json *fields, const struct custos_release_terms *terms)
+{
+	const char *name = custos_json_text(fields, "transport");
+	enum custos_transport said = CUSTOS_TRANSPORT_ECDH_P256;
+	if ((name != NULL && !custos_transport_parse(name, &said)) || said != terms->transport)
+		return false;
+	return !custos_transport_needs_key(said) || says_hex(fields, "courier_key_sha256", terms->courier_key_sha256, CUSTOS_HASH_SIZE);
+}
+
 static custos_rc check_terms(const struct custos_json *fields, const struct custos_release_terms *terms, struct custos_err *err)
 {
 	CUSTOS_REQUIRE(says_hex(fields, "container_sha256", terms->container_sha256, CUSTOS_HASH_SIZE), err, CUSTOS_E_POLICY,
 	               "the release would be logged for another container");
 	CUSTOS_REQUIRE(says_hex(fields, "courier_point", terms->courier_point, CUSTOS_POINT_SIZE), err, CUSTOS_E_POLICY,
 	               "the release would be logged for another courier");
+	CUSTOS_REQUIRE(says_transport(fields, terms), err, CUSTOS_E_POLICY, "the release would be logged for another transport");
 	const struct custos_json *hosts = custos_json_get(fields, custos_intent_words(terms->kind)->receivers);
 	CUSTOS_REQUIRE(custos_json_is_array(hosts) && custos_json_count(hosts) > 0, err, CUSTOS_E_POLICY, "the release would be logged for no host");
 	CUSTOS_AUTO_BUF line = { .max = CUSTOS_ENTRY_MAX };

@@ -28,6 +28,7 @@ static const struct custos_check_row rows[] = {
 	{ CUSTOS_CHECK_KEK_WRAPPED, "kek-wrapped", "the KEK cannot be wrapped under another key", CUSTOS_CHECK_SLOW, BASIC, SIGN_ONLY, 0 },
 	{ CUSTOS_CHECK_KEK_CIPHER, "kek-cipher", "the KEK neither encrypts nor decrypts", CUSTOS_CHECK_SLOW, SIGN_ONLY, SIGN_ONLY, 0 },
 	{ CUSTOS_CHECK_SIZE_QUERY, "size-query", "asked for a size, it does not say less than it needs", CUSTOS_CHECK_SLOW, ANY, ANY, 0 },
+	{ CUSTOS_CHECK_TRANSPORT, "transport", "a key wrapped for a courier opens there, and by nothing else", CUSTOS_CHECK_SLOW, SIGN_ONLY, SIGN_ONLY, 0 },
 	DEPLOY(0, CUSTOS_KEY_RSA_2048, "rsa-2048", ANY, CUSTOS_CHECK_SLOW),
 	DEPLOY(1, CUSTOS_KEY_RSA_3072, "rsa-3072", ANY, CUSTOS_CHECK_SLOW),
 	DEPLOY(2, CUSTOS_KEY_RSA_4096, "rsa-4096", ANY, CUSTOS_CHECK_SLOW),
@@ -65,7 +66,7 @@ const struct custos_check_row *custos_check_named(const char *name)
 
 bool custos_check_is_known(unsigned check)
 {
-	return check >= CUSTOS_CHECK_NO_LOGIN && check <= CUSTOS_CHECK_LOGOUT;
+	return check >= CUSTOS_CHECK_NO_LOGIN && check < CUSTOS_CHECK_END;
 }
 
 const char *custos_verdict_name(enum custos_verdict verdict)

@@ -18,7 +18,7 @@ struct custos_token_where {
 	const char *uri;      /* RFC 7512, selects exactly one token; pin-value, module-path and unrecognized attributes are refused */
 	const char *serial;   /* NULL, or the serial the binding demands */
 	const char *out_of_reach[3]; /* up to two directories, then NULL: custos-token and the module reach no file below them */
-	const char *profile;  /* name of a shipped profile ("softhsm"), NULL: matched from the token's own words */
+	const char *profile;  /* name of a shipped profile ("softhsm"), or a whole profile as YAML; NULL: matched from the token's own words */
 };
 
 struct custos_token_info {
@@ -30,6 +30,7 @@ struct custos_token_info {
 	bool initialized, login_required, pin_count_low, pin_final_try, pin_locked, protected_path;
 	bool repaired;        /* the token's file was put back from its safety copy just now */
 	unsigned padding_max; /* zero bytes tolerated after an unwrapped key */
+	enum custos_transport transport; /* how a key travels from it to a courier */
 };
 
 enum custos_key_type {
@@ -155,11 +156,15 @@ struct custos_release_request {
 	size_t proof_count;
 	struct custos_bytes checkpoint_body; /* origin, size, root: three lines */
 	struct custos_bytes hosts_line;      /* canonical JSON of the hosts this call is for */
+	struct custos_bytes courier_key;     /* SPKI, when the token's transport needs one; else empty */
 };
 struct custos_release_parcel {
+	enum custos_transport transport;
 	uint8_t token_point[CUSTOS_POINT_SIZE];
-	struct custos_buf wrapped;
+	struct custos_buf wrapped, wrapping_key; /* the latter under the courier's key, when there is one */
+	uint8_t leaf_hash[CUSTOS_HASH_SIZE];     /* of the intent */
 };
+void custos_release_parcel_done(struct custos_release_parcel *parcel);
 CUSTOS_RC custos_token_release(struct custos_token *token, struct custos_permit *permit, const struct custos_release_request *request,
                                struct custos_release_parcel *ret_parcel, struct custos_err *err);
 /* The same for the KEK that was made for a backup: the key of the request is its canary, the point that of whoever keeps the backup, the leaf a `kek.backup_intent`. */

@@ -130,6 +130,9 @@ static custos_rc put_wrapping(const struct custos_json *checks, enum custos_tier
 		return CUSTOS_OK;
 	CUSTOS_REQUIRE(mechanism != NULL, err, CUSTOS_E_POLICY, "no wrapping mechanism was found");
 	CUSTOS_TRY(custos_buf_printf(yaml, err, "wrap:\n  mechanism: %s\n  format: rfc5649\n  padding: %lld\n", mechanism, (long long)custos_json_int(facts, "padding", 0)));
+	const char *transport = fact(checks, "transport", "transport");
+	if (transport != NULL)
+		CUSTOS_TRY(custos_buf_printf(yaml, err, "transport: %s\n", transport));
 	if (tier == CUSTOS_TIER_HARDENED)
 		return CUSTOS_OK;
 	return custos_buf_printf(yaml, err, "attributes:\n  not_sent: [%s]\n  not_read: [%s%s%s]\n", not_sent != NULL ? not_sent : "", not_sent != NULL ? not_sent : "",

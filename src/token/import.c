@@ -13,6 +13,8 @@ custos_rc custos_import_begin(struct custos_session *session, uint8_t ret_point[
 {
 	struct custos_policy_values values = { .profile = &session->profile };
 	struct custos_new_pair pair;
+	if (custos_transport_needs_key(session->profile.transport))
+		CUSTOS_FAIL_HINT(err, CUSTOS_E_POLICY, "have a key made on it", "token “%s” agrees on no key with a courier, so it takes none from outside", session->info.label);
 	custos_import_end(session);
 	CUSTOS_TRY(custos_pair_generate(session, CUSTOS_KEY_EC_P256, &custos_policy_ephemeral_private, &custos_policy_ephemeral_public, &values, &pair, err));
 	CUSTOS_AUTO_OBJECT private_key = pair.private_key;
@@ -28,7 +30,7 @@ static custos_rc wrap(const struct custos_session *session, const struct custos_
 {
 	CUSTOS_AUTO_OBJECT transport = { session, 0 };
 	CUSTOS_AUTO_OBJECT imported = { session, 0 };
-	CUSTOS_TRY(custos_transport_agree(session, session->import_key, import->courier_point, &custos_policy_import, &transport, err));
+	CUSTOS_TRY(custos_transport_agree(session, session->import_key, import->courier_point, NULL, &custos_policy_import, &transport, err));
 	CUSTOS_TRY(custos_key_unwrap(session, transport.handle, import->sealed, import->type, import->spki, &imported, err));
 	CUSTOS_TRY(custos_object_sign_challenge(session, imported.handle, import->type, import->challenges, &key->signature, err));
 	return custos_kek_wrap(session, session->kek, imported.handle, &key->container, err);

@@ -20,7 +20,7 @@ static custos_rc let_out(const struct custos_session *session, const uint8_t *po
 {
 	/* the intent names the canary: it must be this KEK's */
 	CUSTOS_TRY(custos_kek_prove(session, session->kek, canary, &out->signature, err));
-	return custos_key_hand_over(session, session->kek, point, out, err);
+	return custos_key_hand_over_agreed(session, session->kek, point, NULL, out, err);
 }
 
 custos_rc custos_kek_hand_over(struct custos_session *session, const struct custos_guard_claim *claim, const struct custos_kek_canary *canary, struct custos_transported *ret_transported,
@@ -92,7 +92,7 @@ static custos_rc unwrap(const struct custos_session *session, const struct custo
 	CK_MECHANISM mechanism = { session->profile.wrap_mechanism, NULL, 0 };
 	CUSTOS_AUTO_OBJECT transport = { session, 0 };
 	CUSTOS_AUTO_OBJECT kek = { session, 0 };
-	CUSTOS_TRY(custos_transport_agree(session, session->import_key, delivery->sender_point, &custos_policy_import, &transport, err));
+	CUSTOS_TRY(custos_transport_agree(session, session->import_key, delivery->sender_point, NULL, &custos_policy_import, &transport, err));
 	CUSTOS_TRY(custos_template_make(&custos_policy_received_kek, &values, &t, err));
 	CUSTOS_TRY(custos_ck(f->C_UnwrapKey(session->handle, &mechanism, transport.handle, custos_ck_bytes(delivery->sealed.ptr), delivery->sealed.len, t.attributes, t.count, &kek.handle), err,
 	                     "token “%s” cannot take the KEK", session->info.label));

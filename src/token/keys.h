@@ -117,20 +117,33 @@ CUSTOS_RC custos_log_key_sign(struct custos_session *session, struct custos_byte
 
 /* Step 4 of a release. Nothing is unwrapped unless the guard admits the claim. */
 struct custos_transported {
-	struct custos_buf signature, wrapped;
+	struct custos_buf signature, wrapped, wrapping_key;
 	uint8_t token_point[CUSTOS_POINT_SIZE];
 };
 void custos_transported_done(struct custos_transported *transported);
-/* The second half of it: a key that is out of its container, wrapped for one courier. Fills token_point and wrapped. The release and the doctor call it;
- * it needs no permit because a session key without a container is nobody's yet. */
-CUSTOS_RC custos_key_hand_over(const struct custos_session *session, CK_OBJECT_HANDLE key, const uint8_t courier_point[static CUSTOS_POINT_SIZE], struct custos_transported *out,
+/* To whom, by the transport of the session's profile; what it does not need may be missing. */
+struct custos_courier_ends {
+	const uint8_t *point;                    /* CUSTOS_POINT_SIZE */
+	struct custos_bytes key;                 /* SPKI */
+	const uint8_t *binding;                  /* CUSTOS_HASH_SIZE: the intent's leaf hash */
+};
+/* The second half of it: a key that is out of its container, wrapped for one courier. Fills token_point or wrapping_key, and wrapped. The release and the doctor
+ * call it; it needs no permit because a session key without a container is nobody's yet. */
+CUSTOS_RC custos_key_hand_over(const struct custos_session *session, CK_OBJECT_HANDLE key, const struct custos_courier_ends *courier, struct custos_transported *out,
                                struct custos_err *err);
 CUSTOS_RC custos_key_transport(struct custos_session *session, enum custos_key_type type, struct custos_bytes spki, const struct custos_guard_claim *claim,
                                const uint8_t challenge[static CUSTOS_CHALLENGE_SIZE], struct custos_transported *ret_transported, struct custos_err *err);
 
-/* AES-256 from ECDH with a courier's point: Z itself is the key (CKD_NULL), never readable, good for what the policy says only. */
-CUSTOS_RC custos_transport_agree(const struct custos_session *session, CK_OBJECT_HANDLE ephemeral, const uint8_t courier_point[static CUSTOS_POINT_SIZE],
+/* AES-256 from ECDH with a courier's point: Z itself is the key (CKD_NULL) or, with a `binding`, what X9.63 makes of both (CKD_SHA256_KDF); never readable,
+ * good for what the policy says only. */
+CUSTOS_RC custos_transport_agree(const struct custos_session *session, CK_OBJECT_HANDLE ephemeral, const uint8_t courier_point[static CUSTOS_POINT_SIZE], const uint8_t *binding,
                                  const struct custos_policy *policy, struct custos_object *ret_key, struct custos_err *err);
+/* By ECDH, whatever the profile says; `binding` may be NULL. A KEK goes to its backup like that. */
+CUSTOS_RC custos_key_hand_over_agreed(const struct custos_session *session, CK_OBJECT_HANDLE key, const uint8_t courier_point[static CUSTOS_POINT_SIZE], const uint8_t *binding,
+                                      struct custos_transported *out, struct custos_err *err);
+/* transport_rsa.c: the transports that need a key of the courier's. */
+CUSTOS_RC custos_key_hand_over_rsa(const struct custos_session *session, CK_OBJECT_HANDLE key, const struct custos_courier_ends *courier, struct custos_transported *out,
+                                   struct custos_err *err);
 /* The uncompressed point of a P-256 public key object. */
 CUSTOS_RC custos_object_read_point(const struct custos_session *session, CK_OBJECT_HANDLE public_key, uint8_t ret_point[static CUSTOS_POINT_SIZE], struct custos_err *err);
 

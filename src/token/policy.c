@@ -107,6 +107,20 @@ static const struct custos_row transport_rows[] = {
 };
 const struct custos_policy custos_policy_transport = { "the transport key", ROWS(transport_rows) };
 
+/* Extractable, because it travels under the courier's RSA key; it was made for this one release and is destroyed after it. */
+static const struct custos_row travelling_rows[] = {
+	NUMBER(CKA_CLASS, "class", CKO_SECRET_KEY), NUMBER(CKA_KEY_TYPE, "key_type", CKK_AES), NUMBER(CKA_VALUE_LEN, "value_len", 32),
+	NO(CKA_TOKEN, "token"), YES(CKA_PRIVATE, "private"), YES(CKA_SENSITIVE, "sensitive"), YES(CKA_EXTRACTABLE, "extractable"), YES(CKA_WRAP, "wrap"),
+	NO(CKA_UNWRAP, "unwrap"), NO(CKA_ENCRYPT, "encrypt"), NO(CKA_DECRYPT, "decrypt"), NO(CKA_SIGN, "sign"), NO(CKA_VERIFY, "verify"), NO(CKA_DERIVE, "derive"),
+};
+const struct custos_policy custos_policy_travelling = { "the transport key", ROWS(travelling_rows) };
+
+static const struct custos_row courier_key_rows[] = {
+	NUMBER(CKA_CLASS, "class", CKO_PUBLIC_KEY), NUMBER(CKA_KEY_TYPE, "key_type", CKK_RSA), NO(CKA_TOKEN, "token"), YES(CKA_WRAP, "wrap"),
+	NO(CKA_ENCRYPT, "encrypt"), NO(CKA_VERIFY, "verify"), NO(CKA_VERIFY_RECOVER, "verify_recover"),
+};
+const struct custos_policy custos_policy_courier_key = { "the courier's key", ROWS(courier_key_rows) };
+
 static const struct custos_row import_rows[] = {
 	NUMBER(CKA_CLASS, "class", CKO_SECRET_KEY), NUMBER(CKA_KEY_TYPE, "key_type", CKK_AES), NUMBER(CKA_VALUE_LEN, "value_len", 32),
 	NO(CKA_TOKEN, "token"), YES(CKA_PRIVATE, "private"), YES(CKA_SENSITIVE, "sensitive"), NO(CKA_EXTRACTABLE, "extractable"), NO(CKA_WRAP, "wrap"),

@@ -22,6 +22,7 @@ static const struct {
 	{ CUSTOS_CHECK_KEK_CIPHER, CUSTOS_CHECK_KEK_CIPHER, custos_probe_kek_cipher },
 	{ CUSTOS_CHECK_FORMAT, CUSTOS_CHECK_FORMAT, custos_probe_format },
 	{ CUSTOS_CHECK_SIZE_QUERY, CUSTOS_CHECK_SIZE_QUERY, custos_probe_size_query },
+	{ CUSTOS_CHECK_TRANSPORT, CUSTOS_CHECK_TRANSPORT, custos_probe_transport },
 	{ CUSTOS_CHECK_DEPLOY, CUSTOS_CHECK_DEPLOY_LAST, custos_probe_deploy },
 	{ CUSTOS_CHECK_INTEGRITY, CUSTOS_CHECK_INTEGRITY, custos_probe_integrity },
 	{ CUSTOS_CHECK_SET, CUSTOS_CHECK_SET, custos_probe_set_attributes },

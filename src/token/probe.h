@@ -33,6 +33,11 @@ custos_rc custos_probe_say(struct custos_probe *p, enum custos_verdict verdict, 
 custos_rc custos_probe_judge(struct custos_probe *p, const char *fine, const char *hits, enum custos_verdict otherwise);
 void custos_probe_list(char *list, size_t size, const char *format, ...) CUSTOS_PRINTF(3, 4);
 
+/* probe_transport.c: a session key handed over by the session's transport and opened as a courier opens it; the best transport that does that becomes the
+ * session's, if there is one. */
+CUSTOS_RC custos_probe_hand_over(struct custos_probe *p, CK_OBJECT_HANDLE key, unsigned padding_max, struct custos_bytes spki, struct custos_err *err);
+void custos_probe_choose_transport(struct custos_probe *p);
+
 /* probe_keys.c: what the checks work with. */
 /* A releasable session pair, not read back. */
 CUSTOS_RC custos_probe_pair(struct custos_probe *p, enum custos_key_type type, struct custos_new_pair *ret_pair, struct custos_err *err);
@@ -79,7 +84,7 @@ extern const uint8_t custos_probe_iv[CUSTOS_TRIAL_IV_SIZE];         /* of those 
 typedef custos_rc custos_probe_check(struct custos_probe *p, struct custos_err *err);
 custos_probe_check custos_probe_no_login, custos_probe_objects, custos_probe_mechanisms, custos_probe_random, custos_probe_trusted, custos_probe_logout;
 custos_probe_check custos_probe_sign;
-custos_probe_check custos_probe_key, custos_probe_kek_core, custos_probe_kek_template, custos_probe_format, custos_probe_size_query, custos_probe_deploy, custos_probe_profile;
+custos_probe_check custos_probe_key, custos_probe_kek_core, custos_probe_kek_template, custos_probe_format, custos_probe_size_query, custos_probe_transport, custos_probe_deploy, custos_probe_profile;
 custos_probe_check custos_probe_kek_secret, custos_probe_kek_wrapped, custos_probe_kek_cipher, custos_probe_integrity, custos_probe_set_attributes, custos_probe_copy, custos_probe_other_mechanisms,
 	custos_probe_wrap_secret, custos_probe_unwrap_readable, custos_probe_unwrap_secret, custos_probe_unwrap_token, custos_probe_confusion, custos_probe_conjuring;
 

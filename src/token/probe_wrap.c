@@ -1,7 +1,5 @@
 /* Wrapping: attributes as read back, the format proven in software, and the whole way of a deployable key. */
 #include "crypto/digest.h"
-#include "crypto/pem.h"
-#include "crypto/seal.h"
 #include "crypto/trial.h"
 #include "crypto/verify.h"
 #include "token/probe.h"
@@ -158,18 +156,6 @@ custos_rc custos_probe_size_query(struct custos_probe *p, struct custos_err *err
 	return custos_probe_say(p, CUSTOS_VERDICT_OK, "%s", said == set.wrapped.len ? "exact" : "more than it needs");
 }
 
-/* Opened as a courier opens it. */
-static custos_rc open_as_courier(struct custos_ephemeral *courier, const struct custos_transported *t, unsigned padding_max, struct custos_bytes spki, struct custos_err *err)
-{
-	CUSTOS_AUTO(custos_secret) *plain = NULL;
-	struct custos_err why = { 0 };
-	custos_rc rc = custos_unseal(courier, t->token_point, custos_buf_view(&t->wrapped), &plain, &why);
-	if (rc == CUSTOS_OK)
-		rc = custos_key_matches_spki(plain, padding_max, spki, &why);
-	CUSTOS_REQUIRE(rc == CUSTOS_OK, err, CUSTOS_E_TOKEN, "what a courier opens is not the key: %s", why.msg);
-	return CUSTOS_OK;
-}
-
 static custos_rc prove_unwrapped(struct custos_probe *p, CK_OBJECT_HANDLE key, struct custos_bytes spki, struct custos_err *err)
 {
 	uint8_t challenge[CUSTOS_CHALLENGE_SIZE], text[CUSTOS_CHALLENGE_TEXT_SIZE];
@@ -186,11 +172,8 @@ static custos_rc whole_way(struct custos_probe *p, unsigned padding, struct cust
 	struct custos_session *s = p->session;
 	struct custos_policy_values values = { .profile = &s->profile };
 	struct custos_new_pair pair;
-	uint8_t point[CUSTOS_POINT_SIZE];
 	CUSTOS_AUTO_BUF spki = { 0 };
 	CUSTOS_AUTO_BUF container = { 0 };
-	CUSTOS_CLEANUP(custos_transported_done) struct custos_transported t = { 0 };
-	CUSTOS_AUTO(custos_ephemeral) *courier = NULL;
 	CUSTOS_TRY(custos_pair_generate(s, p->row->type, &custos_policy_session_private, &custos_policy_session_public, &values, &pair, err));
 	CUSTOS_AUTO_OBJECT private_key = pair.private_key;
 	CUSTOS_AUTO_OBJECT public_key = pair.public_key;
@@ -200,9 +183,7 @@ static custos_rc whole_way(struct custos_probe *p, unsigned padding, struct cust
 	CUSTOS_AUTO_OBJECT unwrapped = { s, 0 };
 	CUSTOS_TRY(custos_kek_unwrap(s, custos_buf_view(&container), p->row->type, custos_buf_view(&spki), &unwrapped, err));
 	CUSTOS_TRY(prove_unwrapped(p, unwrapped.handle, custos_buf_view(&spki), err));
-	CUSTOS_TRY(custos_ephemeral_new(&courier, point, err));
-	CUSTOS_TRY(custos_key_hand_over(s, unwrapped.handle, point, &t, err));
-	return open_as_courier(courier, &t, padding, custos_buf_view(&spki), err);
+	return custos_probe_hand_over(p, unwrapped.handle, padding, custos_buf_view(&spki), err);
 }
 
 /* The session's profile, or what was learned of a token that has none, is in force while `work` runs; so is a throw-away KEK. */
@@ -220,6 +201,7 @@ custos_rc custos_probe_deploy(struct custos_probe *p, struct custos_err *err)
 		s->profile.tier = CUSTOS_TIER_BASIC;
 		s->profile.wrap_mechanism = mechanism;
 		s->profile.padding = PADDING_MAX;
+		custos_probe_choose_transport(p);
 	}
 	s->kek = kek.handle;
 	custos_rc rc = whole_way(p, s->profile.padding, err);

@@ -16,7 +16,6 @@ SHIPPED(tpm2);
 static const char *const tier_words[] = { "sign-only", "basic", "hardened", NULL };
 static const char *const copy_words[] = { "none", "softhsm", NULL };
 static const char *const format_words[] = { "rfc5649", NULL };
-static const char *const transport_words[] = { "ecdh-p256", NULL };
 static const char *const rsa_words[] = { "rsa-pkcs", "sha256-rsa-pkcs", NULL };
 static const char *const ecdsa_words[] = { "ecdsa", "ecdsa-sha", NULL };
 static const char *const session_words[] = { "one-a-thread", "one", NULL };
@@ -128,6 +127,9 @@ static custos_rc read_choices(const struct custos_yaml *root, struct custos_toke
 {
 	static const char *const known_sign[] = { "rsa", "ecdsa", NULL };
 	const struct custos_yaml *sign = custos_yaml_get(root, "sign");
+	const char *transport_words[CUSTOS_TRANSPORT_COUNT + 1] = { NULL };
+	for (unsigned i = 0; i < CUSTOS_TRANSPORT_COUNT; i++)
+		transport_words[i] = custos_transport_name((enum custos_transport)i);
 	size_t rsa = CUSTOS_RSA_DIGEST_INFO, ecdsa = CUSTOS_ECDSA_DIGEST, transport, sessions, copy;
 	if (sign != NULL) {
 		CUSTOS_TRY(custos_yaml_known(sign, known_sign, err));

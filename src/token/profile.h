@@ -8,7 +8,6 @@
 enum custos_tier { CUSTOS_TIER_UNUSABLE = -1, CUSTOS_TIER_SIGN_ONLY, CUSTOS_TIER_BASIC, CUSTOS_TIER_HARDENED };
 enum custos_file_copy { CUSTOS_FILE_COPY_NONE, CUSTOS_FILE_COPY_SOFTHSM };
 enum custos_wrap_format { CUSTOS_WRAP_RFC5649 };
-enum custos_transport { CUSTOS_TRANSPORT_ECDH_P256 };
 enum custos_rsa_signing { CUSTOS_RSA_DIGEST_INFO, CUSTOS_RSA_HASHED_BY_TOKEN };
 enum custos_ecdsa_signing { CUSTOS_ECDSA_DIGEST, CUSTOS_ECDSA_HASHED_BY_TOKEN };
 enum custos_sessions { CUSTOS_SESSION_PER_THREAD, CUSTOS_ONE_SESSION };
@@ -29,7 +28,7 @@ struct custos_token_profile {
 	enum custos_wrap_format wrap_format;
 	unsigned padding;
 	unsigned long ec_point_attribute; /* what C_UnwrapKey wants to be told about an EC key; 0: nothing */
-	enum custos_transport transport;
+	enum custos_transport transport; /* base/transport.h */
 	enum custos_rsa_signing rsa;
 	enum custos_ecdsa_signing ecdsa;
 	struct custos_key_types deployable, sign_only, log;

@@ -122,6 +122,22 @@ static custos_rc check_hex(const struct custos_json *entry, const char *key, con
 	return CUSTOS_OK;
 }
 
+/* A downgrade is an intent for another transport than the token's profile names. */
+static custos_rc check_transport(const struct custos_json *entry, const struct custos_guard_claim *claim, struct custos_err *err)
+{
+	const char *name = custos_json_text(entry, "transport");
+	enum custos_transport said = CUSTOS_TRANSPORT_ECDH_P256;
+	uint8_t hash[CUSTOS_HASH_SIZE];
+	CUSTOS_REQUIRE(name == NULL || custos_transport_parse(name, &said), err, CUSTOS_E_POLICY, "the logged intent names an unknown transport");
+	CUSTOS_REQUIRE(said == claim->transport, err, CUSTOS_E_POLICY, "the intent was logged for transport %s, and this token's is %s", custos_transport_name(said),
+	               custos_transport_name(claim->transport));
+	CUSTOS_REQUIRE((claim->courier_key.len > 0) == custos_transport_needs_key(said), err, CUSTOS_E_POLICY, "transport %s and the courier's key do not fit", custos_transport_name(said));
+	if (claim->courier_key.len == 0)
+		return CUSTOS_OK;
+	CUSTOS_TRY(custos_sha256(claim->courier_key, hash, err));
+	return check_hex(entry, "courier_key_sha256", hash, sizeof hash, "the intent was logged for another courier's key", err);
+}
+
 static custos_rc check_entry(const struct custos_guard *guard, const struct custos_guard_claim *claim, struct custos_err *err)
 {
 	CUSTOS_AUTO(custos_json) *entry = NULL;
@@ -137,6 +153,7 @@ static custos_rc check_entry(const struct custos_guard *guard, const struct cust
 	CUSTOS_TRY(custos_sha256(claim->container, hash, err));
 	CUSTOS_TRY(check_hex(entry, "container_sha256", hash, sizeof hash, "the intent was logged for another key", err));
 	CUSTOS_TRY(check_hex(entry, "courier_point", claim->courier_point, CUSTOS_POINT_SIZE, "the intent was logged for another courier", err));
+	CUSTOS_TRY(check_transport(entry, claim, err));
 	const struct custos_json *hosts = custos_json_get(entry, words->receivers);
 	CUSTOS_REQUIRE(custos_json_is_array(hosts) && custos_json_count(hosts) > 0, err, CUSTOS_E_POLICY, "the logged intent names no hosts");
 	CUSTOS_AUTO_BUF hosts_line = { 0 };
@@ -155,6 +172,11 @@ static custos_rc use_up(struct custos_guard *guard, const uint8_t *leaf_hash, st
 	guard->used = grown;
 	memcpy(grown[guard->used_count++], leaf_hash, CUSTOS_HASH_SIZE);
 	return CUSTOS_OK;
+}
+
+custos_rc custos_guard_leaf_hash(const struct custos_guard *guard, struct custos_bytes leaf, uint8_t ret_hash[static CUSTOS_HASH_SIZE], struct custos_err *err)
+{
+	return custos_merkle_leaf(guard->merkle, leaf, ret_hash, err);
 }
 
 custos_rc custos_guard_admit(struct custos_guard *guard, const struct custos_guard_claim *claim, struct custos_err *err)

@@ -28,8 +28,12 @@ struct custos_guard_claim {
 	const uint8_t *courier_point;         /* CUSTOS_POINT_SIZE */
 	const uint8_t (*proof)[CUSTOS_HASH_SIZE];
 	size_t proof_count;
+	enum custos_transport transport;      /* the profile's, whatever the keeper says */
+	struct custos_bytes courier_key;      /* SPKI; empty when the transport needs none */
 };
 /* CUSTOS_E_POLICY unless the claim holds in every part. Success uses the leaf up, whatever happens afterwards. */
 CUSTOS_RC custos_guard_admit(struct custos_guard *guard, const struct custos_guard_claim *claim, struct custos_err *err);
+/* The leaf hash of an entry (RFC 6962 2.1), to which transports that can bind the parcel. */
+CUSTOS_RC custos_guard_leaf_hash(const struct custos_guard *guard, struct custos_bytes leaf, uint8_t ret_hash[static CUSTOS_HASH_SIZE], struct custos_err *err);
 
 #endif

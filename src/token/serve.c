@@ -270,11 +270,15 @@ static custos_rc serve_sign(struct request *q, struct custos_err *err)
 	return put_signature(q, &signature);
 }
 
-/* A release, or a KEK on its way to its backup: the same claim, judged by the same guard, on a key or on what stands for the KEK. */
+/* A release, or a KEK on its way to its backup: the same claim, judged by the same guard, on a key or on what stands for the KEK. RELEASE_TO_KEY is for the transports that need a key of
+ * the courier's: the guard refuses what the profile does not say. */
 static custos_rc serve_letting_out(struct request *q, enum custos_intent_kind kind, struct custos_err *err)
 {
+	bool to_key = q->reply == CUSTOS_TOKEN_RELEASED_TO_KEY;
 	uint8_t point[CUSTOS_POINT_SIZE], proof[PROOF_MAX][CUSTOS_HASH_SIZE], challenge[CUSTOS_CHALLENGE_SIZE];
 	struct custos_guard_claim claim = { .kind = kind, .courier_point = point, .proof = (const uint8_t (*)[CUSTOS_HASH_SIZE])proof };
+	/* a KEK is agreed on directly, whatever keys do */
+	claim.transport = kind == CUSTOS_INTENT_RELEASE ? q->session->profile.transport : CUSTOS_TRANSPORT_ECDH_P256;
 	enum custos_key_type type = (enum custos_key_type)custos_wire_u8(&q->in);
 	claim.container = custos_wire_bytes(&q->in);
 	struct custos_bytes spki = custos_wire_bytes(&q->in);
@@ -287,6 +291,8 @@ static custos_rc serve_letting_out(struct request *q, enum custos_intent_kind ki
 	claim.checkpoint_body = custos_wire_bytes(&q->in);
 	claim.hosts_line = custos_wire_bytes(&q->in);
 	custos_wire_fixed(&q->in, challenge, sizeof challenge);
+	if (to_key)
+		claim.courier_key = custos_wire_bytes(&q->in);
 	CUSTOS_TRY(custos_wire_end(&q->in, kind == CUSTOS_INTENT_RELEASE ? "RELEASE" : "KEK_BACKUP", err));
 	struct custos_transported t;
 	const struct custos_kek_canary canary = { claim.container, spki, challenge };
@@ -295,8 +301,11 @@ static custos_rc serve_letting_out(struct request *q, enum custos_intent_kind ki
 	else
 		CUSTOS_TRY(custos_kek_hand_over(q->session, &claim, &canary, &t, err));
 	custos_wire_put_bytes(&q->out, custos_buf_view(&t.signature));
-	custos_wire_put_fixed(&q->out, t.token_point, sizeof t.token_point);
+	if (!to_key)
+		custos_wire_put_fixed(&q->out, t.token_point, sizeof t.token_point);
 	custos_wire_put_bytes(&q->out, custos_buf_view(&t.wrapped));
+	if (to_key)
+		custos_wire_put_bytes(&q->out, custos_buf_view(&t.wrapping_key));
 	custos_transported_done(&t);
 	return q->out.rc;
 }
@@ -375,6 +384,7 @@ static const struct {
 	{ CUSTOS_TOKEN_KEY_GENERATE, CUSTOS_TOKEN_KEY_MADE, serve_generate },
 	{ CUSTOS_TOKEN_SIGN, CUSTOS_TOKEN_SIGNED, serve_sign },
 	{ CUSTOS_TOKEN_RELEASE, CUSTOS_TOKEN_RELEASED, serve_release },
+	{ CUSTOS_TOKEN_RELEASE_TO_KEY, CUSTOS_TOKEN_RELEASED_TO_KEY, serve_release },
 	{ CUSTOS_TOKEN_KEY_DESTROY, CUSTOS_TOKEN_KEY_DESTROYED, serve_destroy },
 	{ CUSTOS_TOKEN_IMPORT_BEGIN, CUSTOS_TOKEN_IMPORT_POINT, serve_import_begin },
 	{ CUSTOS_TOKEN_IMPORT, CUSTOS_TOKEN_KEY_MADE, serve_import },

@@ -50,7 +50,9 @@ custos_rc custos_session_load(struct custos_session *session, const char *module
 	CUSTOS_TRY(custos_module_resolve(module, session->module.path, sizeof session->module.path, err));
 	bool found = false;
 	session->takes_strangers = profile != NULL && strcmp(profile, CUSTOS_PROFILE_ANY) == 0;
-	if (profile != NULL && profile[0] != '\0' && !session->takes_strangers)
+	if (profile != NULL && strchr(profile, '\n') != NULL)
+		CUSTOS_TRY(custos_token_profile_parse(CUSTOS_BYTES_STR(profile), "the token's profile", &session->profile, err));
+	else if (profile != NULL && profile[0] != '\0' && !session->takes_strangers)
 		CUSTOS_TRY(custos_token_profile_named(profile, &session->profile, err));
 	else
 		CUSTOS_TRY(custos_token_profile_for_module(session->module.path, &session->profile, &found, err));
@@ -139,6 +141,7 @@ static custos_rc settle_profile(struct custos_session *session, struct custos_er
 	snprintf(session->info.profile, sizeof session->info.profile, "%s", session->profile.name);
 	snprintf(session->info.tier, sizeof session->info.tier, "%s", custos_tier_name(session->profile.tier));
 	session->info.padding_max = session->profile.padding;
+	session->info.transport = session->profile.transport;
 	return prepare_files(session, err);
 }
 

@@ -92,5 +92,7 @@ extern const struct custos_policy custos_policy_ephemeral_private;  /* the token
 extern const struct custos_policy custos_policy_ephemeral_public;
 extern const struct custos_policy custos_policy_import;             /* the AES key agreed with a courier that brings a key */
 extern const struct custos_policy custos_policy_transport;          /* the AES key agreed with a courier */
+extern const struct custos_policy custos_policy_travelling;         /* the AES key that goes to a courier under its RSA key */
+extern const struct custos_policy custos_policy_courier_key;        /* that RSA key's public half */
 
 #endif

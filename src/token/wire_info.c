@@ -27,7 +27,7 @@ void custos_info_put(struct custos_wire_out *w, const struct custos_token_info *
 	const char *const texts[] = { info->manufacturer, info->model, info->serial, info->label, info->firmware, info->profile, info->tier, info->uri, info->module };
 	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
 		custos_wire_put_text(w, texts[i]);
-	custos_wire_put_u32(w, custos_info_flags(info));
+	custos_wire_put_u32(w, custos_info_flags(info) | (uint32_t)info->transport << CUSTOS_TOKEN_TRANSPORT_SHIFT);
 	custos_wire_put_u8(w, (uint8_t)info->padding_max);
 }
 
@@ -55,9 +55,11 @@ void custos_info_take(struct custos_wire *r, struct custos_token_info *ret_info)
 	take_text(r, info.tier, sizeof info.tier);
 	take_text(r, info.uri, sizeof info.uri);
 	take_text(r, info.module, sizeof info.module);
-	custos_info_set_flags(&info, custos_wire_u32(r));
+	uint32_t flags = custos_wire_u32(r), transport = flags >> CUSTOS_TOKEN_TRANSPORT_SHIFT & 0xf;
+	custos_info_set_flags(&info, flags);
+	info.transport = (enum custos_transport)transport;
 	info.padding_max = custos_wire_u8(r);
-	if (info.padding_max > 7)
+	if (info.padding_max > 7 || transport >= CUSTOS_TRANSPORT_COUNT)
 		r->failed = true;
 	if (!r->failed)
 		*ret_info = info;

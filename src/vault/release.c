@@ -208,6 +208,9 @@ static struct custos_json *intent_fields(const struct custos_release_order *orde
 	custos_json_set_text(f, "leaf_sha256", order->goods->leaf_sha256);
 	custos_json_set_text(f, "chain_sha256", order->goods->chain_sha256);
 	custos_json_set_hex(f, "courier_point", terms->courier_point, CUSTOS_POINT_SIZE);
+	custos_json_set_text(f, "transport", custos_transport_name(terms->transport));
+	if (custos_transport_needs_key(terms->transport))
+		custos_json_set_hex(f, "courier_key_sha256", terms->courier_key_sha256, CUSTOS_HASH_SIZE);
 	custos_json_set_hex(f, "courier_sha256", order->courier_sha256, CUSTOS_HASH_SIZE);
 	custos_json_set_text(f, "memory", order->memory_backend);
 	custos_json_set(f, "hosts", custos_json_ref(order->hosts));
@@ -267,13 +270,18 @@ custos_rc custos_release_execute(struct custos_custody *c, const struct custos_r
                                  struct custos_release_parcel *ret_parcel, struct custos_err *err)
 {
 	struct custos_token *token;
-	struct custos_release_terms terms = { .kind = CUSTOS_INTENT_RELEASE };
+	struct custos_release_terms terms = { .kind = CUSTOS_INTENT_RELEASE, .transport = order->transport };
 	CUSTOS_AUTO_BUF hosts_line = { 0 };
 	CUSTOS_TRY(custos_vault_token_for(c, &order->goods->material, &token, err));
 	CUSTOS_TRY(custos_json_line(order->hosts, &hosts_line, err));
 	CUSTOS_TRY(custos_sha256(custos_buf_view(&hosts_line), terms.hosts_sha256, err));
 	CUSTOS_TRY(custos_sha256(order->goods->material.ref.container, terms.container_sha256, err));
 	memcpy(terms.courier_point, order->courier_point, CUSTOS_POINT_SIZE);
+	if (order->courier_key.len > 0)
+		CUSTOS_TRY(custos_sha256(order->courier_key, terms.courier_key_sha256, err));
+	/* nothing is logged that this token would not do */
+	CUSTOS_REQUIRE(order->transport == custos_token_info(token)->transport, err, CUSTOS_E_POLICY, "the courier was told another transport than %s",
+	               custos_transport_name(custos_token_info(token)->transport));
 
 	CUSTOS_AUTO(custos_json) *fields = intent_fields(order, &terms);
 	CUSTOS_CLEANUP(custos_log_intent_done) struct custos_log_intent intent = { 0 };
@@ -285,6 +293,7 @@ custos_rc custos_release_execute(struct custos_custody *c, const struct custos_r
 	}
 	CUSTOS_TRY(custos_vault_commit_intent(c, fields, &terms, &intent, err));
 	*ret_intent = intent.index;
-	const struct custos_release_request request = custos_vault_request(&intent, &order->goods->material.ref, order->courier_point, custos_buf_view(&hosts_line));
+	struct custos_release_request request = custos_vault_request(&intent, &order->goods->material.ref, order->courier_point, custos_buf_view(&hosts_line));
+	request.courier_key = order->courier_key;
 	return custos_token_release(token, intent.permit, &request, ret_parcel, err);
 }

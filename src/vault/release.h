@@ -50,6 +50,8 @@ struct custos_release_order {
 	const struct custos_consignment *goods;
 	const struct custos_json *hosts;            /* array of custos_release_host() */
 	const uint8_t *courier_point;               /* CUSTOS_POINT_SIZE bytes */
+	enum custos_transport transport;            /* as the courier was told; the token's */
+	struct custos_bytes courier_key;            /* SPKI, when the transport needs one; else empty */
 	const uint8_t *courier_sha256;              /* CUSTOS_HASH_SIZE bytes: the program that was started */
 	const char *memory_backend;                 /* how the courier has locked its memory */
 	const char *reason;                         /* NULL: none */

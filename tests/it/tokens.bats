@@ -159,6 +159,8 @@ golden() {
 	expect 0 custos_in deploy next host-rsa-2048 --json
 	[ "$(lab_json '[0]["result"]' <<< "$output")" = deployed ]
 	[ "$(lab_served host-rsa-2048)" = "$(lab_leaf next)" ]
+	# bound to the logged intent: its hash went into the key that the parcel was wrapped under
+	[ "$(custos log show --json | grep -o '"transport": *"ecdh-p256-kdf"' | wc -l)" -eq 2 ]
 	expect 0 custos log verify
 }
 

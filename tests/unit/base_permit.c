@@ -7,7 +7,7 @@
 
 static struct custos_release_terms terms(void)
 {
-	struct custos_release_terms t;
+	struct custos_release_terms t = { 0 };
 	memset(t.container_sha256, 0x11, sizeof t.container_sha256);
 	memset(t.courier_point, 0x22, sizeof t.courier_point);
 	memset(t.hosts_sha256, 0x33, sizeof t.hosts_sha256);
@@ -47,6 +47,8 @@ static void another_key_courier_or_host(void **state)
 		{ offsetof(struct custos_release_terms, container_sha256), CUSTOS_HASH_SIZE, "another key" },
 		{ offsetof(struct custos_release_terms, courier_point), CUSTOS_POINT_SIZE, "another courier" },
 		{ offsetof(struct custos_release_terms, hosts_sha256), CUSTOS_HASH_SIZE, "other hosts" },
+		{ offsetof(struct custos_release_terms, transport), 1, "another transport" },
+		{ offsetof(struct custos_release_terms, courier_key_sha256), CUSTOS_HASH_SIZE, "another transport" },
 	};
 	for (size_t m = 0; m < sizeof members / sizeof *members; m++)
 		for (size_t i = 0; i < members[m].len; i++) {

@@ -202,6 +202,43 @@ static void a_key_of_another_certificate_is_not_delivered(void **state)
 	}
 }
 
+/* Goal: every transport brings the key; a parcel that is bound to another intent, to none although it should be, or sealed the plain way brings nothing, and the
+ * host stays as it was. */
+static void assert_nothing_brought(struct stage *s)
+{
+	play(s);
+	assert_int_equal(s->outcome[0], CUSTOS_OUTCOME_UNTOUCHED);
+	assert_int_equal(s->outcome_category[0], CUSTOS_E_TAMPERED);
+	assert_served_files(s, &s->old);
+	s->no_intent = s->other_intent = s->downgraded = false;
+}
+
+static void transports(void **state)
+{
+	(void)state;
+	static const enum custos_transport all[] = { CUSTOS_TRANSPORT_ECDH_P256_KDF, CUSTOS_TRANSPORT_RSA_OAEP, CUSTOS_TRANSPORT_RSA_OAEP_SHA1 };
+	for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+		struct stage s;
+		stage_up(&s);
+		s.transport = all[i];
+		s.no_intent = true;
+		assert_nothing_brought(&s);
+		s.other_intent = all[i] != CUSTOS_TRANSPORT_RSA_OAEP_SHA1; /* which has nothing to bind with but its key */
+		if (s.other_intent)
+			assert_nothing_brought(&s);
+		s.downgraded = !custos_transport_needs_key(all[i]); /* where it does, an INTENT without a key says nothing */
+		if (s.downgraded)
+			assert_nothing_brought(&s);
+		play(&s);
+		if (s.outcome[0] != CUSTOS_OUTCOME_DEPLOYED)
+			fail_msg("%s: outcome %u: %s", custos_transport_name(all[i]), s.outcome[0], s.why);
+		print_message("%s: key in the clear for %u ms\n", custos_transport_name(all[i]), s.exposure_ms);
+		assert_served_files(&s, &s.new);
+		assert_int_equal(s.status, 0);
+		stage_down(&s);
+	}
+}
+
 static void abort_and_dry_run(void **state)
 {
 	(void)state;
@@ -297,7 +334,7 @@ int main(void)
 		cmocka_unit_test(deploys), cmocka_unit_test(goes_back_on_request), cmocka_unit_test(rolls_back_a_service_that_does_not_reload),
 		cmocka_unit_test(says_so_when_the_service_stays_dead), cmocka_unit_test(a_wrong_host_key_gets_nothing), cmocka_unit_test(passwords), cmocka_unit_test(login_keys),
 		cmocka_unit_test(a_key_of_another_certificate_is_not_delivered), cmocka_unit_test(abort_and_dry_run), cmocka_unit_test(a_cut_connection),
-		cmocka_unit_test(a_keeper_that_vanishes), cmocka_unit_test(two_hosts),
+		cmocka_unit_test(a_keeper_that_vanishes), cmocka_unit_test(two_hosts), cmocka_unit_test(transports),
 	};
 	return cmocka_run_group_tests(tests, start, NULL);
 }

@@ -2,17 +2,7 @@
 #ifndef COURIER_PLAY_H
 #define COURIER_PLAY_H
 
-#include "courier_stage.h"
-
-enum { ANSWER_MS = 60000 };
-
-static inline void send_body(struct custos_helper *helper, uint8_t type, struct custos_buf *body, int fd)
-{
-	struct custos_err err = { 0 };
-	if (custos_channel_send(&helper->channel, type, custos_buf_view(body), fd, &err) != CUSTOS_OK)
-		fail_msg("%s", err.msg);
-	custos_buf_done(body);
-}
+#include "courier_transport.h"
 
 static inline void encode_plan(const struct stage *s, uint32_t host, struct custos_buf *out)
 {
@@ -217,7 +207,9 @@ static inline void send_key(const struct stage *s, struct custos_helper *helper,
 		return;
 	}
 	uint8_t point[CUSTOS_POINT_SIZE] = { 0 };
-	if (s->job == CUSTOS_JOB_DEPLOY)
+	if (s->job == CUSTOS_JOB_DEPLOY && s->transport != CUSTOS_TRANSPORT_ECDH_P256)
+		seal_by_transport(s, helper, courier_point, point, &sealed);
+	else if (s->job == CUSTOS_JOB_DEPLOY)
 		seal_key(s->wrong_key ? &s->old : &s->new, courier_point, point, &sealed);
 	if (s->garble_parcel)
 		sealed.ptr[9] ^= 1;
@@ -271,6 +263,7 @@ static inline void play(struct stage *s)
 	struct custos_wire r = custos_wire_read(custos_buf_view(&hello.body));
 	custos_wire_fixed(&r, point, sizeof point);
 	assert_int_equal(point[0], 4);
+	choose_transport(s, &helper);
 	for (uint32_t i = 0; i < s->hosts; i++) {
 		send_socket(s, &helper, i, CUSTOS_SOCKET_SSH);
 		send_credential(s, &helper, i, point);

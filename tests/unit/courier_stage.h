@@ -37,6 +37,9 @@ struct stage {
 	const char *password;                /* NULL: key file */
 	bool by_signer, refuse_reconnect, vanish_after_key, abort_instead, wrong_key, garble_parcel;
 	enum custos_courier_job job;
+	enum custos_transport transport;     /* of the key */
+	bool other_intent, no_intent, downgraded; /* the parcel is bound to another one; nothing is said of any; it is not bound at all */
+	struct custos_buf transport_key;     /* the courier's */
 	uint32_t hosts;
 	/* what came of it */
 	uint8_t prepared[4], prepared_category[4], outcome[4], outcome_category[4];
@@ -141,6 +144,7 @@ static inline void stage_down(struct stage *s)
 		waitpid(s->sshd[i], NULL, 0); /* each ends with its connection */
 	pair_done(&s->old);
 	pair_done(&s->new);
+	custos_buf_done(&s->transport_key);
 	nftw(s->root, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
 }
 

@@ -106,7 +106,7 @@ static inline bool kwp_opens(const uint8_t *key, size_t key_len, const uint8_t *
 	struct custos_err err = { 0 };
 	assert_int_equal(custos_secret_new(key_len, &z, NULL), CUSTOS_OK);
 	assert_int_equal(custos_secret_expose(z, kwp_fill, (void *)(uintptr_t)key, NULL), CUSTOS_OK);
-	custos_rc rc = custos_unseal_under(z, CUSTOS_BYTES(sealed, len), &out, &err);
+	custos_rc rc = custos_unwrap_secret(z, CUSTOS_BYTES(sealed, len), &out, &err);
 	if (rc != CUSTOS_OK) {
 		assert_int_equal(rc, CUSTOS_E_TAMPERED);
 		assert_null(out);

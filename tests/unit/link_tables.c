@@ -40,6 +40,8 @@ static const struct allowed courier[] = {
 	/* a key out of a file: read (6), then sealed (7) */
 	{ 2, K, C(READ_KEY), 6, ONE_FD },
 	{ 6, H, C(NEED_PHRASE), 6, NO_FD }, { 6, K, C(PHRASE), 6, NO_FD }, { 6, H, C(KEY_REFUSED), 5, NO_FD }, { 6, H, C(KEY_READ), 7, NO_FD },
+	/* the way of transport (15), and what the key is bound to */
+	{ 2, K, C(TRANSPORT), 15, NO_FD }, { 15, H, C(TRANSPORT_KEY), 2, NO_FD }, { 3, K, C(INTENT), 3, NO_FD },
 	{ 7, K, C(SEAL_KEY), 7, NO_FD }, { 7, H, C(KEY_SEALED), 4, NO_FD },
 	/* a KEK into shares: planned (8), split (9), held (10), given out (11) */
 	{ 2, K, C(SPLIT_PLAN), 8, ANY_FD }, { 8, K, C(KEY), 9, NO_FD },
@@ -72,6 +74,7 @@ static const struct allowed token[] = {
 	{ KEYS_BUSY, H, T(FAILED), READY, NO_FD },
 	/* the doctor: a check that needs no login, or one that does */
 	{ OPEN, K, T(DOCTOR), OPEN_BUSY, NO_FD }, { OPEN_BUSY, H, T(FOUND), OPEN, NO_FD }, { READY, K, T(DOCTOR), READY_BUSY, NO_FD }, { READY_BUSY, H, T(FOUND), READY, NO_FD },
+	{ READY, K, T(RELEASE_TO_KEY), READY_BUSY, NO_FD }, { READY_BUSY, H, T(RELEASED_TO_KEY), READY, NO_FD },
 	{ READY, K, T(KEY_DESTROY), READY_BUSY, NO_FD }, { READY_BUSY, H, T(KEY_DESTROYED), READY, NO_FD },
 	{ READY, K, T(IMPORT_BEGIN), READY_BUSY, NO_FD }, { READY_BUSY, H, T(IMPORT_POINT), READY, NO_FD }, { READY, K, T(IMPORT), READY_BUSY, NO_FD },
 	{ READY, K, T(KEK_BACKUP), READY_BUSY, NO_FD }, { READY, K, T(KEK_KEEP), READY_BUSY, NO_FD }, { READY, K, T(KEK_RECEIVE), READY_BUSY, NO_FD },
@@ -84,7 +87,7 @@ struct table {
 	size_t count;
 	uint8_t states;
 };
-static const struct table courier_table = { &custos_courier_protocol, courier, sizeof courier / sizeof *courier, 15 };
+static const struct table courier_table = { &custos_courier_protocol, courier, sizeof courier / sizeof *courier, 16 };
 static const struct table token_table = { &custos_token_protocol, token, sizeof token / sizeof *token, 8 };
 
 static const struct allowed *find(const struct table *t, uint8_t state, enum custos_link_side side, uint8_t type, bool with_fd)

@@ -132,6 +132,21 @@ static void entry_and_terms_differ(void **state)
 	f->terms.hosts_sha256[0] ^= 1;
 	assert_refused(f, CUSTOS_E_POLICY);
 	f->terms = good;
+	/* a transport that the entry does not name, one that is none, a key that it does not name */
+	f->terms.transport = CUSTOS_TRANSPORT_ECDH_P256_KDF;
+	assert_refused(f, CUSTOS_E_POLICY);
+	custos_json_set_text(f->fields, "transport", "ecdh-p256");
+	assert_refused(f, CUSTOS_E_POLICY);
+	custos_json_set_text(f->fields, "transport", "rsa-oaep");
+	f->terms.transport = CUSTOS_TRANSPORT_RSA_OAEP;
+	assert_refused(f, CUSTOS_E_POLICY);
+	custos_json_set_hex(f->fields, "courier_key_sha256", f->terms.hosts_sha256, CUSTOS_HASH_SIZE);
+	assert_refused(f, CUSTOS_E_POLICY);
+	f->terms = good;
+	custos_json_set_text(f->fields, "transport", "by-hand");
+	assert_refused(f, CUSTOS_E_POLICY);
+	custos_json_remove(f->fields, "transport");
+	custos_json_remove(f->fields, "courier_key_sha256");
 	/* the entry names one host more, one less, none; the point in upper case, cut, as a number */
 	static const char *const three[] = { "esx1", "esx2", "esx3", NULL }, *const one[] = { "esx1", NULL };
 	custos_json_set(f->fields, "hosts", soft_hosts(three));

@@ -59,7 +59,7 @@ static void with_short_key(const struct kwp_vector *v, void *ctx)
 	(void)ctx;
 	assert_int_equal(custos_secret_new(v->key_len, &z, NULL), CUSTOS_OK);
 	assert_int_equal(custos_secret_expose(z, kwp_fill, (void *)(uintptr_t)v->key, NULL), CUSTOS_OK);
-	assert_int_equal(custos_unseal_under(z, CUSTOS_BYTES(v->sealed, v->sealed_len), &out, &err), CUSTOS_E_INTERNAL);
+	assert_int_equal(custos_unwrap_secret(z, CUSTOS_BYTES(v->sealed, v->sealed_len), &out, &err), CUSTOS_E_INTERNAL);
 	assert_null(out);
 }
 
@@ -249,12 +249,12 @@ static void nothing_of_it_stays(void **state)
 	assert_int_equal(custos_secret_expose(z, kwp_fill, key, NULL), CUSTOS_OK);
 	assert_int_equal(count_windows(masked, LEN, false), 0);
 	for (size_t how = 1; how < 4; how++) {
-		assert_int_equal(custos_unseal_under(z, CUSTOS_BYTES(forged[how], WHOLE + 8), &out, NULL), CUSTOS_E_TAMPERED);
+		assert_int_equal(custos_unwrap_secret(z, CUSTOS_BYTES(forged[how], WHOLE + 8), &out, NULL), CUSTOS_E_TAMPERED);
 		assert_null(out);
 		assert_int_equal(count_windows(masked, LEN, false), 0);
 		assert_int_equal(count_windows(masked, LEN, true), 0);
 	}
-	assert_int_equal(custos_unseal_under(z, CUSTOS_BYTES(forged[0], WHOLE + 8), &out, NULL), CUSTOS_OK);
+	assert_int_equal(custos_unwrap_secret(z, CUSTOS_BYTES(forged[0], WHOLE + 8), &out, NULL), CUSTOS_OK);
 	assert_int_equal(count_windows(masked, LEN, false), 0);
 	assert_int_equal(count_windows(masked, LEN, true), LEN - 7);
 	custos_secret_free(out);

@@ -102,7 +102,7 @@ static void bad_profiles_are_refused(void **state)
 		HEAD "tier: hardened\nattributes: {not_sent: [copyable]}\n" WRAP KEYS, HEAD "tier: basic\nattributes: {not_read: [sensitive]}\n" WRAP KEYS,
 		HEAD "tier: basic\nattributes: {not_read: [extractable]}\n" WRAP KEYS, HEAD "tier: basic\nattributes: {not_read: [local, local]}\n" WRAP KEYS,
 		HEAD "tier: basic\nattributes: {not_kept: [local]}\n" WRAP KEYS, HEAD "tier: basic\nsession_objects: no\n" WRAP KEYS, HEAD "tier: basic\nsession_objects: perhaps\n" WRAP KEYS,
-		HEAD "tier: basic\ntransport: rsa-oaep\n" WRAP KEYS, HEAD "tier: basic\nsign: {rsa: rsa-x509}\n" WRAP KEYS, HEAD "tier: basic\nsign: {dsa: dsa}\n" WRAP KEYS,
+		HEAD "tier: basic\ntransport: rsa-oaep-md5\n" WRAP KEYS, HEAD "tier: basic\nsign: {rsa: rsa-x509}\n" WRAP KEYS, HEAD "tier: basic\nsign: {dsa: dsa}\n" WRAP KEYS,
 		HEAD "tier: basic\nsessions: many\n" WRAP KEYS, HEAD "tier: unusable\n" WRAP KEYS,
 		HEAD "tier: basic\nwrap: {mechanism: 0x210b, format: rfc5649, ec_point_attribute: d5a0db00}\n" KEYS,
 		HEAD "tier: basic\nparameters: A_NAME_OF_MORE_THAN_THIRTY_ONE_CHARACTERS\n" WRAP KEYS,

@@ -79,6 +79,11 @@ static void every_lie_is_refused(void **state)
 	point[64] ^= 1;
 	s.claim.courier_point = point;
 	refused(&s, "another courier");
+	/* another transport than the log's, and a key that nothing was logged of */
+	s.claim.transport = CUSTOS_TRANSPORT_ECDH_P256_KDF;
+	refused(&s, "this token's is ecdh-p256-kdf");
+	s.claim.courier_key = CUSTOS_BYTES_STR("a key");
+	refused(&s, "do not fit");
 	s.claim.hosts_line = CUSTOS_BYTES_STR("[{\"address\":\"192.0.2.66:22\",\"target\":\"esx1.example\"}]");
 	refused(&s, "other hosts");
 	s.claim.hosts_line = CUSTOS_BYTES_STR("[]");

@@ -30,6 +30,8 @@ struct lab {
 	struct custos_signer signer;
 	custos_hash leaves[LAB_LEAVES_MAX];
 	size_t count;
+	enum custos_transport transport;   /* of the next intent */
+	struct custos_bytes courier_key;   /* SPKI in it, where the transport needs one */
 	struct custos_err err;
 };
 
@@ -232,6 +234,12 @@ static inline void lab_log_intent(struct lab *lab, const struct custos_token_key
 	custos_json_set_text(entry, "time", "2026-11-23T07:00:00Z");
 	custos_json_set_hex(entry, "container_sha256", intent->terms.container_sha256, CUSTOS_HASH_SIZE);
 	custos_json_set_hex(entry, "courier_point", intent->point, CUSTOS_POINT_SIZE);
+	custos_json_set_text(entry, "transport", custos_transport_name(lab->transport));
+	intent->terms.transport = lab->transport;
+	if (lab->courier_key.len > 0) {
+		LAB_OK(lab, custos_sha256(lab->courier_key, intent->terms.courier_key_sha256, &lab->err));
+		custos_json_set_hex(entry, "courier_key_sha256", intent->terms.courier_key_sha256, CUSTOS_HASH_SIZE);
+	}
 	custos_json_set(entry, strcmp(event, "kek.backup_intent") == 0 ? "receivers" : "hosts", hosts);
 	LAB_OK(lab, custos_json_line(entry, &intent->leaf, &lab->err));
 	custos_json_free(entry);
