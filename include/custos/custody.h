@@ -66,7 +66,7 @@ CUSTOS_API custos_custody_status(struct custos_custody *custody, struct custos_j
  * deployment or rollback ended badly, keys whose last drill failed or whose destruction was begun and not finished. */
 size_t custos_status_count_urgent(const struct custos_json *status);
 
-/* Keys; documents as of custos-key(1). `type`: "rsa-2048", "rsa-3072", "rsa-4096", "ec-p256", "ec-p384", "ed25519" (sign-only).
+/* Keys; documents as of custos-key(1). `type`: "rsa-2048", "rsa-3072", "rsa-4096", "rsa-6144", "rsa-8192", "ec-p256", "ec-p384", "ec-p521", "ed25519".
  * `key_class`: "deployable" (kept wrapped) or "sign-only" (never leaves the token). A name that is taken is CUSTOS_E_POLICY, one that
  * nobody has is CUSTOS_E_INPUT; so it is for targets. */
 CUSTOS_API custos_key_generate(struct custos_custody *custody, const char *name, const char *type, const char *key_class,
@@ -204,7 +204,10 @@ CUSTOS_API custos_tokens_init(const char *module, const char *uri, const char *l
 /* The doctor: checks and attacks live on throw-away objects of the token, also of one that no profile fits. Logs in. `asked_tier`: "hardened", "basic",
  * "sign-only", or NULL for what the profile promises. *ret_report is custos-token(1)'s, with "profile_yaml" unless the token is unusable; it is returned
  * as well when the token is below what was asked for, which is CUSTOS_E_POLICY. */
-enum custos_doctor_flags { CUSTOS_DOCTOR_CLEAN = 1u << 0 /* half-made objects are removed */ };
+enum custos_doctor_flags {
+	CUSTOS_DOCTOR_CLEAN = 1u << 0, /* half-made objects are removed */
+	CUSTOS_DOCTOR_LARGE = 1u << 1, /* RSA keys over 4096 bits are made, too: a minute each */
+};
 CUSTOS_API custos_tokens_examine(const char *module, const char *uri, const char *asked_tier, unsigned flags, const struct custos_pin *pin,
                                  struct custos_json **ret_report, struct custos_err *err);
 

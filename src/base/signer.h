@@ -9,6 +9,7 @@ enum custos_signature {
 	CUSTOS_SIGNATURE_ECDSA_SHA256,      /* ASN.1 DER, P-256 */
 	CUSTOS_SIGNATURE_ECDSA_SHA384,      /* ASN.1 DER, P-384 */
 	CUSTOS_SIGNATURE_RSA_PKCS1_SHA256,  /* RFC 8017 8.2 */
+	CUSTOS_SIGNATURE_ECDSA_SHA512,      /* ASN.1 DER, P-521 */
 };
 
 struct custos_signer {

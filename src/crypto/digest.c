@@ -23,6 +23,11 @@ custos_rc custos_sha384(struct custos_bytes data, uint8_t ret_hash[static 48], s
 	return digest("SHA384", 48, data, ret_hash, err);
 }
 
+custos_rc custos_sha512(struct custos_bytes data, uint8_t ret_hash[static 64], struct custos_err *err)
+{
+	return digest("SHA512", 64, data, ret_hash, err);
+}
+
 custos_rc custos_sha256_fd(int fd, uint8_t ret_hash[static CUSTOS_HASH_SIZE], struct custos_err *err)
 {
 	uint8_t chunk[16384];

@@ -6,6 +6,7 @@
 
 CUSTOS_RC custos_sha256(struct custos_bytes data, uint8_t ret_hash[static CUSTOS_HASH_SIZE], struct custos_err *err);
 CUSTOS_RC custos_sha384(struct custos_bytes data, uint8_t ret_hash[static 48], struct custos_err *err);
+CUSTOS_RC custos_sha512(struct custos_bytes data, uint8_t ret_hash[static 64], struct custos_err *err);
 /* SHA-256 of everything that can still be read from `fd`. */
 CUSTOS_RC custos_sha256_fd(int fd, uint8_t ret_hash[static CUSTOS_HASH_SIZE], struct custos_err *err);
 CUSTOS_RC custos_random(uint8_t *out, size_t len, struct custos_err *err);

@@ -105,7 +105,7 @@ static custos_rc decode(struct reading *r, struct custos_span span, const char *
 
 static custos_rc refuse_kind(const char *what, struct custos_err *err)
 {
-	CUSTOS_FAIL_HINT(err, CUSTOS_E_INPUT, "have a new key made: custos key generate", "it is %s; custos takes RSA of 2048, 3072 or 4096 bits and EC on P-256 or P-384", what);
+	CUSTOS_FAIL_HINT(err, CUSTOS_E_INPUT, "have a new key made: custos key generate", "it is %s; custos takes RSA of 2048, 3072, 4096, 6144 or 8192 bits and EC on P-256, P-384 or P-521", what);
 }
 
 static custos_rc number(const EVP_PKEY *key, const char *name, struct custos_buf *out, struct custos_err *err)
@@ -125,7 +125,7 @@ static custos_rc rsa_spki(const EVP_PKEY *key, struct custos_buf *spki, struct c
 	CUSTOS_AUTO_BUF modulus = { .max = 1024 };
 	CUSTOS_AUTO_BUF exponent = { .max = 1024 };
 	int bits = EVP_PKEY_get_bits(key);
-	if (bits != 2048 && bits != 3072 && bits != 4096)
+	if (bits != 2048 && bits != 3072 && bits != 4096 && bits != 6144 && bits != 8192)
 		return refuse_kind(bits < 2048 ? "an RSA key that is too short" : "an RSA key of an unusual size", err);
 	CUSTOS_TRY(number(key, OSSL_PKEY_PARAM_RSA_N, &modulus, err));
 	CUSTOS_TRY(number(key, OSSL_PKEY_PARAM_RSA_E, &exponent, err));

@@ -6,7 +6,7 @@
 #include "memory/secret.h"
 
 /* PEM (the one private key in it; certificates beside it are left alone) or DER, PKCS#8, PKCS#1 or SEC 1, encrypted or not. RSA of 2048, 3072 or 4096 bits
- * with an exponent of at least 65537, or EC on P-256 or P-384; its numbers are checked to belong together.
+ * with an exponent of at least 65537, or EC on P-256, P-384 or P-521; its numbers are checked to belong together.
  *
  * `pass_phrase` NULL: none is known. *ret_encrypted true and nothing else written when one is needed. Otherwise *ret_pkcs8 is the key as PKCS#8 DER and the
  * SPKI is appended to `spki`. CUSTOS_E_AUTH: the pass phrase does not open it; CUSTOS_E_INPUT: there is no key in it, or one that custos does not take. */

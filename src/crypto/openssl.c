@@ -36,9 +36,17 @@ static EVP_PKEY *ec_from_point(const char *group, struct custos_bytes point)
 	return CUSTOS_TAKE(key);
 }
 
+static const struct {
+	const char *group, *other_name;
+	size_t point_size;
+} curves[] = { { "P-256", "prime256v1", 65 }, { "P-384", "secp384r1", 97 }, { "P-521", "secp521r1", 133 } };
+
 EVP_PKEY *custos_ec_public(const char *group, struct custos_bytes point)
 {
-	size_t size = strcmp(group, "P-256") == 0 ? 65 : strcmp(group, "P-384") == 0 ? 97 : 0;
+	size_t size = 0;
+	for (size_t i = 0; i < sizeof curves / sizeof *curves; i++)
+		if (group != NULL && strcmp(group, curves[i].group) == 0)
+			size = curves[i].point_size;
 	if (size == 0 || point.len != size || point.ptr[0] != 4)
 		return NULL;
 	EVP_PKEY *key = ec_from_point(group, point);
@@ -52,5 +60,8 @@ const char *custos_ec_group(const EVP_PKEY *key)
 	size_t len = 0;
 	if (!EVP_PKEY_is_a(key, "EC") || EVP_PKEY_get_group_name(key, name, sizeof name, &len) != 1)
 		return NULL;
-	return strcmp(name, "prime256v1") == 0 || strcmp(name, "P-256") == 0 ? "P-256" : strcmp(name, "secp384r1") == 0 || strcmp(name, "P-384") == 0 ? "P-384" : NULL;
+	for (size_t i = 0; i < sizeof curves / sizeof *curves; i++)
+		if (strcmp(name, curves[i].group) == 0 || strcmp(name, curves[i].other_name) == 0)
+			return curves[i].group;
+	return NULL;
 }

@@ -29,9 +29,9 @@ CUSTOS_OPENSSL_FREEP(ecdsa_sig, ECDSA_SIG, ECDSA_SIG_free);
 /* The first error in libcrypto's queue becomes the native code and, in words, the end of the message; the queue is empty afterwards. */
 custos_rc custos_openssl_fail(struct custos_err *err, custos_rc rc, const char *what);
 
-/* A P-256 or P-384 public key from its uncompressed point, checked to lie on the curve. NULL (queue emptied) when it does not. */
+/* A P-256, P-384 or P-521 public key from its uncompressed point, checked to lie on the curve. NULL (queue emptied) when it does not. */
 EVP_PKEY *custos_ec_public(const char *group, struct custos_bytes point);
-/* "P-256", "P-384" or NULL. */
+/* "P-256", "P-384", "P-521" or NULL. */
 const char *custos_ec_group(const EVP_PKEY *key);
 
 #endif

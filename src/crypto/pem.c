@@ -114,7 +114,7 @@ static void lay_out_sec1(struct text *t, const struct custos_pkcs8 *key)
 	size_t body = sizeof version + key->scalar.len + 2 + key->curve.len + key->point_field.len, head = 0;
 	t->head[head++] = 0x30;
 	if (body >= 0x80)
-		t->head[head++] = 0x81; /* below 256 for P-384 with its point: 167 */
+		t->head[head++] = 0x81; /* below 256 for P-521 with its point: 219 */
 	t->head[head++] = (uint8_t)body;
 	memcpy(t->head + head, version, sizeof version);
 	t->parameters_head[0] = 0xa0;
@@ -138,7 +138,8 @@ static custos_rc convert(void *ctx, uint8_t *der, size_t len, struct custos_err 
 	struct custos_pkcs8 key;
 	struct text t = { 0 };
 	CUSTOS_TRY(custos_pkcs8_walk((struct custos_span){ der, len }, c->padding_max, &key, err));
-	if (c->format == CUSTOS_PEM_PKCS8) {
+	/* Ed25519 has no other form */
+	if (c->format == CUSTOS_PEM_PKCS8 || key.kind == CUSTOS_PKCS8_ED25519) {
 		t.label = "PRIVATE KEY";
 		add_piece(&t, key.whole);
 	} else if (key.kind == CUSTOS_PKCS8_RSA) {

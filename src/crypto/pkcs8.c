@@ -4,6 +4,7 @@
 enum tag { INTEGER = 0x02, BIT_STRING = 0x03, OCTET_STRING = 0x04, NULL_VALUE = 0x05, OID = 0x06, SEQUENCE = 0x30, EC_PARAMETERS = 0xa0, EC_PUBLIC = 0xa1 };
 
 static const uint8_t OID_RSA[] = { 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01 };
+static const uint8_t OID_ED25519[] = { 0x2b, 0x65, 0x70 };
 static const uint8_t OID_EC[] = { 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01 };
 static const struct {
 	const char *group;
@@ -13,6 +14,7 @@ static const struct {
 } curves[] = {
 	{ "P-256", 32, { 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07 }, 8 },
 	{ "P-384", 48, { 0x2b, 0x81, 0x04, 0x00, 0x22 }, 5 },
+	{ "P-521", 66, { 0x2b, 0x81, 0x04, 0x00, 0x23 }, 5 },
 };
 
 static bool span_is(struct custos_span s, const uint8_t *bytes, size_t len)
@@ -83,8 +85,8 @@ static bool walk_ec(struct custos_pkcs8 *key, size_t size)
 	struct custos_span body, rest = key->inner, part, whole;
 	if (!take(&rest, SEQUENCE, &body, NULL) || rest.len != 0 || !take_version(&body, 1) || !take(&body, OCTET_STRING, &part, &key->scalar))
 		return false;
-	/* RFC 5915 wants the full size; a token that drops leading zeros means the same number, and servers read it. */
-	if (part.len == 0 || part.len > size)
+	/* RFC 5915 wants the full size; a token that drops leading zeros means the same number, and servers read it. Eight of them at once are a key on another curve. */
+	if (part.len > size || part.len + 8 <= size)
 		return false;
 	if (take(&body, EC_PARAMETERS, &part, NULL) && !span_is(part, key->curve.at, key->curve.len))
 		return false;
@@ -98,6 +100,13 @@ static bool walk_ec(struct custos_pkcs8 *key, size_t size)
 	return body.len == 0;
 }
 
+/* CurvePrivateKey (RFC 8410 7): 32 bytes and nothing of the public half. */
+static bool walk_ed25519(struct custos_pkcs8 *key)
+{
+	struct custos_span rest = key->inner, seed;
+	return take(&rest, OCTET_STRING, &seed, NULL) && seed.len == 32 && rest.len == 0;
+}
+
 static bool walk_algorithm(struct custos_span algorithm, struct custos_pkcs8 *key, size_t *ret_size)
 {
 	struct custos_span oid, value;
@@ -106,6 +115,10 @@ static bool walk_algorithm(struct custos_span algorithm, struct custos_pkcs8 *ke
 	if (span_is(oid, OID_RSA, sizeof OID_RSA)) {
 		key->kind = CUSTOS_PKCS8_RSA;
 		return take(&algorithm, NULL_VALUE, &value, NULL) && value.len == 0 && algorithm.len == 0;
+	}
+	if (span_is(oid, OID_ED25519, sizeof OID_ED25519)) {
+		key->kind = CUSTOS_PKCS8_ED25519;
+		return algorithm.len == 0;
 	}
 	key->kind = CUSTOS_PKCS8_EC;
 	if (!span_is(oid, OID_EC, sizeof OID_EC) || !take(&algorithm, OID, &value, &key->curve) || algorithm.len != 0)
@@ -131,9 +144,10 @@ custos_rc custos_pkcs8_walk(struct custos_span der, size_t padding_max, struct c
 		padding |= rest.at[i];
 	CUSTOS_REQUIRE(padding == 0, err, CUSTOS_E_TOKEN, "the key has bytes after its end that are not padding");
 	CUSTOS_REQUIRE(take_version(&body, 0) && take(&body, SEQUENCE, &algorithm, NULL), err, CUSTOS_E_TOKEN, "the key is not a PKCS#8 structure of version 0");
-	CUSTOS_REQUIRE(walk_algorithm(algorithm, &key, &size), err, CUSTOS_E_TOKEN, "the key is neither RSA nor EC on P-256 or P-384");
+	CUSTOS_REQUIRE(walk_algorithm(algorithm, &key, &size), err, CUSTOS_E_TOKEN, "the key is neither RSA, nor EC on P-256, P-384 or P-521, nor Ed25519");
 	CUSTOS_REQUIRE(take(&body, OCTET_STRING, &key.inner, NULL) && body.len == 0, err, CUSTOS_E_TOKEN, "the key's PKCS#8 structure holds more than a key");
-	CUSTOS_REQUIRE(key.kind == CUSTOS_PKCS8_RSA ? walk_rsa(&key) : walk_ec(&key, size), err, CUSTOS_E_TOKEN, "the key inside PKCS#8 is not well formed");
+	bool well_formed = key.kind == CUSTOS_PKCS8_RSA ? walk_rsa(&key) : key.kind == CUSTOS_PKCS8_ED25519 ? walk_ed25519(&key) : walk_ec(&key, size);
+	CUSTOS_REQUIRE(well_formed, err, CUSTOS_E_TOKEN, "the key inside PKCS#8 is not well formed");
 	*ret_key = key;
 	return CUSTOS_OK;
 }

@@ -14,6 +14,8 @@ static bool fits(const EVP_PKEY *key, enum custos_signature algorithm)
 		return group != NULL && strcmp(group, "P-256") == 0;
 	case CUSTOS_SIGNATURE_ECDSA_SHA384:
 		return group != NULL && strcmp(group, "P-384") == 0;
+	case CUSTOS_SIGNATURE_ECDSA_SHA512:
+		return group != NULL && strcmp(group, "P-521") == 0;
 	case CUSTOS_SIGNATURE_RSA_PKCS1_SHA256:
 		return EVP_PKEY_is_a(key, "RSA") == 1 && EVP_PKEY_get_bits(key) >= 2048;
 	}
@@ -22,7 +24,16 @@ static bool fits(const EVP_PKEY *key, enum custos_signature algorithm)
 
 static const EVP_MD *digest_of(enum custos_signature algorithm)
 {
-	return algorithm == CUSTOS_SIGNATURE_ED25519 ? NULL : algorithm == CUSTOS_SIGNATURE_ECDSA_SHA384 ? EVP_sha384() : EVP_sha256();
+	switch (algorithm) {
+	case CUSTOS_SIGNATURE_ED25519:
+		return NULL;
+	case CUSTOS_SIGNATURE_ECDSA_SHA384:
+		return EVP_sha384();
+	case CUSTOS_SIGNATURE_ECDSA_SHA512:
+		return EVP_sha512();
+	default:
+		return EVP_sha256();
+	}
 }
 
 static EVP_PKEY *read_spki(struct custos_bytes spki)

@@ -11,7 +11,7 @@ CUSTOS_RC custos_ecdsa_to_der(struct custos_bytes raw, struct custos_buf *der, s
 CUSTOS_RC custos_ecdsa_from_der(struct custos_bytes der, size_t scalar_size, struct custos_buf *raw, struct custos_err *err);
 /* SubjectPublicKeyInfo from what a PKCS#11 public object holds. */
 CUSTOS_RC custos_spki_rsa(struct custos_bytes modulus, struct custos_bytes exponent, struct custos_buf *spki, struct custos_err *err);
-CUSTOS_RC custos_spki_ec(const char *group /* "P-256" or "P-384" */, struct custos_bytes point /* uncompressed */, struct custos_buf *spki, struct custos_err *err);
+CUSTOS_RC custos_spki_ec(const char *group /* "P-256", "P-384" or "P-521" */, struct custos_bytes point /* uncompressed */, struct custos_buf *spki, struct custos_err *err);
 /* Modulus and exponent of an RSA SPKI, big endian. */
 CUSTOS_RC custos_spki_rsa_numbers(struct custos_bytes spki, struct custos_buf *modulus, struct custos_buf *exponent, struct custos_err *err);
 CUSTOS_RC custos_spki_ed25519(struct custos_bytes key /* 32 bytes */, struct custos_buf *spki, struct custos_err *err);

@@ -206,7 +206,7 @@ static custos_rc read_verify(const struct custos_yaml *root, struct custos_recip
 static custos_rc read_keys(const struct custos_yaml *root, struct custos_profile *p, struct custos_err *err)
 {
 	static const char *const formats[] = { "pkcs8", "pkcs1", NULL };
-	static const char *const types[] = { "rsa-2048", "rsa-3072", "rsa-4096", "ec-p256", "ec-p384", "ed25519", NULL };
+	static const char *const types[] = { "rsa-2048", "rsa-3072", "rsa-4096", "rsa-6144", "rsa-8192", "ec-p256", "ec-p384", "ec-p521", "ed25519", NULL };
 	uint32_t n;
 	CUSTOS_TRY(read_texts(root, "keys", p->key_types, CUSTOS_PROFILE_KEYS_MAX, &n, err));
 	p->key_type_count = n;
@@ -215,7 +215,7 @@ static custos_rc read_keys(const struct custos_yaml *root, struct custos_profile
 		while (types[t] != NULL && strcmp(types[t], p->key_types[i]) != 0)
 			t++;
 		if (types[t] == NULL)
-			return custos_yaml_refuse(at_key(root, "keys"), err, "\"%s\" is not a key type (rsa-2048, rsa-3072, rsa-4096, ec-p256, ec-p384, ed25519)", p->key_types[i]);
+			return custos_yaml_refuse(at_key(root, "keys"), err, "\"%s\" is not a key type (rsa-2048, rsa-3072, rsa-4096, rsa-6144, rsa-8192, ec-p256, ec-p384, ec-p521, ed25519)", p->key_types[i]);
 	}
 	CUSTOS_TRY(line(root, "keys_because", "", &p->keys_because, err));
 	size_t format;

@@ -4,7 +4,7 @@
 
 #include "target/plan.h"
 
-enum { CUSTOS_PROFILE_KEYS_MAX = 8 };
+enum { CUSTOS_PROFILE_KEYS_MAX = 12 };
 
 struct custos_profile {
 	char *key_types[CUSTOS_PROFILE_KEYS_MAX]; /* none: any */

@@ -5,7 +5,7 @@
 #define SIGN_ONLY CUSTOS_TIER_SIGN_ONLY
 #define BASIC CUSTOS_TIER_BASIC
 #define ANY CUSTOS_TIER_HARDENED
-#define SIGN(n, type, name, flags) { CUSTOS_CHECK_SIGN + (n), "sign-" name, "signatures by every mechanism verify in software", flags, UNUSABLE, ANY, type }
+#define SIGN(n, type, name, flags, failed) { CUSTOS_CHECK_SIGN + (n), "sign-" name, "signatures by every mechanism verify in software", flags, failed, ANY, type }
 #define DEPLOY(n, type, name, lacking, flags) \
 	{ CUSTOS_CHECK_DEPLOY + (n), "deploy-" name, "wrapped, unwrapped, proven, wrapped for a courier, opened by it", flags, SIGN_ONLY, lacking, type }
 
@@ -14,12 +14,16 @@ static const struct custos_check_row rows[] = {
 	{ CUSTOS_CHECK_OBJECTS, "objects", "half-made objects and empty files", 0, ANY, ANY, 0 },
 	{ CUSTOS_CHECK_MECHANISMS, "mechanisms", "dangerous mechanisms among those it has", 0, ANY, ANY, 0 },
 	{ CUSTOS_CHECK_RANDOM, "random", "random bytes are not the same twice", 0, UNUSABLE, ANY, 0 },
-	SIGN(0, CUSTOS_KEY_RSA_2048, "rsa-2048", CUSTOS_CHECK_SLOW),
-	SIGN(1, CUSTOS_KEY_RSA_3072, "rsa-3072", CUSTOS_CHECK_SLOW),
-	SIGN(2, CUSTOS_KEY_RSA_4096, "rsa-4096", CUSTOS_CHECK_SLOW),
-	SIGN(3, CUSTOS_KEY_EC_P256, "ec-p256", 0),
-	SIGN(4, CUSTOS_KEY_EC_P384, "ec-p384", 0),
-	SIGN(5, CUSTOS_KEY_ED25519, "ed25519", 0),
+	SIGN(0, CUSTOS_KEY_RSA_2048, "rsa-2048", CUSTOS_CHECK_SLOW, UNUSABLE),
+	SIGN(1, CUSTOS_KEY_RSA_3072, "rsa-3072", CUSTOS_CHECK_SLOW, UNUSABLE),
+	SIGN(2, CUSTOS_KEY_RSA_4096, "rsa-4096", CUSTOS_CHECK_SLOW, UNUSABLE),
+	SIGN(3, CUSTOS_KEY_EC_P256, "ec-p256", 0, UNUSABLE),
+	SIGN(4, CUSTOS_KEY_EC_P384, "ec-p384", 0, UNUSABLE),
+	SIGN(5, CUSTOS_KEY_ED25519, "ed25519", 0, UNUSABLE),
+	/* what few tokens have may be wrong in one, which says nothing of the others */
+	SIGN(6, CUSTOS_KEY_EC_P521, "ec-p521", 0, ANY),
+	SIGN(7, CUSTOS_KEY_RSA_6144, "rsa-6144", CUSTOS_CHECK_SLOW, ANY),
+	SIGN(8, CUSTOS_KEY_RSA_8192, "rsa-8192", CUSTOS_CHECK_SLOW, ANY),
 	{ CUSTOS_CHECK_FORMAT, "wrap-format", "what was wrapped under a known key opens in software", CUSTOS_CHECK_SLOW, SIGN_ONLY, SIGN_ONLY, 0 },
 	{ CUSTOS_CHECK_KEY, "key-attributes", "a new session key is what was asked for", CUSTOS_CHECK_SLOW, SIGN_ONLY, SIGN_ONLY, 0 },
 	{ CUSTOS_CHECK_KEK, "kek-attributes", "a new KEK keeps what no KEK may lack", CUSTOS_CHECK_SLOW, SIGN_ONLY, SIGN_ONLY, 0 },
@@ -36,6 +40,9 @@ static const struct custos_check_row rows[] = {
 	DEPLOY(3, CUSTOS_KEY_EC_P256, "ec-p256", SIGN_ONLY, CUSTOS_CHECK_SLOW),
 	DEPLOY(4, CUSTOS_KEY_EC_P384, "ec-p384", ANY, CUSTOS_CHECK_SLOW),
 	DEPLOY(5, CUSTOS_KEY_ED25519, "ed25519", ANY, CUSTOS_CHECK_SLOW),
+	DEPLOY(6, CUSTOS_KEY_EC_P521, "ec-p521", ANY, CUSTOS_CHECK_SLOW),
+	DEPLOY(7, CUSTOS_KEY_RSA_6144, "rsa-6144", ANY, CUSTOS_CHECK_SLOW),
+	DEPLOY(8, CUSTOS_KEY_RSA_8192, "rsa-8192", ANY, CUSTOS_CHECK_SLOW),
 	{ CUSTOS_CHECK_INTEGRITY, "integrity", "damaged and invented containers are refused", CUSTOS_CHECK_SLOW, SIGN_ONLY, SIGN_ONLY, 0 },
 	{ CUSTOS_CHECK_SET, "kek-set", "no attribute of the KEK can be turned", CUSTOS_CHECK_SLOW, BASIC, SIGN_ONLY, 0 },
 	{ CUSTOS_CHECK_COPY, "kek-copy", "no looser copy of the KEK can be made", CUSTOS_CHECK_SLOW, BASIC, SIGN_ONLY, 0 },

@@ -34,10 +34,15 @@ struct custos_token_info {
 };
 
 enum custos_key_type {
-	CUSTOS_KEY_RSA_2048 = 1, CUSTOS_KEY_RSA_3072, CUSTOS_KEY_RSA_4096, CUSTOS_KEY_EC_P256, CUSTOS_KEY_EC_P384, CUSTOS_KEY_ED25519
+	CUSTOS_KEY_RSA_2048 = 1, CUSTOS_KEY_RSA_3072, CUSTOS_KEY_RSA_4096, CUSTOS_KEY_EC_P256, CUSTOS_KEY_EC_P384, CUSTOS_KEY_ED25519,
+	CUSTOS_KEY_EC_P521, CUSTOS_KEY_RSA_6144, CUSTOS_KEY_RSA_8192,
+	CUSTOS_KEY_TYPES_END   /* one more than the last */
 };
 const char *custos_key_type_name(enum custos_key_type type);                       /* "rsa-2048" … */
 CUSTOS_MUST bool custos_key_type_parse(const char *name, enum custos_key_type *ret_type);
+unsigned custos_key_type_bits(enum custos_key_type type);                         /* of an RSA modulus; 0 for what is not RSA */
+const char *custos_key_type_group(enum custos_key_type type);                     /* "P-256" …; NULL for what is on no such curve */
+size_t custos_key_type_point_size(enum custos_key_type type);                     /* of an uncompressed point on that curve; else 0 */
 
 /* Lists every token of where->module as the array that `custos token list --json` prints (no login). */
 CUSTOS_RC custos_token_list(const struct custos_token_where *where, struct custos_json **ret_list, struct custos_err *err);
@@ -121,7 +126,7 @@ struct custos_token_key_ref {
 };
 CUSTOS_RC custos_token_sign(struct custos_token *token, const struct custos_token_key_ref *key, enum custos_signature algorithm, struct custos_bytes message,
                             struct custos_buf *signature, struct custos_err *err);
-/* The algorithm custos uses for a key type (SHA-256, or SHA-384 for P-384). */
+/* The algorithm custos uses for a key type (SHA-256; SHA-384 for P-384, SHA-512 for P-521). */
 enum custos_signature custos_key_signature(enum custos_key_type type);
 
 /* A key that was not born here (crypto/seal.h, from a courier to the token). begin: the point of an ephemeral pair that is good for one attempt. import: the key is

@@ -35,9 +35,13 @@ static void put_job(struct custos_wire_out *w, const struct custos_token_job *jo
 }
 
 /* For each result as long as one key may take: a token at work on several gives the first of them in that time. */
-static struct custos_exchange exchange_of(const struct custos_token *token)
+static struct custos_exchange exchange_of(const struct custos_token *token, const struct custos_token_job *jobs, size_t count)
 {
-	return (struct custos_exchange){ CUSTOS_TOKEN_KEYS, CUSTOS_TOKEN_KEYS_DONE, -1, token->times.generate_ms, "making keys and requests" };
+	int timeout_ms = token->times.generate_ms;
+	for (size_t i = 0; i < count; i++)
+		if (custos_token_generate_ms(token, jobs[i].type) > timeout_ms)
+			timeout_ms = custos_token_generate_ms(token, jobs[i].type);
+	return (struct custos_exchange){ CUSTOS_TOKEN_KEYS, CUSTOS_TOKEN_KEYS_DONE, -1, timeout_ms, "making keys and requests" };
 }
 
 custos_rc custos_token_batch_start(struct custos_token *token, const struct custos_token_job *jobs, size_t count, unsigned sessions,
@@ -54,7 +58,7 @@ custos_rc custos_token_batch_start(struct custos_token *token, const struct cust
 	for (size_t i = 0; i < count; i++)
 		put_job(&w, &jobs[i], batch.challenges[i]);
 	CUSTOS_TRY(w.rc);
-	struct custos_exchange x = exchange_of(token);
+	struct custos_exchange x = exchange_of(token, jobs, count);
 	CUSTOS_TRY(custos_token_ask(token, &x, custos_buf_view(&body), err));
 	*ret_batch = batch;
 	return CUSTOS_OK;
@@ -96,7 +100,7 @@ static custos_rc take_result(struct custos_token_batch *batch, const struct cust
 custos_rc custos_token_batch_next(struct custos_token_batch *batch, struct custos_token_result *result, bool *ret_more, struct custos_err *err)
 {
 	CUSTOS_AUTO_FRAME frame = { .fd = -1 };
-	struct custos_exchange x = exchange_of(batch->token);
+	struct custos_exchange x = exchange_of(batch->token, batch->jobs, batch->count);
 	CUSTOS_TRY(custos_token_hear(batch->token, &x, &frame, err));
 	*ret_more = frame.type == CUSTOS_TOKEN_KEYS_RESULT;
 	custos_rc rc = *ret_more ? take_result(batch, &frame, result, err) : CUSTOS_OK;

@@ -76,6 +76,12 @@ static custos_rc take_key(const struct custos_frame *frame, enum custos_key_clas
 	return custos_token_key_copy(type, spki, container, ret_key, err);
 }
 
+/* Primes are found by luck: the time grows with about the fourth power of their length. */
+int custos_token_generate_ms(const struct custos_token *token, enum custos_key_type type)
+{
+	return custos_key_type_bits(type) > 4096 ? 8 * token->times.generate_ms : token->times.generate_ms;
+}
+
 static custos_rc generate(struct custos_token *token, enum custos_key_type type, enum custos_key_class class, const uint8_t *id, const char *label, struct custos_token_key *ret_key,
                           struct custos_err *err)
 {
@@ -92,7 +98,7 @@ static custos_rc generate(struct custos_token *token, enum custos_key_type type,
 	CUSTOS_TRY(w.rc);
 	char doing[64];
 	snprintf(doing, sizeof doing, "generating an %s key", custos_key_type_name(type));
-	struct custos_exchange x = { CUSTOS_TOKEN_KEY_GENERATE, CUSTOS_TOKEN_KEY_MADE, -1, token->times.generate_ms, doing };
+	struct custos_exchange x = { CUSTOS_TOKEN_KEY_GENERATE, CUSTOS_TOKEN_KEY_MADE, -1, custos_token_generate_ms(token, type), doing };
 	CUSTOS_TRY(custos_token_call(token, &x, custos_buf_view(&body), &frame, err));
 	return take_key(&frame, class, type, challenges, ret_key, err);
 }

@@ -43,7 +43,7 @@ static custos_rc ask(struct custos_token *token, const struct custos_check_row *
 	custos_wire_put_u32(&w, flags);
 	CUSTOS_TRY(w.rc);
 	snprintf(doing, sizeof doing, "making the check %s", row->name);
-	int timeout_ms = (row->flags & CUSTOS_CHECK_SLOW) != 0 ? token->times.generate_ms : token->times.call_ms;
+	int timeout_ms = (row->flags & CUSTOS_CHECK_SLOW) != 0 ? custos_token_generate_ms(token, row->type) : token->times.call_ms;
 	struct custos_exchange x = { CUSTOS_TOKEN_DOCTOR, CUSTOS_TOKEN_FOUND, -1, timeout_ms, doing };
 	CUSTOS_TRY(custos_token_call(token, &x, custos_buf_view(&body), &frame, err));
 	return take_finding(&frame, ret_finding, err);

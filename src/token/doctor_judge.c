@@ -87,7 +87,7 @@ static custos_rc put_types(const char *key, const struct custos_json *checks, en
 	CUSTOS_TRY(custos_buf_printf(yaml, err, "  %s: [", key));
 	for (size_t i = 0; custos_check_at(i) != NULL; i++) {
 		const struct custos_check_row *row = custos_check_at(i);
-		if (row->check < first || row->check > first + 5 || !is_verdict(find(checks, row->name), "ok"))
+		if (row->check < first || row->check > first + (CUSTOS_CHECK_SIGN_LAST - CUSTOS_CHECK_SIGN) || !is_verdict(find(checks, row->name), "ok"))
 			continue;
 		CUSTOS_TRY(custos_buf_printf(yaml, err, "%s%s", any ? ", " : "", custos_key_type_name(row->type)));
 		any = true;
@@ -150,7 +150,7 @@ static bool takes_digest(const struct custos_json *checks, const char *const nam
 
 static custos_rc put_signing(const struct custos_json *checks, struct custos_buf *yaml, struct custos_err *err)
 {
-	static const char *const rsa[] = { "sign-rsa-2048", "sign-rsa-3072", "sign-rsa-4096", NULL }, *const ec[] = { "sign-ec-p256", "sign-ec-p384", NULL };
+	static const char *const rsa[] = { "sign-rsa-2048", "sign-rsa-3072", "sign-rsa-4096", NULL }, *const ec[] = { "sign-ec-p256", "sign-ec-p384", "sign-ec-p521", NULL };
 	return custos_buf_printf(yaml, err, "sign:\n  rsa: %s\n  ecdsa: %s\n", takes_digest(checks, rsa) ? "rsa-pkcs" : "sha256-rsa-pkcs", takes_digest(checks, ec) ? "ecdsa" : "ecdsa-sha");
 }
 

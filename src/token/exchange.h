@@ -32,6 +32,8 @@ struct custos_exchange {
 	int timeout_ms;
 	const char *doing;
 };
+/* How long making a key of a type may take (0: of any). */
+int custos_token_generate_ms(const struct custos_token *token, enum custos_key_type type);
 CUSTOS_RC custos_token_call(struct custos_token *token, const struct custos_exchange *exchange, struct custos_bytes body, struct custos_frame *ret_frame, struct custos_err *err);
 
 /* Its two halves, for answers that come in several frames: sends; waits for the next frame, FAILED being an error. */

@@ -86,7 +86,7 @@ static custos_rc add_point(const struct custos_session *session, enum custos_key
 {
 	if (session->profile.ec_point_attribute == 0 || custos_cryptoki_key_type(type) != CKK_EC)
 		return CUSTOS_OK;
-	size_t size = type == CUSTOS_KEY_EC_P256 ? 65 : 97;
+	size_t size = custos_key_type_point_size(type);
 	CUSTOS_REQUIRE(spki.len > size && spki.ptr[spki.len - size] == 0x04, err, CUSTOS_E_INPUT, "the public key of the container is no %s key", custos_key_type_name(type));
 	return custos_template_bytes(t, session->profile.ec_point_attribute, CUSTOS_BYTES(spki.ptr + spki.len - size, size), err);
 }

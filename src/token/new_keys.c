@@ -8,6 +8,7 @@
 /* Object identifiers of the curves, DER, as CKA_EC_PARAMS takes them. */
 static const uint8_t p256[] = { 0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07 };
 static const uint8_t p384[] = { 0x06, 0x05, 0x2b, 0x81, 0x04, 0x00, 0x22 };
+static const uint8_t p521[] = { 0x06, 0x05, 0x2b, 0x81, 0x04, 0x00, 0x23 };
 static const uint8_t ed25519[] = { 0x06, 0x03, 0x2b, 0x65, 0x70 };
 
 void custos_made_key_done(struct custos_made_key *key)
@@ -25,8 +26,10 @@ static custos_rc public_parameters(enum custos_key_type type, struct custos_temp
 	case CUSTOS_KEY_RSA_2048:
 	case CUSTOS_KEY_RSA_3072:
 	case CUSTOS_KEY_RSA_4096:
+	case CUSTOS_KEY_RSA_6144:
+	case CUSTOS_KEY_RSA_8192:
 		*ret_mechanism = CKM_RSA_PKCS_KEY_PAIR_GEN;
-		CUSTOS_TRY(custos_template_number(t, CKA_MODULUS_BITS, type == CUSTOS_KEY_RSA_2048 ? 2048 : type == CUSTOS_KEY_RSA_3072 ? 3072 : 4096, err));
+		CUSTOS_TRY(custos_template_number(t, CKA_MODULUS_BITS, custos_key_type_bits(type), err));
 		return custos_template_bytes(t, CKA_PUBLIC_EXPONENT, CUSTOS_BYTES(exponent, sizeof exponent), err);
 	case CUSTOS_KEY_EC_P256:
 		*ret_mechanism = CKM_EC_KEY_PAIR_GEN;
@@ -34,9 +37,14 @@ static custos_rc public_parameters(enum custos_key_type type, struct custos_temp
 	case CUSTOS_KEY_EC_P384:
 		*ret_mechanism = CKM_EC_KEY_PAIR_GEN;
 		return custos_template_bytes(t, CKA_EC_PARAMS, CUSTOS_BYTES(p384, sizeof p384), err);
+	case CUSTOS_KEY_EC_P521:
+		*ret_mechanism = CKM_EC_KEY_PAIR_GEN;
+		return custos_template_bytes(t, CKA_EC_PARAMS, CUSTOS_BYTES(p521, sizeof p521), err);
 	case CUSTOS_KEY_ED25519:
 		*ret_mechanism = CKM_EC_EDWARDS_KEY_PAIR_GEN;
 		return custos_template_bytes(t, CKA_EC_PARAMS, CUSTOS_BYTES(ed25519, sizeof ed25519), err);
+	case CUSTOS_KEY_TYPES_END:
+		break;
 	}
 	CUSTOS_FAIL(err, CUSTOS_E_INTERNAL, "a key of an unknown type was asked for");
 }
@@ -74,17 +82,24 @@ custos_rc custos_pair_generate(const struct custos_session *session, enum custos
 	return CUSTOS_OK;
 }
 
-/* With what the token can do instead. */
-static custos_rc refuse_type(const struct custos_session *session, enum custos_key_type type, const struct custos_key_types *can, const char *otherwise, struct custos_err *err)
+/* Nothing was asked of the token yet. With the nearest thing that it can do by its profile, and all of them. */
+static custos_rc refuse_type(const struct custos_session *session, enum custos_key_type type, enum custos_key_class class, struct custos_err *err)
 {
-	char hint[256] = "the token can keep";
+	const struct custos_token_profile *p = &session->profile;
+	const struct custos_key_types *can = class == CUSTOS_CLASS_DEPLOYABLE ? &p->deployable : &p->sign_only;
+	bool signs = class == CUSTOS_CLASS_DEPLOYABLE && custos_key_types_include(&p->sign_only, type);
+	enum custos_key_type nearest;
+	char list[160] = "";
 	for (size_t i = 0; i < can->count; i++) {
-		size_t used = strlen(hint);
-		snprintf(hint + used, sizeof hint - used, "%s %s", i == 0 ? "" : ",", custos_key_type_name(can->of[i]));
+		size_t used = strlen(list);
+		snprintf(list + used, sizeof list - used, "%s %s", i == 0 ? "" : ",", custos_key_type_name(can->of[i]));
 	}
-	size_t used = strlen(hint);
-	snprintf(hint + used, sizeof hint - used, "%s", otherwise);
-	CUSTOS_FAIL_HINT(err, CUSTOS_E_TOKEN, hint, "token “%s” (profile %s) cannot keep %s keys of that class", session->info.label, session->profile.name, custos_key_type_name(type));
+	(void)custos_err_set(err, CUSTOS_E_TOKEN, 0, "token “%s” (profile %s) cannot keep %s keys of that class", session->info.label, p->name, custos_key_type_name(type));
+	if (custos_key_types_nearest(can, type, &nearest))
+		custos_err_hint(err, "take %s; the token can keep%s%s", custos_key_type_name(nearest), list, signs ? "; this one with --class sign-only, which never leaves it" : "");
+	else
+		custos_err_hint(err, "%s", signs ? "take --class sign-only: a key that stays on the token" : "it keeps none of any type");
+	return CUSTOS_E_TOKEN;
 }
 
 /* The pair is gone when this returns: what signs afterwards is what is in the container. */
@@ -115,7 +130,7 @@ static custos_rc make_for_kek(struct custos_session *session, enum custos_key_ty
 {
 	CUSTOS_REQUIRE(session->kek != 0, err, CUSTOS_E_INTERNAL, "no KEK is open");
 	if (!custos_key_types_include(&session->profile.deployable, type))
-		return refuse_type(session, type, &session->profile.deployable, "; with --class sign-only, which never leaves it, maybe more", err);
+		return refuse_type(session, type, CUSTOS_CLASS_DEPLOYABLE, err);
 	struct custos_made_key key = { .type = type };
 	custos_rc rc = fill(session, type, challenges, &key, err);
 	if (rc != CUSTOS_OK) {
@@ -176,7 +191,7 @@ custos_rc custos_key_make_sign_only(struct custos_session *session, enum custos_
                                     const uint8_t challenge[static CUSTOS_CHALLENGE_SIZE], struct custos_made_key *ret_key, struct custos_err *err)
 {
 	if (!custos_key_types_include(&session->profile.sign_only, type))
-		return refuse_type(session, type, &session->profile.sign_only, "", err);
+		return refuse_type(session, type, CUSTOS_CLASS_SIGN_ONLY, err);
 	return make_sign_only(session, type, id, label, challenge, ret_key, err);
 }
 

@@ -16,12 +16,17 @@ CK_KEY_TYPE custos_cryptoki_key_type(enum custos_key_type type)
 	case CUSTOS_KEY_RSA_2048:
 	case CUSTOS_KEY_RSA_3072:
 	case CUSTOS_KEY_RSA_4096:
+	case CUSTOS_KEY_RSA_6144:
+	case CUSTOS_KEY_RSA_8192:
 		return CKK_RSA;
 	case CUSTOS_KEY_EC_P256:
 	case CUSTOS_KEY_EC_P384:
+	case CUSTOS_KEY_EC_P521:
 		return CKK_EC;
 	case CUSTOS_KEY_ED25519:
 		return CKK_EC_EDWARDS;
+	case CUSTOS_KEY_TYPES_END:
+		break;
 	}
 	return CKK_VENDOR_DEFINED;
 }
@@ -77,11 +82,13 @@ custos_rc custos_object_refuse_existing(const struct custos_session *session, st
 	return CUSTOS_OK;
 }
 
-/* CKA_EC_POINT is a DER OCTET STRING on most tokens and the bare point on some. All points here are shorter than 128 bytes. */
+/* CKA_EC_POINT is a DER OCTET STRING on most tokens and the bare point on some. */
 static struct custos_bytes bare_point(struct custos_bytes value, size_t size)
 {
-	if (value.len == size + 2 && value.ptr[0] == 0x04 && value.ptr[1] == size)
+	if (size < 0x80 && value.len == size + 2 && value.ptr[0] == 0x04 && value.ptr[1] == size)
 		return CUSTOS_BYTES(value.ptr + 2, size);
+	if (size >= 0x80 && value.len == size + 3 && value.ptr[0] == 0x04 && value.ptr[1] == 0x81 && value.ptr[2] == size)
+		return CUSTOS_BYTES(value.ptr + 3, size);
 	return value;
 }
 
@@ -98,6 +105,5 @@ custos_rc custos_object_spki(const struct custos_session *session, CK_OBJECT_HAN
 	CUSTOS_TRY(custos_attribute_read(f, session->handle, public_key, CKA_EC_POINT, "the public point", &first, err));
 	if (type == CUSTOS_KEY_ED25519)
 		return custos_spki_ed25519(bare_point(custos_buf_view(&first), 32), spki, err);
-	bool is_p256 = type == CUSTOS_KEY_EC_P256;
-	return custos_spki_ec(is_p256 ? "P-256" : "P-384", bare_point(custos_buf_view(&first), is_p256 ? 65 : 97), spki, err);
+	return custos_spki_ec(custos_key_type_group(type), bare_point(custos_buf_view(&first), custos_key_type_point_size(type)), spki, err);
 }

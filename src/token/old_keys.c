@@ -22,7 +22,7 @@ static custos_rc read_type(const struct custos_session *session, CK_OBJECT_HANDL
 /* The public half says which key it is. */
 static custos_rc check_identity(const struct custos_session *session, CK_OBJECT_HANDLE public_key, struct custos_bytes spki, struct custos_err *err)
 {
-	static const enum custos_key_type types[] = { CUSTOS_KEY_RSA_2048, CUSTOS_KEY_EC_P256, CUSTOS_KEY_EC_P384, CUSTOS_KEY_ED25519 };
+	static const enum custos_key_type types[] = { CUSTOS_KEY_RSA_2048, CUSTOS_KEY_EC_P256, CUSTOS_KEY_EC_P384, CUSTOS_KEY_EC_P521, CUSTOS_KEY_ED25519 };
 	CK_KEY_TYPE kind = 0;
 	CUSTOS_TRY(read_type(session, public_key, &kind, err));
 	for (size_t i = 0; i < sizeof types / sizeof *types; i++) {

@@ -67,6 +67,11 @@ void custos_probe_list(char *list, size_t size, const char *format, ...)
 	va_end(ap);
 }
 
+bool custos_probe_spares(const struct custos_probe *p)
+{
+	return custos_key_type_bits(p->row->type) > 4096 && (p->flags & CUSTOS_PROBE_LARGE) == 0;
+}
+
 /* What a token says that cannot do something, as opposed to doing it wrongly. */
 static bool is_lack(long native)
 {

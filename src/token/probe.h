@@ -33,6 +33,9 @@ custos_rc custos_probe_say(struct custos_probe *p, enum custos_verdict verdict, 
 custos_rc custos_probe_judge(struct custos_probe *p, const char *fine, const char *hits, enum custos_verdict otherwise);
 void custos_probe_list(char *list, size_t size, const char *format, ...) CUSTOS_PRINTF(3, 4);
 
+/* A type whose keys take a device too long to be made unasked. */
+CUSTOS_MUST bool custos_probe_spares(const struct custos_probe *p);
+
 /* probe_transport.c: a session key handed over by the session's transport and opened as a courier opens it; the best transport that does that becomes the
  * session's, if there is one. */
 CUSTOS_RC custos_probe_hand_over(struct custos_probe *p, CK_OBJECT_HANDLE key, unsigned padding_max, struct custos_bytes spki, struct custos_err *err);

@@ -27,6 +27,7 @@ static const struct way ways[] = {
 	{ CKK_EC, 0, CKM_ECDSA, "ecdsa", DIGEST, ECDSA },
 	{ CKK_EC, CUSTOS_KEY_EC_P256, CKM_ECDSA_SHA256, "ecdsa-sha256", MESSAGE, ECDSA },
 	{ CKK_EC, CUSTOS_KEY_EC_P384, CKM_ECDSA_SHA384, "ecdsa-sha384", MESSAGE, ECDSA },
+	{ CKK_EC, CUSTOS_KEY_EC_P521, CKM_ECDSA_SHA512, "ecdsa-sha512", MESSAGE, ECDSA },
 	{ CKK_EC_EDWARDS, 0, CKM_EDDSA, "eddsa", MESSAGE, EDDSA },
 };
 
@@ -35,7 +36,7 @@ struct signing {
 	CK_OBJECT_HANDLE key;
 	struct custos_bytes spki;
 	uint8_t message[MESSAGE_SIZE];
-	uint8_t input[DIGEST_INFO_PREFIX + 48];
+	uint8_t input[DIGEST_INFO_PREFIX + 64];
 };
 
 static custos_rc make_input(const struct way *way, struct signing *s, struct custos_bytes *ret_input, struct custos_err *err)
@@ -49,11 +50,14 @@ static custos_rc make_input(const struct way *way, struct signing *s, struct cus
 		return CUSTOS_OK;
 	}
 	memcpy(s->input, prefix, before);
+	size_t size = s->type == CUSTOS_KEY_EC_P384 ? 48 : s->type == CUSTOS_KEY_EC_P521 ? 64 : CUSTOS_HASH_SIZE;
 	if (s->type == CUSTOS_KEY_EC_P384)
 		CUSTOS_TRY(custos_sha384(message, s->input + before, err));
+	else if (s->type == CUSTOS_KEY_EC_P521)
+		CUSTOS_TRY(custos_sha512(message, s->input + before, err));
 	else
 		CUSTOS_TRY(custos_sha256(message, s->input + before, err));
-	*ret_input = CUSTOS_BYTES(s->input, before + (s->type == CUSTOS_KEY_EC_P384 ? 48 : CUSTOS_HASH_SIZE));
+	*ret_input = CUSTOS_BYTES(s->input, before + size);
 	return CUSTOS_OK;
 }
 
@@ -159,6 +163,8 @@ custos_rc custos_probe_sign(struct custos_probe *p, struct custos_err *err)
 	struct custos_err why = { 0 };
 	CUSTOS_AUTO_BUF spki = { 0 };
 	bool is_session;
+	if (custos_probe_spares(p))
+		return custos_probe_say(p, CUSTOS_VERDICT_INFO, "not tried; --large tries it");
 	custos_rc rc = make_pair(p, &pair, &is_session, &why);
 	if (rc == CUSTOS_E_TOKEN) {
 		char name[48];

@@ -195,6 +195,8 @@ custos_rc custos_probe_deploy(struct custos_probe *p, struct custos_err *err)
 	CUSTOS_AUTO_OBJECT kek = { s, 0 };
 	CK_MECHANISM_TYPE mechanism;
 	unsigned padding;
+	if (custos_probe_spares(p))
+		return custos_probe_say(p, CUSTOS_VERDICT_INFO, "not tried; --large tries it");
 	CUSTOS_TRY(custos_probe_wrap_mechanism(p, &mechanism, &padding, err));
 	CUSTOS_TRY(custos_probe_kek(p, mechanism, &kek, err));
 	if (s->profile.wrap_mechanism == 0) {

@@ -61,6 +61,31 @@ bool custos_key_types_include(const struct custos_key_types *types, enum custos_
 	return false;
 }
 
+/* How strong a type is among those of its kind; 0 for another kind. */
+static size_t strength(enum custos_key_type type, bool of_rsa)
+{
+	return of_rsa ? custos_key_type_bits(type) : custos_key_type_point_size(type);
+}
+
+bool custos_key_types_nearest(const struct custos_key_types *types, enum custos_key_type wanted, enum custos_key_type *ret_nearest)
+{
+	bool of_rsa = custos_key_type_bits(wanted) > 0;
+	/* Ed25519 is as strong as P-256 */
+	size_t want = wanted == CUSTOS_KEY_ED25519 ? strength(CUSTOS_KEY_EC_P256, false) : strength(wanted, of_rsa), best = 0;
+	for (size_t i = 0; i < types->count; i++) {
+		size_t is = strength(types->of[i], of_rsa);
+		/* the strongest of the weaker ones; when there are none, the weakest of the stronger ones */
+		bool better = is > 0 && (best == 0 || (is <= want ? best > want || is > best : best > want && is < best));
+		if (!better)
+			continue;
+		best = is;
+		*ret_nearest = types->of[i];
+	}
+	if (best == 0 && types->count > 0)
+		*ret_nearest = custos_key_types_include(types, CUSTOS_KEY_EC_P256) ? CUSTOS_KEY_EC_P256 : types->of[0];
+	return types->count > 0;
+}
+
 static custos_rc copy_text(const struct custos_yaml *map, const char *key, const char *otherwise, char *to, size_t size, struct custos_err *err)
 {
 	const char *text;
@@ -327,7 +352,8 @@ bool custos_token_profile_fits(const struct custos_token_profile *profile, const
 void custos_token_profile_unknown(struct custos_token_profile *ret_profile)
 {
 	static const struct custos_key_types all = {
-		{ CUSTOS_KEY_RSA_2048, CUSTOS_KEY_RSA_3072, CUSTOS_KEY_RSA_4096, CUSTOS_KEY_EC_P256, CUSTOS_KEY_EC_P384, CUSTOS_KEY_ED25519 }, 6,
+		{ CUSTOS_KEY_RSA_2048, CUSTOS_KEY_RSA_3072, CUSTOS_KEY_RSA_4096, CUSTOS_KEY_EC_P256, CUSTOS_KEY_EC_P384, CUSTOS_KEY_ED25519, CUSTOS_KEY_EC_P521, CUSTOS_KEY_RSA_6144,
+		  CUSTOS_KEY_RSA_8192 }, 9,
 	};
 	*ret_profile = (struct custos_token_profile){ .name = "unknown", .tier = CUSTOS_TIER_SIGN_ONLY, .session_objects = true, .sign_only = all, .pin_max = 255 };
 }

@@ -13,7 +13,7 @@ enum custos_ecdsa_signing { CUSTOS_ECDSA_DIGEST, CUSTOS_ECDSA_HASHED_BY_TOKEN };
 enum custos_sessions { CUSTOS_SESSION_PER_THREAD, CUSTOS_ONE_SESSION };
 
 struct custos_key_types {
-	enum custos_key_type of[6];
+	enum custos_key_type of[CUSTOS_KEY_TYPES_END];
 	size_t count;
 };
 
@@ -54,6 +54,8 @@ CUSTOS_MUST bool custos_token_profile_fits(const struct custos_token_profile *pr
 /* For a token that no profile fits and that is opened to be examined: nothing is promised and nothing is left out. */
 void custos_token_profile_unknown(struct custos_token_profile *ret_profile);
 CUSTOS_MUST bool custos_key_types_include(const struct custos_key_types *types, enum custos_key_type type);
+/* What comes nearest to a type that is not among them: the same kind, rather weaker than stronger, else P-256 or the first. False when there are none. */
+CUSTOS_MUST bool custos_key_types_nearest(const struct custos_key_types *types, enum custos_key_type wanted, enum custos_key_type *ret_nearest);
 const char *custos_tier_name(enum custos_tier tier);
 
 #endif

@@ -32,22 +32,37 @@ static custos_rc sign_rsa(const struct custos_session *session, CK_OBJECT_HANDLE
 	return sign_raw(session, key, CKM_RSA_PKCS, CUSTOS_BYTES(digest_info, sizeof digest_info), signature, err);
 }
 
+/* The digest has the curve's size: a longer one is accepted by tokens and gives signatures that do not verify. */
+static custos_rc digest_for(enum custos_key_type type, struct custos_bytes message, uint8_t *digest, size_t *ret_size, CK_MECHANISM_TYPE *ret_hashing, struct custos_err *err)
+{
+	switch (custos_key_signature(type)) {
+	case CUSTOS_SIGNATURE_ECDSA_SHA512:
+		*ret_size = 64;
+		*ret_hashing = CKM_ECDSA_SHA512;
+		return custos_sha512(message, digest, err);
+	case CUSTOS_SIGNATURE_ECDSA_SHA384:
+		*ret_size = 48;
+		*ret_hashing = CKM_ECDSA_SHA384;
+		return custos_sha384(message, digest, err);
+	default:
+		*ret_size = 32;
+		*ret_hashing = CKM_ECDSA_SHA256;
+		return custos_sha256(message, digest, err);
+	}
+}
+
 static custos_rc sign_ecdsa(const struct custos_session *session, CK_OBJECT_HANDLE key, enum custos_key_type type, struct custos_bytes message, struct custos_buf *signature,
                             struct custos_err *err)
 {
-	/* the digest has the curve's size: a longer one is accepted by tokens and gives signatures that do not verify */
-	uint8_t digest[48];
-	size_t size = type == CUSTOS_KEY_EC_P256 ? 32 : 48;
+	uint8_t digest[64];
+	size_t size;
+	CK_MECHANISM_TYPE hashing;
 	CUSTOS_AUTO_BUF raw = { .max = SIGNATURE_MAX };
-	if (session->profile.ecdsa == CUSTOS_ECDSA_HASHED_BY_TOKEN) {
-		CUSTOS_TRY(sign_raw(session, key, type == CUSTOS_KEY_EC_P256 ? CKM_ECDSA_SHA256 : CKM_ECDSA_SHA384, message, &raw, err));
-		return custos_ecdsa_to_der(custos_buf_view(&raw), signature, err);
-	}
-	if (type == CUSTOS_KEY_EC_P256)
-		CUSTOS_TRY(custos_sha256(message, digest, err));
+	CUSTOS_TRY(digest_for(type, message, digest, &size, &hashing, err));
+	if (session->profile.ecdsa == CUSTOS_ECDSA_HASHED_BY_TOKEN)
+		CUSTOS_TRY(sign_raw(session, key, hashing, message, &raw, err));
 	else
-		CUSTOS_TRY(custos_sha384(message, digest, err));
-	CUSTOS_TRY(sign_raw(session, key, CKM_ECDSA, CUSTOS_BYTES(digest, size), &raw, err));
+		CUSTOS_TRY(sign_raw(session, key, CKM_ECDSA, CUSTOS_BYTES(digest, size), &raw, err));
 	return custos_ecdsa_to_der(custos_buf_view(&raw), signature, err);
 }
 
@@ -59,6 +74,7 @@ custos_rc custos_object_sign(const struct custos_session *session, CK_OBJECT_HAN
 		return sign_rsa(session, key, message, signature, err);
 	case CUSTOS_SIGNATURE_ECDSA_SHA256:
 	case CUSTOS_SIGNATURE_ECDSA_SHA384:
+	case CUSTOS_SIGNATURE_ECDSA_SHA512:
 		return sign_ecdsa(session, key, type, message, signature, err);
 	case CUSTOS_SIGNATURE_ED25519:
 		return sign_raw(session, key, CKM_EDDSA, message, signature, err);

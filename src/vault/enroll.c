@@ -291,7 +291,7 @@ static void add_next(struct run *run, struct round *round)
 	unsigned weight = (unsigned)run->drafted.count;
 	for (; run->next < run->list.count && weight < GROUP_WEIGHT && round->count < CUSTOS_TOKEN_JOBS_MAX && round->room > 1024; run->next++) {
 		struct item *item = &run->items[run->next];
-		bool is_rsa = item->want->type <= CUSTOS_KEY_RSA_4096;
+		bool is_rsa = custos_key_type_bits(item->want->type) > 0;
 		if (item->stage == WANTS_KEY)
 			add_make(round, item);
 		else if (item->stage == WANTS_REQUEST)

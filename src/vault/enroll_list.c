@@ -34,7 +34,7 @@ static custos_rc read_shared(const struct custos_yaml *map, const struct default
 	size_t word;
 	CUSTOS_TRY(custos_yaml_text(map, "type", otherwise->type, &said->type, err));
 	if (!custos_key_type_parse(said->type, &entry->type))
-		return custos_yaml_refuse(at_key(map, "type"), err, "\"%.40s\" is not a key type (rsa-2048, rsa-3072, rsa-4096, ec-p256, ec-p384, ed25519)", said->type);
+		return custos_yaml_refuse(at_key(map, "type"), err, "\"%.40s\" is not a key type (rsa-2048, rsa-3072, rsa-4096, rsa-6144, rsa-8192, ec-p256, ec-p384, ec-p521, ed25519)", said->type);
 	CUSTOS_TRY(custos_yaml_word(map, "class", classes, otherwise->class, &word, err));
 	said->class = classes[word];
 	entry->class = word == 0 ? CUSTOS_CLASS_DEPLOYABLE : CUSTOS_CLASS_SIGN_ONLY;

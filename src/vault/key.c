@@ -86,12 +86,10 @@ static custos_rc check_new(const struct custos_custody *c, const char *name, con
 	if (!custos_text_is_name(name))
 		CUSTOS_FAIL_HINT(err, CUSTOS_E_USAGE, "1 to 63 of a-z 0-9 . _ -, beginning with a letter or digit", "\"%s\" is not a name", name);
 	if (!custos_key_type_parse(type, ret_type))
-		CUSTOS_FAIL_HINT(err, CUSTOS_E_USAGE, "rsa-2048, rsa-3072, rsa-4096, ec-p256, ec-p384; ed25519 for sign-only keys",
+		CUSTOS_FAIL_HINT(err, CUSTOS_E_USAGE, "rsa-2048, rsa-3072, rsa-4096, rsa-6144, rsa-8192, ec-p256, ec-p384, ec-p521, ed25519",
 		                 "\"%s\" is not a key type", type);
 	if (class == DEPLOYABLE)
 		CUSTOS_TRY(custos_vault_check_deployable(c, err));
-	if (*ret_type == CUSTOS_KEY_ED25519 && class == DEPLOYABLE)
-		CUSTOS_FAIL_HINT(err, CUSTOS_E_POLICY, "take ec-p256, or --class sign-only", "this token cannot wrap Ed25519 keys");
 	if (custos_state_key(&c->state, name) != NULL)
 		CUSTOS_FAIL_HINT(err, CUSTOS_E_POLICY, "names are given once; `custos key list` shows them", "there is a key named %s already", name);
 	return CUSTOS_OK;

@@ -38,7 +38,7 @@ custos_rc custos_tokens_init(const char *module, const char *uri, const char *la
 static custos_rc examine(struct custos_token *token, unsigned flags, const struct custos_pin *pin, struct custos_json *checks, struct custos_err *err)
 {
 	const struct custos_token_info *info = custos_token_info(token);
-	unsigned probe_flags = (flags & CUSTOS_DOCTOR_CLEAN) != 0 ? CUSTOS_PROBE_CLEAN : 0;
+	unsigned probe_flags = ((flags & CUSTOS_DOCTOR_CLEAN) != 0 ? (unsigned)CUSTOS_PROBE_CLEAN : 0) | ((flags & CUSTOS_DOCTOR_LARGE) != 0 ? (unsigned)CUSTOS_PROBE_LARGE : 0);
 	char what[128];
 	CUSTOS_AUTO(custos_secret) *secret = NULL;
 	CUSTOS_TRY(custos_doctor_look(token, probe_flags, checks, err));

@@ -66,6 +66,7 @@ static custos_rc set_algorithm(X509_REQ *request, enum custos_signature algorith
 		{ CUSTOS_SIGNATURE_ED25519, NID_ED25519, V_ASN1_UNDEF },
 		{ CUSTOS_SIGNATURE_ECDSA_SHA256, NID_ecdsa_with_SHA256, V_ASN1_UNDEF },
 		{ CUSTOS_SIGNATURE_ECDSA_SHA384, NID_ecdsa_with_SHA384, V_ASN1_UNDEF },
+		{ CUSTOS_SIGNATURE_ECDSA_SHA512, NID_ecdsa_with_SHA512, V_ASN1_UNDEF },
 		{ CUSTOS_SIGNATURE_RSA_PKCS1_SHA256, NID_sha256WithRSAEncryption, V_ASN1_NULL },
 	};
 	for (size_t i = 0; i < sizeof known / sizeof *known; i++) {

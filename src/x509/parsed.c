@@ -49,8 +49,8 @@ void custos_parsed_key_name(EVP_PKEY *key, char out[static CUSTOS_KEY_NAME_SIZE]
 	} else if (EVP_PKEY_is_a(key, "EC")) {
 		if (EVP_PKEY_get_group_name(key, group, sizeof group, NULL) != 1)
 			snprintf(group, sizeof group, "unnamed");
-		bool p256 = strcmp(group, "prime256v1") == 0, p384 = strcmp(group, "secp384r1") == 0;
-		snprintf(out, CUSTOS_KEY_NAME_SIZE, "ec-%s", p256 ? "p256" : p384 ? "p384" : group);
+		bool p256 = strcmp(group, "prime256v1") == 0, p384 = strcmp(group, "secp384r1") == 0, p521 = strcmp(group, "secp521r1") == 0;
+		snprintf(out, CUSTOS_KEY_NAME_SIZE, "ec-%s", p256 ? "p256" : p384 ? "p384" : p521 ? "p521" : group);
 	} else if (EVP_PKEY_is_a(key, "ED25519")) {
 		snprintf(out, CUSTOS_KEY_NAME_SIZE, "ed25519");
 	} else {

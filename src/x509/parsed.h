@@ -8,7 +8,7 @@
 
 enum { CUSTOS_KEY_NAME_SIZE = 48 };
 
-/* "rsa-2048", "ec-p256", "ec-p384", "ed25519", else what OpenSSL calls it; "unknown" for NULL. */
+/* "rsa-2048", "ec-p256", "ec-p384", "ec-p521", "ed25519", else what OpenSSL calls it; "unknown" for NULL. */
 void custos_parsed_key_name(EVP_PKEY *key, char out[static CUSTOS_KEY_NAME_SIZE]);
 CUSTOS_RC custos_parsed_cert(struct custos_bytes der, X509 **ret_cert, struct custos_err *err);
 CUSTOS_RC custos_parsed_request(struct custos_bytes der, X509_REQ **ret_request, struct custos_err *err);

@@ -136,7 +136,7 @@ custody_hash() { find "$CUSTOS_DIR" -type f ! -name '*-shm' -print0 | sort -z | 
 @test "every type of key is made, requested for, certified and shown" {
 	# Goal: what the token signed verifies with openssl, the request has exactly what was asked for, and deployable keys are gone from the token.
 	serial=$(cat "$LAB/serial")
-	for type in rsa-2048 rsa-3072 rsa-4096 ec-p256 ec-p384; do
+	for type in rsa-2048 rsa-3072 rsa-4096 ec-p256 ec-p384 ec-p521; do
 		objects=$(softhsm_count_objects "$serial")
 		expect 0 custos_in key generate "t-$type" --type "$type" --json
 		[ "$(lab_json '["type"]' '["class"]' '["state"]' <<< "$output")" = "$type deployable active" ]

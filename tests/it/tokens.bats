@@ -106,7 +106,7 @@ golden() {
 	expect 0 on softhsm bash -c 'doctor --write-profile "$BATS_TEST_TMPDIR/found.yaml"'
 	grep -qx 'tier: hardened' "$BATS_TEST_TMPDIR/found.yaml"
 	grep -qx '  mechanism: 0x210a' "$BATS_TEST_TMPDIR/found.yaml"
-	grep -qx '  deployable: \[rsa-2048, rsa-3072, rsa-4096, ec-p256, ec-p384\]' "$BATS_TEST_TMPDIR/found.yaml"
+	grep -qx '  deployable: \[rsa-2048, rsa-3072, rsa-4096, ec-p256, ec-p384, ec-p521\]' "$BATS_TEST_TMPDIR/found.yaml"
 	expect 6 on softhsm bash -c 'doctor --write-profile "$BATS_TEST_TMPDIR/found.yaml"'
 }
 
@@ -142,7 +142,7 @@ golden() {
 	[ "$(lab_json '["token"]["tier"]' '["token"]["profile"]' <<< "$output")" = "basic nss" ]
 	lab_quick_profile > "$LAB/esxi-quick.yaml"
 	ssh-keygen -q -t ecdsa -b 256 -N '' -C lab -f "$LAB/login"
-	for type in rsa-2048 ec-p256 ec-p384; do
+	for type in rsa-2048 ec-p256 ec-p384 ec-p521; do
 		lab_key "host-$type" "$type"
 	done
 	expect 0 custos_in key generate own --type ec-p256 --class sign-only

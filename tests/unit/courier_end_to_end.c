@@ -239,6 +239,28 @@ static void transports(void **state)
 	}
 }
 
+/* Goal: the largest and the least usual keys fit where they have to be locked, and arrive. */
+static void large_and_unusual_keys(void **state)
+{
+	(void)state;
+	EVP_PKEY *const keys[] = { EVP_RSA_gen(8192), EVP_EC_gen("P-521"), EVP_PKEY_Q_keygen(NULL, NULL, "ED25519") };
+	for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+		struct stage s;
+		stage_up(&s);
+		pair_done(&s.new);
+		s.new = (struct pair){ 0 };
+		make_pair_of(&s.new, "new.example.com", keys[i]);
+		/* a transport with a key of its own besides is the most that is ever needed at once */
+		s.transport = CUSTOS_TRANSPORT_RSA_OAEP;
+		play(&s);
+		if (s.outcome[0] != CUSTOS_OUTCOME_DEPLOYED)
+			fail_msg("key %zu: outcome %u: %s", i, s.outcome[0], s.why);
+		assert_served_files(&s, &s.new);
+		assert_int_equal(s.status, 0);
+		stage_down(&s);
+	}
+}
+
 static void abort_and_dry_run(void **state)
 {
 	(void)state;
@@ -334,7 +356,7 @@ int main(void)
 		cmocka_unit_test(deploys), cmocka_unit_test(goes_back_on_request), cmocka_unit_test(rolls_back_a_service_that_does_not_reload),
 		cmocka_unit_test(says_so_when_the_service_stays_dead), cmocka_unit_test(a_wrong_host_key_gets_nothing), cmocka_unit_test(passwords), cmocka_unit_test(login_keys),
 		cmocka_unit_test(a_key_of_another_certificate_is_not_delivered), cmocka_unit_test(abort_and_dry_run), cmocka_unit_test(a_cut_connection),
-		cmocka_unit_test(a_keeper_that_vanishes), cmocka_unit_test(two_hosts), cmocka_unit_test(transports),
+		cmocka_unit_test(a_keeper_that_vanishes), cmocka_unit_test(two_hosts), cmocka_unit_test(transports), cmocka_unit_test(large_and_unusual_keys),
 	};
 	return cmocka_run_group_tests(tests, start, NULL);
 }

@@ -17,9 +17,10 @@ struct pair {
 	struct custos_buf leaf, pem;         /* DER and PEM of the certificate */
 };
 
-static inline void make_pair(struct pair *p, const char *name)
+/* Takes the key. */
+static inline void make_pair_of(struct pair *p, const char *name, EVP_PKEY *key)
 {
-	p->key = EVP_RSA_gen(2048);
+	p->key = key;
 	p->cert = X509_new();
 	assert_non_null(p->key);
 	assert_non_null(p->cert);
@@ -30,7 +31,7 @@ static inline void make_pair(struct pair *p, const char *name)
 	X509_NAME_add_entry_by_txt(X509_get_subject_name(p->cert), "CN", MBSTRING_ASC, (const unsigned char *)name, -1, -1, 0);
 	X509_set_issuer_name(p->cert, X509_get_subject_name(p->cert));
 	X509_set_pubkey(p->cert, p->key);
-	assert_true(X509_sign(p->cert, p->key, EVP_sha256()) > 0);
+	assert_true(X509_sign(p->cert, p->key, EVP_PKEY_is_a(p->key, "ED25519") ? NULL : EVP_sha256()) > 0);
 	uint8_t *der = NULL;
 	int len = i2d_X509(p->cert, &der);
 	assert_true(len > 0);
@@ -42,6 +43,11 @@ static inline void make_pair(struct pair *p, const char *name)
 	long text_len = BIO_get_mem_data(bio, &text);
 	assert_int_equal(custos_buf_append(&p->pem, text, (size_t)text_len, NULL), CUSTOS_OK);
 	BIO_free(bio);
+}
+
+static inline void make_pair(struct pair *p, const char *name)
+{
+	make_pair_of(p, name, EVP_RSA_gen(2048));
 }
 
 static inline void pair_done(struct pair *p)

@@ -1,6 +1,7 @@
 custos_unit(digest crypto test_digest.c USES base memory)
 custos_unit(verify crypto test_verify.c USES base memory LIBS OpenSSL::Crypto)
 custos_unit(seal crypto test_seal.c USES base memory LIBS OpenSSL::Crypto)
+custos_unit(key_kinds crypto test_key_kinds.c USES base memory LIBS OpenSSL::Crypto)
 custos_unit(transport crypto test_transport.c USES base memory LIBS OpenSSL::Crypto)
 custos_unit(kwp crypto test_kwp.c USES base memory LIBS OpenSSL::Crypto)
 custos_unit(pem crypto test_pem.c USES base memory LIBS OpenSSL::Crypto)

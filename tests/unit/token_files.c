@@ -114,6 +114,35 @@ static void bad_profiles_are_refused(void **state)
 		LAB_FAILS(&lab, custos_token_profile_parse(CUSTOS_BYTES_STR(bad[i]), "bad.yaml", &p, &lab.err), CUSTOS_E_INPUT, "bad.yaml");
 }
 
+/* Goal: what is refused is refused with the nearest thing there is. */
+static void the_nearest_type_is_named(void **state)
+{
+	(void)state;
+	static const struct {
+		struct custos_key_types can;
+		enum custos_key_type wanted, nearest;
+	} cases[] = {
+		{ { { CUSTOS_KEY_RSA_2048, CUSTOS_KEY_RSA_4096, CUSTOS_KEY_EC_P384 }, 3 }, CUSTOS_KEY_RSA_8192, CUSTOS_KEY_RSA_4096 },
+		{ { { CUSTOS_KEY_RSA_4096, CUSTOS_KEY_RSA_2048, CUSTOS_KEY_EC_P384 }, 3 }, CUSTOS_KEY_RSA_3072, CUSTOS_KEY_RSA_2048 },
+		{ { { CUSTOS_KEY_RSA_8192, CUSTOS_KEY_RSA_4096 }, 2 }, CUSTOS_KEY_RSA_2048, CUSTOS_KEY_RSA_4096 },
+		{ { { CUSTOS_KEY_EC_P384, CUSTOS_KEY_EC_P256, CUSTOS_KEY_RSA_2048 }, 3 }, CUSTOS_KEY_EC_P521, CUSTOS_KEY_EC_P384 },
+		{ { { CUSTOS_KEY_EC_P384, CUSTOS_KEY_EC_P256, CUSTOS_KEY_RSA_2048 }, 3 }, CUSTOS_KEY_ED25519, CUSTOS_KEY_EC_P256 },
+		{ { { CUSTOS_KEY_RSA_3072, CUSTOS_KEY_EC_P256 }, 2 }, CUSTOS_KEY_ED25519, CUSTOS_KEY_EC_P256 },
+		{ { { CUSTOS_KEY_RSA_3072, CUSTOS_KEY_RSA_2048 }, 2 }, CUSTOS_KEY_ED25519, CUSTOS_KEY_RSA_3072 },
+	};
+	enum custos_key_type nearest = CUSTOS_KEY_TYPES_END;
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		assert_true(custos_key_types_nearest(&cases[i].can, cases[i].wanted, &nearest));
+		assert_string_equal(custos_key_type_name(nearest), custos_key_type_name(cases[i].nearest));
+	}
+	assert_false(custos_key_types_nearest(&(struct custos_key_types){ .count = 0 }, CUSTOS_KEY_RSA_2048, &nearest));
+	for (int type = CUSTOS_KEY_RSA_2048; type < CUSTOS_KEY_TYPES_END; type++) {
+		enum custos_key_type parsed;
+		assert_true(custos_key_type_parse(custos_key_type_name((enum custos_key_type)type), &parsed) && parsed == (enum custos_key_type)type);
+		assert_int_not_equal(custos_key_signature(parsed), 0);
+	}
+}
+
 /* A path below the directory of the lab's token. */
 static void token_path(const char *name, char *out, size_t size)
 {
@@ -311,7 +340,7 @@ static int stop(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(shipped_profile_is_read), cmocka_unit_test(shipped_profiles_know_their_tokens), cmocka_unit_test(versions_are_matched_by_part),  cmocka_unit_test(bad_profiles_are_refused), cmocka_unit_test(token_file_is_judged),
+		cmocka_unit_test(shipped_profile_is_read), cmocka_unit_test(shipped_profiles_know_their_tokens), cmocka_unit_test(versions_are_matched_by_part),  cmocka_unit_test(bad_profiles_are_refused), cmocka_unit_test(the_nearest_type_is_named), cmocka_unit_test(token_file_is_judged),
 		cmocka_unit_test(token_file_is_protected), cmocka_unit_test(configuration_and_names),  cmocka_unit_test(lock_is_exclusive),
 	};
 	return cmocka_run_group_tests(tests, start, stop);
