@@ -90,8 +90,8 @@ recorded() {
 	for class in deployable sign-only; do
 		calls=$(calls_of custos_in key generate "count-$class" --type ec-p256 --class "$class")
 		[ "$calls" -gt 80 ]
-		echo "# key generate, $class: $(crash_sample 30 "$calls" | wc -l) of $calls calls" >&3
-		for n in $(crash_sample 30 "$calls"); do
+		echo "# key generate, $class: $(crash_sample 16 "$calls" | wc -l) of $calls calls" >&3
+		for n in $(crash_sample 16 "$calls"); do
 			pulled_at "$n" custos_in key generate "$class-$n" --type ec-p256 --class "$class"
 			if [ "$RC" = 0 ]; then
 				# it went when all was done: what was acknowledged is there
@@ -132,7 +132,7 @@ recorded() {
 	# Goal: a request is written whole and logged, or there is none; the next one is made.
 	local calls n
 	calls=$(calls_of custos_in csr create one --subject CN=box.example.com --san dns:box.example.com)
-	for n in $(crash_sample 20 "$calls"); do
+	for n in $(crash_sample 10 "$calls"); do
 		pulled_at "$n" custos_in csr create one --subject CN=box.example.com --san dns:box.example.com -o "$LAB/out/$n.csr"
 		if [ "$RC" != 0 ]; then
 			[ "$RC" = 5 ]
@@ -153,7 +153,7 @@ other_key() { if [ "$(lab_served box)" = "$(lab_leaf one)" ]; then echo two; els
 	# Goal: before the intent nothing is released; after it the outcome is recorded, unsigned if need be, and nobody has to be asked.
 	local calls n key leaf before
 	calls=$(calls_of custos_in deploy "$(other_key)" box)
-	for n in $(crash_sample 12 "$calls"); do
+	for n in $(crash_sample 8 "$calls"); do
 		key=$(other_key) leaf=$(lab_leaf "$key") before=$(lab_served box)
 		pulled_at "$n" custos_in deploy "$key" box
 		crash_await_host box
@@ -183,7 +183,7 @@ other_key() { if [ "$(lab_served box)" = "$(lab_leaf one)" ]; then echo two; els
 		}
 		enroll_list "count-$class" > "$list.yaml"
 		calls=$(calls_of custos_in enroll "$list.yaml" --out "$list")
-		for n in $(crash_sample 8 "$calls"); do
+		for n in $(crash_sample 5 "$calls"); do
 			enroll_list "enroll-$class-$n" > "$list-$n.yaml"
 			pulled_at "$n" custos_in enroll "$list-$n.yaml" --out "$list-$n" --jobs 2 --json
 			if [ "$RC" != 0 ]; then
@@ -241,7 +241,7 @@ other_key() { if [ "$(lab_served box)" = "$(lab_leaf one)" ]; then echo two; els
 	mv "$LAB/elsewhere" "$TOKEN_DIR"
 	custos_in key drill --all > /dev/null
 	calls=$(calls_of custos_in key generate count-away --type ec-p256 --class sign-only)
-	for n in $(crash_sample 12 "$calls"); do
+	for n in $(crash_sample 8 "$calls"); do
 		PULLED_MOVE=$LAB/softhsm/tokens:$LAB/softhsm/elsewhere pulled_at "$n" custos_in key generate "away-$n" --type ec-p256 --class sign-only
 		[ "$(cut -d ' ' -f 1 "$LAB/trace/pulled")" = "$n" ]
 		[ ! -e "$LAB/softhsm/tokens" ]
