@@ -66,10 +66,12 @@ pulled_at() {
 
 # names_it: a command that failed says so in one line, with the token, and in another what to do.
 names_it() {
-	case $(cut -d ' ' -f 2 "$LAB/trace/pulled") in
-	C_GetSlotList) says "no such token: serial $SERIAL is not among those of" ;;
-	*) [[ $stderr == *"no such token: serial $SERIAL"* ]] || says "token “lab” (serial $SERIAL) is gone or out of order: " ;;
-	esac
+	if [ "$(cut -d ' ' -f 2 "$LAB/trace/pulled")" = C_GetSlotList ]; then
+		says "no such token: serial $SERIAL is not among those of"
+	elif [[ $stderr != *"no such token: serial $SERIAL"* ]]; then
+		says "(serial $SERIAL) is gone or out of order: "
+		[[ $stderr == "custos: error: token "*lab* ]]
+	fi
 	[[ $stderr == *"put it back"* ]]
 	# nothing was found out about containers or KEKs
 	[[ $stderr != *damaged* ]]
