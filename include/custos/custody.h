@@ -158,6 +158,13 @@ CUSTOS_API custos_enroll(struct custos_custody *custody, const struct custos_enr
  * *ret_pem is the signed request (PKCS#10). A request that no CA should sign is CUSTOS_E_INPUT. */
 CUSTOS_API custos_csr_request(struct custos_custody *custody, const char *name, const char *subject, const char *const sans[],
                               const char *profile, char **ret_pem, struct custos_err *err);
+/* The same, with how it is signed: NULL or "default" (PKCS#1 v1.5, ECDSA, Ed25519, as the key is) or "rsa-pss" (RSA keys, where the token can). */
+struct custos_csr_options {
+	const char *subject;
+	const char *const *sans;
+	const char *profile, *signature;
+};
+CUSTOS_API custos_csr_request_signed(struct custos_custody *custody, const char *name, const struct custos_csr_options *options, char **ret_pem, struct custos_err *err);
 /* What the CA sent: PEM, DER or PKCS#7, in any order. The report of `cert check` is returned also when the certificate is refused
  * (CUSTOS_E_INPUT); not written when it did not come to that. */
 CUSTOS_API custos_cert_accept(struct custos_custody *custody, const char *name, const char *const files[], size_t count,

@@ -10,6 +10,7 @@ enum custos_signature {
 	CUSTOS_SIGNATURE_ECDSA_SHA384,      /* ASN.1 DER, P-384 */
 	CUSTOS_SIGNATURE_RSA_PKCS1_SHA256,  /* RFC 8017 8.2 */
 	CUSTOS_SIGNATURE_ECDSA_SHA512,      /* ASN.1 DER, P-521 */
+	CUSTOS_SIGNATURE_RSA_PSS_SHA256,    /* RFC 8017 8.1, MGF1 with SHA-256, salt of 32 bytes; only where it is asked for */
 };
 
 struct custos_signer {

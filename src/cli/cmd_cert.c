@@ -11,6 +11,7 @@ static const struct custos_option csr_options[] = {
 	{ "--subject", CUSTOS_OPTION_TEXT, "DN", "RFC 4514, e.g. CN=esxi1.example.com" },
 	{ "--san", CUSTOS_OPTION_LIST, "KIND:NAME", "dns:, ip:, email: or uri:; may be given often" },
 	{ "--profile", CUSTOS_OPTION_TEXT, "PROFILE", "server (default) or esxi" },
+	{ "--signature", CUSTOS_OPTION_TEXT, "KIND", "default, or rsa-pss" },
 	{ "-o", CUSTOS_OPTION_TEXT, "FILE", "write the request to a new file" },
 	{ 0 },
 };
@@ -33,8 +34,13 @@ static custos_rc create(struct custos_call *call, struct custos_err *err)
 	CUSTOS_AUTO_FD fd = -1;
 	if (path != NULL)
 		CUSTOS_TRY(create_file(path, &fd, err));
-	custos_rc rc = custos_csr_request(call->custody, call->args[0], custos_call_text(call, "--subject", ""), sans,
-	                                  custos_call_text(call, "--profile", "server"), &pem, err);
+	const struct custos_csr_options options = {
+		.subject = custos_call_text(call, "--subject", ""),
+		.sans = sans,
+		.profile = custos_call_text(call, "--profile", "server"),
+		.signature = custos_call_text(call, "--signature", NULL),
+	};
+	custos_rc rc = custos_csr_request_signed(call->custody, call->args[0], &options, &pem, err);
 	if (rc == CUSTOS_OK && path != NULL && (write(fd, pem, strlen(pem)) != (ssize_t)strlen(pem) || fsync(fd) != 0))
 		rc = custos_err_set(err, CUSTOS_E_SYSTEM, errno, "cannot write %s: %s", path, strerror(errno));
 	if (rc != CUSTOS_OK && path != NULL)

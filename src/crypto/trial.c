@@ -108,20 +108,3 @@ custos_rc custos_wrapped_unpadded(const uint8_t key[static CUSTOS_TRIAL_KEY_SIZE
 		return custos_openssl_fail(err, CUSTOS_E_INTERNAL, "cannot encrypt");
 	return CUSTOS_OK;
 }
-
-custos_rc custos_verify_pss(const char *who, struct custos_bytes spki, struct custos_bytes message, struct custos_bytes signature, struct custos_err *err)
-{
-	const uint8_t *at = spki.ptr;
-	EVP_PKEY_CTX *how = NULL;  /* the context's own */
-	CUSTOS_AUTO_OPENSSL(pkey) EVP_PKEY *key = spki.len > 0 && spki.len <= 16384 ? d2i_PUBKEY(NULL, &at, (long)spki.len) : NULL;
-	CUSTOS_AUTO_OPENSSL(md_ctx) EVP_MD_CTX *ctx = EVP_MD_CTX_new();
-	ERR_clear_error();
-	CUSTOS_REQUIRE(key != NULL && EVP_PKEY_is_a(key, "RSA") == 1, err, CUSTOS_E_INPUT, "the public key of %s is no RSA key", who);
-	if (ctx == NULL || EVP_DigestVerifyInit(ctx, &how, EVP_sha256(), NULL, key) != 1 || EVP_PKEY_CTX_set_rsa_padding(how, RSA_PKCS1_PSS_PADDING) != 1 ||
-	    EVP_PKEY_CTX_set_rsa_pss_saltlen(how, 32) != 1)
-		return custos_openssl_fail(err, CUSTOS_E_INTERNAL, "cannot verify signatures");
-	int verdict = EVP_DigestVerify(ctx, signature.ptr, signature.len, message.ptr, message.len);
-	ERR_clear_error();
-	CUSTOS_REQUIRE(verdict == 1, err, CUSTOS_E_TOKEN, "the signature of %s does not verify", who);
-	return CUSTOS_OK;
-}

@@ -1,4 +1,4 @@
-/* The doctor's second opinion: what a token wrapped under an AES-256 key that is known here, and signatures of a kind that custos does not use itself.
+/* The doctor's second opinion: what a token wrapped under an AES-256 key that is known here.
  *
  * The wrapping key and what is wrapped are throw-away keys that protect nothing; what comes out is handled like any secret all the same. */
 #ifndef CUSTOS_CRYPTO_TRIAL_H
@@ -23,8 +23,5 @@ CUSTOS_RC custos_wrapped_look(const uint8_t key[static CUSTOS_TRIAL_KEY_SIZE], c
 enum { CUSTOS_TRIAL_UNPADDED_SIZE = 32 };
 CUSTOS_RC custos_wrapped_unpadded(const uint8_t key[static CUSTOS_TRIAL_KEY_SIZE], const uint8_t iv[static CUSTOS_TRIAL_IV_SIZE], uint8_t ret_wrapped[static CUSTOS_TRIAL_UNPADDED_SIZE],
                                   struct custos_err *err);
-
-/* RSASSA-PSS, SHA-256, salt of 32 bytes (RFC 8017 8.1). CUSTOS_E_TOKEN when it does not verify. */
-CUSTOS_RC custos_verify_pss(const char *who, struct custos_bytes spki, struct custos_bytes message, struct custos_bytes signature, struct custos_err *err);
 
 #endif

@@ -2,7 +2,10 @@
 #include "crypto/verify.h"
 #include "crypto/openssl.h"
 
+#include <openssl/rsa.h>
 #include <openssl/x509.h>
+
+enum { PSS_SALT = 32 };
 
 static bool fits(const EVP_PKEY *key, enum custos_signature algorithm)
 {
@@ -17,6 +20,7 @@ static bool fits(const EVP_PKEY *key, enum custos_signature algorithm)
 	case CUSTOS_SIGNATURE_ECDSA_SHA512:
 		return group != NULL && strcmp(group, "P-521") == 0;
 	case CUSTOS_SIGNATURE_RSA_PKCS1_SHA256:
+	case CUSTOS_SIGNATURE_RSA_PSS_SHA256:
 		return EVP_PKEY_is_a(key, "RSA") == 1 && EVP_PKEY_get_bits(key) >= 2048;
 	}
 	return false;
@@ -52,8 +56,12 @@ custos_rc custos_verify(const char *who, struct custos_bytes spki, enum custos_s
 	CUSTOS_AUTO_OPENSSL(pkey) EVP_PKEY *key = read_spki(spki);
 	CUSTOS_REQUIRE(key != NULL, err, CUSTOS_E_INPUT, "the public key of %s is not a public key", who);
 	CUSTOS_REQUIRE(fits(key, algorithm), err, CUSTOS_E_TOKEN, "the key of %s cannot have made a signature of this kind", who);
+	EVP_PKEY_CTX *how = NULL; /* the digest context's own */
 	CUSTOS_AUTO_OPENSSL(md_ctx) EVP_MD_CTX *ctx = EVP_MD_CTX_new();
-	if (ctx == NULL || EVP_DigestVerifyInit(ctx, NULL, digest_of(algorithm), NULL, key) != 1)
+	bool ready = ctx != NULL && EVP_DigestVerifyInit(ctx, &how, digest_of(algorithm), NULL, key) == 1;
+	if (algorithm == CUSTOS_SIGNATURE_RSA_PSS_SHA256)
+		ready = ready && EVP_PKEY_CTX_set_rsa_padding(how, RSA_PKCS1_PSS_PADDING) == 1 && EVP_PKEY_CTX_set_rsa_pss_saltlen(how, PSS_SALT) == 1;
+	if (!ready)
 		return custos_openssl_fail(err, CUSTOS_E_INTERNAL, "cannot verify signatures");
 	int verdict = EVP_DigestVerify(ctx, signature.ptr, signature.len, message.ptr, message.len);
 	ERR_clear_error();

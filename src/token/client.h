@@ -128,6 +128,8 @@ CUSTOS_RC custos_token_sign(struct custos_token *token, const struct custos_toke
                             struct custos_buf *signature, struct custos_err *err);
 /* The algorithm custos uses for a key type (SHA-256; SHA-384 for P-384, SHA-512 for P-521). */
 enum custos_signature custos_key_signature(enum custos_key_type type);
+/* That one, or RSASSA-PSS for RSA. */
+CUSTOS_MUST bool custos_key_signs_by(enum custos_key_type type, enum custos_signature algorithm);
 
 /* A key that was not born here (crypto/seal.h, from a courier to the token). begin: the point of an ephemeral pair that is good for one attempt. import: the key is
  * unwrapped to a session object, has to sign a challenge that verifies against `spki`, is wrapped under the KEK, and has to do it again out of its

@@ -166,7 +166,7 @@ custos_rc custos_token_sign(struct custos_token *token, const struct custos_toke
                             struct custos_err *err)
 {
 	static const uint8_t no_id[CUSTOS_TOKEN_ID_SIZE];
-	CUSTOS_REQUIRE(algorithm == custos_key_signature(key->type), err, CUSTOS_E_USAGE, "an %s key does not sign that way", custos_key_type_name(key->type));
+	CUSTOS_REQUIRE(custos_key_signs_by(key->type, algorithm), err, CUSTOS_E_USAGE, "an %s key does not sign that way", custos_key_type_name(key->type));
 	CUSTOS_REQUIRE(key->container.len > 0 || key->id != NULL, err, CUSTOS_E_INTERNAL, "a sign-only key without an id");
 	CUSTOS_AUTO_BUF body = { 0 };
 	CUSTOS_AUTO_FRAME frame = { .fd = -1 };

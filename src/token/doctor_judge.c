@@ -148,10 +148,19 @@ static bool takes_digest(const struct custos_json *checks, const char *const nam
 	return true;
 }
 
+static bool signs_pss(const struct custos_json *checks, const char *const names[])
+{
+	for (size_t i = 0; names[i] != NULL; i++)
+		if (is_verdict(find(checks, names[i]), "ok"))
+			return custos_json_truth(custos_json_get(custos_json_get(find(checks, names[i]), "facts"), "pss"));
+	return false;
+}
+
 static custos_rc put_signing(const struct custos_json *checks, struct custos_buf *yaml, struct custos_err *err)
 {
 	static const char *const rsa[] = { "sign-rsa-2048", "sign-rsa-3072", "sign-rsa-4096", NULL }, *const ec[] = { "sign-ec-p256", "sign-ec-p384", "sign-ec-p521", NULL };
-	return custos_buf_printf(yaml, err, "sign:\n  rsa: %s\n  ecdsa: %s\n", takes_digest(checks, rsa) ? "rsa-pkcs" : "sha256-rsa-pkcs", takes_digest(checks, ec) ? "ecdsa" : "ecdsa-sha");
+	return custos_buf_printf(yaml, err, "sign:\n  rsa: %s\n  ecdsa: %s\n  pss: %s\n", takes_digest(checks, rsa) ? "rsa-pkcs" : "sha256-rsa-pkcs", takes_digest(checks, ec) ? "ecdsa" : "ecdsa-sha",
+	                         signs_pss(checks, rsa) ? "rsa-pkcs-pss" : "none");
 }
 
 static bool has_session_objects(const struct custos_json *checks)

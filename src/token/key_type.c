@@ -70,3 +70,8 @@ size_t custos_key_type_point_size(enum custos_key_type type)
 			return types[i].point_size;
 	return 0;
 }
+
+bool custos_key_signs_by(enum custos_key_type type, enum custos_signature algorithm)
+{
+	return algorithm == custos_key_signature(type) || (algorithm == CUSTOS_SIGNATURE_RSA_PSS_SHA256 && custos_key_type_bits(type) > 0);
+}

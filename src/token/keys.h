@@ -47,6 +47,7 @@ CUSTOS_RC custos_object_sign_challenge(const struct custos_session *session, CK_
 struct custos_signing {
 	enum custos_key_type type;
 	struct custos_bytes id, container, spki, message;
+	enum custos_signature algorithm;   /* 0: the type's own; else that, or PSS where the profile has it */
 };
 CUSTOS_RC custos_key_sign(struct custos_session *session, const struct custos_signing *signing, struct custos_buf *signature, struct custos_err *err);
 

@@ -65,7 +65,7 @@ static custos_rc verify(const struct way *way, const struct signing *s, struct c
 {
 	struct custos_bytes message = CUSTOS_BYTES(s->message, MESSAGE_SIZE);
 	if (way->kind == PSS)
-		return custos_verify_pss(way->name, s->spki, message, signature, err);
+		return custos_verify(way->name, s->spki, CUSTOS_SIGNATURE_RSA_PSS_SHA256, message, signature, err);
 	if (way->kind != ECDSA)
 		return custos_verify(way->name, s->spki, custos_key_signature(s->type), message, signature, err);
 	CUSTOS_AUTO_BUF der = { .max = SIGNATURE_MAX };
@@ -106,7 +106,7 @@ static bool is_spared(const struct custos_probe *p, const struct way *way, bool 
 static custos_rc try_ways(struct custos_probe *p, struct signing *s, bool is_session, struct custos_err *err)
 {
 	char verified[160] = "", lacking[160] = "", wrong[256] = "";
-	bool first = true, portable = false, hashed = false;
+	bool first = true, portable = false, hashed = false, pss = false;
 	for (size_t i = 0; i < sizeof ways / sizeof *ways; i++) {
 		const struct way *way = &ways[i];
 		CK_RV rv = CKR_OK;
@@ -122,6 +122,7 @@ static custos_rc try_ways(struct custos_probe *p, struct signing *s, bool is_ses
 			CUSTOS_FAIL(err, rc, "%s", why.msg);
 		bool good = rc == CUSTOS_OK && rv == CKR_OK;
 		portable = portable || (first && good);
+		pss = pss || (good && way->mechanism == CKM_RSA_PKCS_PSS);
 		hashed = hashed || (!first && good && way->kind != PSS);
 		first = false;
 		if (good)
@@ -132,6 +133,7 @@ static custos_rc try_ways(struct custos_probe *p, struct signing *s, bool is_ses
 			custos_probe_list(wrong, sizeof wrong, "%s", why.msg);
 	}
 	custos_json_set_bool(p->facts, "digest", portable);
+	custos_json_set_bool(p->facts, "pss", pss);
 	if (wrong[0] != '\0')
 		return custos_probe_say(p, CUSTOS_VERDICT_FAIL, "%s", wrong);
 	if (!portable && !hashed)

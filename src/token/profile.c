@@ -17,6 +17,7 @@ static const char *const tier_words[] = { "sign-only", "basic", "hardened", NULL
 static const char *const copy_words[] = { "none", "softhsm", NULL };
 static const char *const format_words[] = { "rfc5649", NULL };
 static const char *const rsa_words[] = { "rsa-pkcs", "sha256-rsa-pkcs", NULL };
+static const char *const pss_words[] = { "none", "rsa-pkcs-pss", NULL };
 static const char *const ecdsa_words[] = { "ecdsa", "ecdsa-sha", NULL };
 static const char *const session_words[] = { "one-a-thread", "one", NULL };
 
@@ -150,16 +151,17 @@ static custos_rc read_wrap(const struct custos_yaml *root, struct custos_token_p
 /* The words that choose between ways to do the same thing. */
 static custos_rc read_choices(const struct custos_yaml *root, struct custos_token_profile *p, struct custos_err *err)
 {
-	static const char *const known_sign[] = { "rsa", "ecdsa", NULL };
+	static const char *const known_sign[] = { "rsa", "ecdsa", "pss", NULL };
 	const struct custos_yaml *sign = custos_yaml_get(root, "sign");
 	const char *transport_words[CUSTOS_TRANSPORT_COUNT + 1] = { NULL };
 	for (unsigned i = 0; i < CUSTOS_TRANSPORT_COUNT; i++)
 		transport_words[i] = custos_transport_name((enum custos_transport)i);
-	size_t rsa = CUSTOS_RSA_DIGEST_INFO, ecdsa = CUSTOS_ECDSA_DIGEST, transport, sessions, copy;
+	size_t rsa = CUSTOS_RSA_DIGEST_INFO, ecdsa = CUSTOS_ECDSA_DIGEST, pss = CUSTOS_PSS_NONE, transport, sessions, copy;
 	if (sign != NULL) {
 		CUSTOS_TRY(custos_yaml_known(sign, known_sign, err));
 		CUSTOS_TRY(custos_yaml_word(sign, "rsa", rsa_words, rsa_words[0], &rsa, err));
 		CUSTOS_TRY(custos_yaml_word(sign, "ecdsa", ecdsa_words, ecdsa_words[0], &ecdsa, err));
+		CUSTOS_TRY(custos_yaml_word(sign, "pss", pss_words, pss_words[0], &pss, err));
 	}
 	CUSTOS_TRY(custos_yaml_word(root, "transport", transport_words, transport_words[0], &transport, err));
 	CUSTOS_TRY(custos_yaml_word(root, "sessions", session_words, session_words[0], &sessions, err));
@@ -169,6 +171,7 @@ static custos_rc read_choices(const struct custos_yaml *root, struct custos_toke
 		return custos_yaml_refuse(root, err, "session_objects: only a sign-only token can do without them");
 	p->rsa = (enum custos_rsa_signing)rsa;
 	p->ecdsa = (enum custos_ecdsa_signing)ecdsa;
+	p->pss = (enum custos_pss_signing)pss;
 	p->transport = (enum custos_transport)transport;
 	p->sessions = (enum custos_sessions)sessions;
 	p->file_copy = (enum custos_file_copy)copy;

@@ -9,6 +9,7 @@ enum custos_tier { CUSTOS_TIER_UNUSABLE = -1, CUSTOS_TIER_SIGN_ONLY, CUSTOS_TIER
 enum custos_file_copy { CUSTOS_FILE_COPY_NONE, CUSTOS_FILE_COPY_SOFTHSM };
 enum custos_wrap_format { CUSTOS_WRAP_RFC5649 };
 enum custos_rsa_signing { CUSTOS_RSA_DIGEST_INFO, CUSTOS_RSA_HASHED_BY_TOKEN };
+enum custos_pss_signing { CUSTOS_PSS_NONE, CUSTOS_PSS_DIGEST };
 enum custos_ecdsa_signing { CUSTOS_ECDSA_DIGEST, CUSTOS_ECDSA_HASHED_BY_TOKEN };
 enum custos_sessions { CUSTOS_SESSION_PER_THREAD, CUSTOS_ONE_SESSION };
 
@@ -31,6 +32,7 @@ struct custos_token_profile {
 	enum custos_transport transport; /* base/transport.h */
 	enum custos_rsa_signing rsa;
 	enum custos_ecdsa_signing ecdsa;
+	enum custos_pss_signing pss;
 	struct custos_key_types deployable, sign_only, log;
 	uint32_t not_sent, not_read;  /* attributes, as custos_attribute_bit() numbers them */
 	unsigned pin_min, pin_max;

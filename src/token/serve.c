@@ -263,9 +263,9 @@ static custos_rc serve_sign(struct request *q, struct custos_err *err)
 	custos_wire_fixed(&q->in, id, sizeof id);
 	struct custos_bytes container = custos_wire_bytes(&q->in), spki = custos_wire_bytes(&q->in), message = custos_wire_bytes(&q->in);
 	CUSTOS_TRY(custos_wire_end(&q->in, "SIGN", err));
-	CUSTOS_REQUIRE(algorithm != 0 && algorithm == custos_key_signature(type), err, CUSTOS_E_INTERNAL, "SIGN message whose algorithm does not fit the key");
+	CUSTOS_REQUIRE(algorithm != 0 && custos_key_signs_by(type, algorithm), err, CUSTOS_E_INTERNAL, "SIGN message whose algorithm does not fit the key");
 	CUSTOS_AUTO_BUF signature = { 0 };
-	struct custos_signing signing = { type, CUSTOS_BYTES(id, sizeof id), container, spki, message };
+	struct custos_signing signing = { type, CUSTOS_BYTES(id, sizeof id), container, spki, message, algorithm };
 	CUSTOS_TRY(custos_key_sign(q->session, &signing, &signature, err));
 	return put_signature(q, &signature);
 }

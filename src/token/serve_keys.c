@@ -56,7 +56,7 @@ static custos_rc do_job(struct custos_session *session, const struct job *job, s
 {
 	struct custos_bytes id = CUSTOS_BYTES(job->id, sizeof job->id);
 	if (job->kind == CUSTOS_JOB_SIGN) {
-		struct custos_signing signing = { job->type, id, job->container, job->spki, job->message };
+		struct custos_signing signing = { job->type, id, job->container, job->spki, job->message, 0 };
 		return custos_key_sign(session, &signing, &key->signature, err);
 	}
 	if (job->class == CUSTOS_CLASS_DEPLOYABLE)

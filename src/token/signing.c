@@ -10,7 +10,8 @@ static custos_rc sign_raw(const struct custos_session *session, CK_OBJECT_HANDLE
                           struct custos_err *err)
 {
 	CK_FUNCTION_LIST *f = session->module.functions;
-	CK_MECHANISM mechanism = { type, NULL, 0 };
+	CK_RSA_PKCS_PSS_PARAMS pss = { .hashAlg = CKM_SHA256, .mgf = CKG_MGF1_SHA256, .sLen = CUSTOS_HASH_SIZE };
+	CK_MECHANISM mechanism = { type, type == CKM_RSA_PKCS_PSS ? &pss : NULL, type == CKM_RSA_PKCS_PSS ? sizeof pss : 0 };
 	CK_BYTE out[SIGNATURE_MAX];
 	CK_ULONG len = sizeof out;
 	CUSTOS_TRY(custos_ck(f->C_SignInit(session->handle, &mechanism, key), err, "token “%s” cannot sign", session->info.label));
@@ -78,6 +79,8 @@ custos_rc custos_object_sign(const struct custos_session *session, CK_OBJECT_HAN
 		return sign_ecdsa(session, key, type, message, signature, err);
 	case CUSTOS_SIGNATURE_ED25519:
 		return sign_raw(session, key, CKM_EDDSA, message, signature, err);
+	case CUSTOS_SIGNATURE_RSA_PSS_SHA256:
+		break; /* no type's own */
 	}
 	CUSTOS_FAIL(err, CUSTOS_E_INTERNAL, "a key of an unknown type cannot sign");
 }
@@ -90,10 +93,29 @@ custos_rc custos_object_sign_challenge(const struct custos_session *session, CK_
 	return custos_object_sign(session, key, type, CUSTOS_BYTES(text, sizeof text), signature, err);
 }
 
+/* Before a key is unwrapped. */
+static custos_rc check_algorithm(const struct custos_session *session, const struct custos_signing *signing, struct custos_err *err)
+{
+	bool pss = signing->algorithm == CUSTOS_SIGNATURE_RSA_PSS_SHA256 && custos_key_type_bits(signing->type) > 0;
+	CUSTOS_REQUIRE(pss || signing->algorithm == 0 || signing->algorithm == custos_key_signature(signing->type), err, CUSTOS_E_INTERNAL, "an algorithm that does not fit the key");
+	if (pss && session->profile.pss == CUSTOS_PSS_NONE)
+		CUSTOS_FAIL_HINT(err, CUSTOS_E_POLICY, "leave it at PKCS#1 v1.5", "token “%s” (profile %s) does not sign by RSASSA-PSS", session->info.label, session->profile.name);
+	return CUSTOS_OK;
+}
+
+/* RFC 8017 8.1: the token pads a digest that was made here. */
+static custos_rc sign_pss(const struct custos_session *session, CK_OBJECT_HANDLE key, struct custos_bytes message, struct custos_buf *signature, struct custos_err *err)
+{
+	uint8_t digest[CUSTOS_HASH_SIZE];
+	CUSTOS_TRY(custos_sha256(message, digest, err));
+	return sign_raw(session, key, CKM_RSA_PKCS_PSS, CUSTOS_BYTES(digest, sizeof digest), signature, err);
+}
+
 custos_rc custos_key_sign(struct custos_session *session, const struct custos_signing *signing, struct custos_buf *signature, struct custos_err *err)
 {
 	/* whatever key is meant: what looks like a checkpoint is signed by the log's key through LOG_SIGN, or not at all */
 	CUSTOS_REQUIRE(!custos_guard_is_checkpoint(signing->message), err, CUSTOS_E_POLICY, "a checkpoint is signed by the log's key only");
+	CUSTOS_TRY(check_algorithm(session, signing, err));
 	CUSTOS_AUTO_OBJECT unwrapped = { session, 0 };
 	CK_OBJECT_HANDLE key;
 	if (signing->container.len > 0) {
@@ -104,5 +126,7 @@ custos_rc custos_key_sign(struct custos_session *session, const struct custos_si
 	}
 	/* by handle: a checkpoint may have lines that are not known here */
 	CUSTOS_REQUIRE(key != session->log_key, err, CUSTOS_E_POLICY, "the log's key signs checkpoints only");
+	if (signing->algorithm == CUSTOS_SIGNATURE_RSA_PSS_SHA256)
+		return sign_pss(session, key, signing->message, signature, err);
 	return custos_object_sign(session, key, signing->type, signing->message, signature, err);
 }

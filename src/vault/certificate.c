@@ -67,18 +67,39 @@ custos_rc custos_vault_check_request(const struct custos_csr_spec *spec, const c
 	return refuse_errors(problems, err);
 }
 
+static custos_rc choose_algorithm(const char *word, enum custos_key_type type, enum custos_signature *ret_algorithm, struct custos_err *err)
+{
+	*ret_algorithm = custos_key_signature(type);
+	if (word == NULL || strcmp(word, "default") == 0)
+		return CUSTOS_OK;
+	CUSTOS_REQUIRE(strcmp(word, "rsa-pss") == 0, err, CUSTOS_E_USAGE, "a request is signed by default or by rsa-pss, not by \"%s\"", word);
+	*ret_algorithm = CUSTOS_SIGNATURE_RSA_PSS_SHA256;
+	if (!custos_key_signs_by(type, *ret_algorithm))
+		CUSTOS_FAIL_HINT(err, CUSTOS_E_USAGE, "leave it at the default", "a key of type %s does not sign by RSASSA-PSS", custos_key_type_name(type));
+	return CUSTOS_OK;
+}
+
 custos_rc custos_csr_request(struct custos_custody *c, const char *name, const char *subject, const char *const sans[], const char *profile,
                              char **ret_pem, struct custos_err *err)
 {
+	const struct custos_csr_options options = { .subject = subject, .sans = sans, .profile = profile };
+	return custos_csr_request_signed(c, name, &options, ret_pem, err);
+}
+
+custos_rc custos_csr_request_signed(struct custos_custody *c, const char *name, const struct custos_csr_options *options, char **ret_pem, struct custos_err *err)
+{
+	const char *profile = options->profile;
 	const struct custos_json *record;
 	struct custos_token *token;
 	CUSTOS_CLEANUP(custos_vault_key_done) struct custos_vault_key key = { 0 };
 	CUSTOS_TRY(custos_vault_find_key(c, name, &record, err));
-	struct custos_csr_spec spec = { .subject = subject, .sans = sans, .profile = profile };
+	struct custos_csr_spec spec = { .subject = options->subject, .sans = options->sans, .profile = profile };
 	CUSTOS_TRY(custos_vault_check_request(&spec, custos_json_text(record, "type"), err));
 	CUSTOS_TRY(custos_vault_load_key(c, record, &key, err));
+	enum custos_signature algorithm;
+	CUSTOS_TRY(choose_algorithm(options->signature, key.ref.type, &algorithm, err));
 	CUSTOS_TRY(custos_vault_token_for(c, &key, &token, err));
-	struct csr_signer ctx = { token, &key.ref, custos_key_signature(key.ref.type) };
+	struct csr_signer ctx = { token, &key.ref, algorithm };
 	struct custos_signer signer = { .ctx = &ctx, .algorithm = ctx.algorithm, .spki = key.ref.spki, .sign = sign_request };
 	CUSTOS_AUTO_BUF der = { 0 };
 	CUSTOS_AUTO_BUF pem = { 0 };

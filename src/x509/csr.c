@@ -5,6 +5,9 @@
 #include "x509/parsed.h"
 
 #include <limits.h>
+#include <openssl/rsa.h>
+
+enum { PSS_SALT = 32 };
 
 struct custos_csr_draft {
 	X509_REQ *request;
@@ -57,6 +60,41 @@ static custos_rc set_key(struct custos_csr_draft *draft, char key_type[static CU
 	return CUSTOS_OK;
 }
 
+/* RSASSA-PSS-params (RFC 4055 3.1): SHA-256, MGF1 with SHA-256, 32 bytes of salt. */
+static ASN1_STRING *pss_parameters(void)
+{
+	ASN1_STRING *packed = NULL, *digest = NULL;
+	X509_ALGOR *inner = X509_ALGOR_new();
+	RSA_PSS_PARAMS *pss = RSA_PSS_PARAMS_new();
+	bool made = inner != NULL && pss != NULL && (pss->hashAlgorithm = X509_ALGOR_new()) != NULL && (pss->maskGenAlgorithm = X509_ALGOR_new()) != NULL &&
+	            (pss->saltLength = ASN1_INTEGER_new()) != NULL && ASN1_INTEGER_set(pss->saltLength, PSS_SALT) == 1;
+	if (made) {
+		X509_ALGOR_set_md(pss->hashAlgorithm, EVP_sha256());
+		X509_ALGOR_set_md(inner, EVP_sha256());
+		digest = ASN1_item_pack(inner, ASN1_ITEM_rptr(X509_ALGOR), NULL);
+	}
+	if (digest != NULL && X509_ALGOR_set0(pss->maskGenAlgorithm, OBJ_nid2obj(NID_mgf1), V_ASN1_SEQUENCE, digest) == 1) {
+		digest = NULL;
+		packed = ASN1_item_pack(pss, ASN1_ITEM_rptr(RSA_PSS_PARAMS), NULL);
+	}
+	ASN1_STRING_free(digest);
+	RSA_PSS_PARAMS_free(pss);
+	X509_ALGOR_free(inner);
+	return packed;
+}
+
+static custos_rc set_pss(X509_REQ *request, struct custos_err *err)
+{
+	ASN1_STRING *parameters = pss_parameters();
+	X509_ALGOR *value = X509_ALGOR_new();
+	bool set = parameters != NULL && value != NULL && X509_ALGOR_set0(value, OBJ_nid2obj(NID_rsassaPss), V_ASN1_SEQUENCE, parameters) == 1;
+	if (!set)
+		ASN1_STRING_free(parameters);
+	set = set && X509_REQ_set1_signature_algo(request, value) == 1;
+	X509_ALGOR_free(value);
+	return set ? CUSTOS_OK : out_of_memory(err);
+}
+
 static custos_rc set_algorithm(X509_REQ *request, enum custos_signature algorithm, struct custos_err *err)
 {
 	static const struct {
@@ -69,6 +107,8 @@ static custos_rc set_algorithm(X509_REQ *request, enum custos_signature algorith
 		{ CUSTOS_SIGNATURE_ECDSA_SHA512, NID_ecdsa_with_SHA512, V_ASN1_UNDEF },
 		{ CUSTOS_SIGNATURE_RSA_PKCS1_SHA256, NID_sha256WithRSAEncryption, V_ASN1_NULL },
 	};
+	if (algorithm == CUSTOS_SIGNATURE_RSA_PSS_SHA256)
+		return set_pss(request, err);
 	for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
 		if (known[i].algorithm != algorithm)
 			continue;
@@ -182,6 +222,8 @@ custos_rc custos_csr_begin(const struct custos_csr_spec *spec, struct custos_byt
 	CUSTOS_TRY(set_key(draft, key_type, err));
 	CUSTOS_TRY(custos_lint(spec, key_type, &problems, &draft->subject, &draft->names, err));
 	CUSTOS_TRY(refuse_errors(&problems, err));
+	if (algorithm == CUSTOS_SIGNATURE_RSA_PSS_SHA256 && spec->profile != NULL && strcmp(spec->profile, "esxi") == 0)
+		CUSTOS_FAIL_HINT(err, CUSTOS_E_INPUT, "leave the signature at PKCS#1 v1.5", "ESXi does not support RSASSA-PSS");
 	CUSTOS_TRY(fill(draft, algorithm, key_type, err));
 	CUSTOS_TRY(to_be_signed(draft->request, &draft->tbs, err));
 	*ret_draft = CUSTOS_TAKE(draft);

@@ -150,6 +150,15 @@ custody_hash() { find "$CUSTOS_DIR" -type f ! -name '*-shm' -print0 | sort -z | 
 		expect 0 custos_in cert accept "t-$type" "$BATS_TEST_TMPDIR/$type.p7b"
 		[ "$(lab_leaf "t-$type")" = "$(openssl x509 -in "$BATS_TEST_TMPDIR/$type.leaf.pem" -outform DER | sha256sum | cut -d' ' -f1)" ]
 	done
+	# RSASSA-PSS where it is asked for, and only where it can be
+	expect 0 custos_in csr create t-rsa-2048 --subject CN=pss.example.com --san dns:pss.example.com --signature rsa-pss -o "$BATS_TEST_TMPDIR/pss.csr"
+	openssl req -in "$BATS_TEST_TMPDIR/pss.csr" -noout -verify 2>&1 | grep -q 'verify OK'
+	openssl req -in "$BATS_TEST_TMPDIR/pss.csr" -noout -text | grep -q 'Signature Algorithm: rsassaPss'
+	openssl req -in "$BATS_TEST_TMPDIR/pss.csr" -noout -text | grep -q 'Salt Length: 0x20'
+	expect 2 custos_in csr create t-ec-p256 --subject CN=pss.example.com --san dns:pss.example.com --signature rsa-pss
+	expect 2 custos_in csr create t-rsa-2048 --subject CN=pss.example.com --san dns:pss.example.com --signature sha1
+	expect 6 custos_in csr create t-rsa-2048 --subject CN=pss.example.com --san dns:pss.example.com --signature rsa-pss --profile esxi
+	says "ESXi does not support RSASSA-PSS"
 	for type in ec-p256 ed25519; do
 		objects=$(softhsm_count_objects "$serial")
 		expect 0 custos_in key generate "s-$type" --type "$type" --class sign-only --json

@@ -1,5 +1,6 @@
 /* The doctor's second opinion, given keys that were wrapped here in every form a token was seen to use, and in none. */
 #include "crypto/trial.h"
+#include "crypto/verify.h"
 #include "memory/secret.h"
 
 #include <setjmp.h>
@@ -157,18 +158,18 @@ static void pss_is_verified(void **state)
 	uint8_t out[ROOM];
 	struct custos_bytes text = CUSTOS_BYTES(message, sizeof message);
 	size_t len = sign_pss(&rsa, 32, message, sizeof message, out);
-	assert_int_equal(custos_verify_pss("it", custos_buf_view(&rsa.spki), text, CUSTOS_BYTES(out, len), NULL), CUSTOS_OK);
-	assert_int_equal(custos_verify_pss("it", custos_buf_view(&other.spki), text, CUSTOS_BYTES(out, len), NULL), CUSTOS_E_TOKEN);
-	assert_int_equal(custos_verify_pss("it", custos_buf_view(&ec.spki), text, CUSTOS_BYTES(out, len), NULL), CUSTOS_E_INPUT);
-	assert_int_equal(custos_verify_pss("it", CUSTOS_BYTES(NULL, 0), text, CUSTOS_BYTES(out, len), NULL), CUSTOS_E_INPUT);
-	assert_int_equal(custos_verify_pss("it", custos_buf_view(&rsa.spki), CUSTOS_BYTES(another, sizeof another), CUSTOS_BYTES(out, len), NULL), CUSTOS_E_TOKEN);
-	assert_int_equal(custos_verify_pss("it", custos_buf_view(&rsa.spki), text, CUSTOS_BYTES(out, len - 1), NULL), CUSTOS_E_TOKEN);
+	assert_int_equal(custos_verify("it", custos_buf_view(&rsa.spki), CUSTOS_SIGNATURE_RSA_PSS_SHA256, text, CUSTOS_BYTES(out, len), NULL), CUSTOS_OK);
+	assert_int_equal(custos_verify("it", custos_buf_view(&other.spki), CUSTOS_SIGNATURE_RSA_PSS_SHA256, text, CUSTOS_BYTES(out, len), NULL), CUSTOS_E_TOKEN);
+	assert_int_equal(custos_verify("it", custos_buf_view(&ec.spki), CUSTOS_SIGNATURE_RSA_PSS_SHA256, text, CUSTOS_BYTES(out, len), NULL), CUSTOS_E_TOKEN);
+	assert_int_equal(custos_verify("it", CUSTOS_BYTES(NULL, 0), CUSTOS_SIGNATURE_RSA_PSS_SHA256, text, CUSTOS_BYTES(out, len), NULL), CUSTOS_E_INPUT);
+	assert_int_equal(custos_verify("it", custos_buf_view(&rsa.spki), CUSTOS_SIGNATURE_RSA_PSS_SHA256, CUSTOS_BYTES(another, sizeof another), CUSTOS_BYTES(out, len), NULL), CUSTOS_E_TOKEN);
+	assert_int_equal(custos_verify("it", custos_buf_view(&rsa.spki), CUSTOS_SIGNATURE_RSA_PSS_SHA256, text, CUSTOS_BYTES(out, len - 1), NULL), CUSTOS_E_TOKEN);
 	out[len / 2] ^= 1;
-	assert_int_equal(custos_verify_pss("it", custos_buf_view(&rsa.spki), text, CUSTOS_BYTES(out, len), NULL), CUSTOS_E_TOKEN);
+	assert_int_equal(custos_verify("it", custos_buf_view(&rsa.spki), CUSTOS_SIGNATURE_RSA_PSS_SHA256, text, CUSTOS_BYTES(out, len), NULL), CUSTOS_E_TOKEN);
 	len = sign_pss(&rsa, 20, message, sizeof message, out);
-	assert_int_equal(custos_verify_pss("it", custos_buf_view(&rsa.spki), text, CUSTOS_BYTES(out, len), NULL), CUSTOS_E_TOKEN);
+	assert_int_equal(custos_verify("it", custos_buf_view(&rsa.spki), CUSTOS_SIGNATURE_RSA_PSS_SHA256, text, CUSTOS_BYTES(out, len), NULL), CUSTOS_E_TOKEN);
 	len = sign_pss(&rsa, -1, message, sizeof message, out);
-	assert_int_equal(custos_verify_pss("it", custos_buf_view(&rsa.spki), text, CUSTOS_BYTES(out, len), NULL), CUSTOS_E_TOKEN);
+	assert_int_equal(custos_verify("it", custos_buf_view(&rsa.spki), CUSTOS_SIGNATURE_RSA_PSS_SHA256, text, CUSTOS_BYTES(out, len), NULL), CUSTOS_E_TOKEN);
 }
 
 static int start(void **state)

@@ -212,6 +212,27 @@ static void a_profile_that_is_handed_over(void **state)
 	LAB_FAILS(&lab, custos_token_open(&where, &token, &lab.err), CUSTOS_E_INPUT, "surprise");
 }
 
+/* Goal: RSASSA-PSS is signed where the profile has it, verified in software, and refused elsewhere before the key is unwrapped. */
+static void pss_where_the_profile_has_it(void **state)
+{
+	(void)state;
+	static const char with[] = PROFILE("ecdh-p256") "sign: {pss: rsa-pkcs-pss}\n";
+	struct custos_token_key rsa = { 0 };
+	CUSTOS_AUTO_BUF signature = { 0 };
+	const struct custos_bytes message = CUSTOS_BYTES_STR("to be signed");
+	reopen(with);
+	LAB_OK(&lab, custos_token_key_generate(lab.token, CUSTOS_KEY_RSA_2048, &rsa, &lab.err));
+	struct custos_token_key_ref ref = lab_ref(&rsa), ec = lab_ref(&key);
+	LAB_OK(&lab, custos_token_sign(lab.token, &ref, CUSTOS_SIGNATURE_RSA_PSS_SHA256, message, &signature, &lab.err));
+	LAB_OK(&lab, custos_verify("it", ref.spki, CUSTOS_SIGNATURE_RSA_PSS_SHA256, message, custos_buf_view(&signature), &lab.err));
+	LAB_FAILS(&lab, custos_verify("it", ref.spki, CUSTOS_SIGNATURE_RSA_PKCS1_SHA256, message, custos_buf_view(&signature), &lab.err), CUSTOS_E_TOKEN, "does not verify");
+	LAB_FAILS(&lab, custos_token_sign(lab.token, &ec, CUSTOS_SIGNATURE_RSA_PSS_SHA256, message, &signature, &lab.err), CUSTOS_E_USAGE, "does not sign that way");
+	reopen(PROFILE("ecdh-p256"));
+	LAB_FAILS(&lab, custos_token_sign(lab.token, &ref, CUSTOS_SIGNATURE_RSA_PSS_SHA256, message, &signature, &lab.err), CUSTOS_E_POLICY, "does not sign by RSASSA-PSS");
+	LAB_OK(&lab, custos_token_sign(lab.token, &ref, CUSTOS_SIGNATURE_RSA_PKCS1_SHA256, message, &signature, &lab.err));
+	custos_token_key_done(&rsa);
+}
+
 static int start(void **state)
 {
 	(void)state;
@@ -237,7 +258,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_key_travels_under_the_couriers_key), cmocka_unit_test(the_permit_is_for_one_key), cmocka_unit_test(the_token_judges_for_itself),
-		cmocka_unit_test(nothing_comes_in_without_agreement), cmocka_unit_test(a_promise_that_is_not_kept), cmocka_unit_test(a_profile_that_is_handed_over),
+		cmocka_unit_test(nothing_comes_in_without_agreement), cmocka_unit_test(a_promise_that_is_not_kept), cmocka_unit_test(pss_where_the_profile_has_it), cmocka_unit_test(a_profile_that_is_handed_over),
 	};
 	return cmocka_run_group_tests(tests, start, stop);
 }
