@@ -43,6 +43,7 @@ struct custos_init_options {
 	const char *origin;     /* name of the log, e.g. custody.example/lab; NULL: made from the machine's name and the token's label */
 	const char *store;      /* NULL: sqlite:custody.db */
 	const char *trust;      /* PEM file of trust anchors a client would use; NULL: the system's */
+	const char *profile;    /* file with the token's profile (tokens/README.md); NULL: the shipped one that fits */
 	const struct custos_kek_backup *kek_backup; /* NULL: none, ever, of this KEK */
 };
 /* Makes the directory with custody.yaml and store; generates KEK and log key on the token with read-back; writes and signs the genesis
@@ -215,7 +216,12 @@ enum custos_doctor_flags {
 	CUSTOS_DOCTOR_CLEAN = 1u << 0, /* half-made objects are removed */
 	CUSTOS_DOCTOR_LARGE = 1u << 1, /* RSA keys over 4096 bits are made, too: a minute each */
 };
-CUSTOS_API custos_tokens_examine(const char *module, const char *uri, const char *asked_tier, unsigned flags, const struct custos_pin *pin,
+struct custos_doctor_options {
+	const char *asked_tier;
+	const char *profile;    /* file with a profile to hold the token against; NULL: the shipped one that fits */
+	unsigned flags;         /* enum custos_doctor_flags */
+};
+CUSTOS_API custos_tokens_examine(const char *module, const char *uri, const struct custos_doctor_options *options, const struct custos_pin *pin,
                                  struct custos_json **ret_report, struct custos_err *err);
 
 #endif

@@ -11,6 +11,7 @@ static const struct custos_option init_options[] = {
 	{ "--module", CUSTOS_OPTION_TEXT, "MODULE", "its PKCS#11 module: a name in the system's directory or a path owned by root" },
 	{ "--origin", CUSTOS_OPTION_TEXT, "NAME", "name of the log, e.g. custody.example/lab" },
 	{ "--store", CUSTOS_OPTION_TEXT, "URL", "where state and log are kept (sqlite:custody.db)" },
+	{ "--profile", CUSTOS_OPTION_TEXT, "FILE", "the token's profile (the shipped one that fits)" },
 	{ "--trust", CUSTOS_OPTION_TEXT, "FILE", "trust anchors of the clients, PEM (the system's)" },
 	CUSTOS_BACKUP_OPTIONS,
 	{ 0 },
@@ -25,6 +26,7 @@ static custos_rc init(struct custos_call *call, struct custos_err *err)
 		.origin = custos_call_text(call, "--origin", NULL),
 		.store = custos_call_text(call, "--store", NULL),
 		.trust = custos_call_text(call, "--trust", NULL),
+		.profile = custos_call_text(call, "--profile", NULL),
 	};
 	CUSTOS_AUTO_DOCUMENT *report = NULL;
 	if (options.token_uri == NULL)

@@ -96,6 +96,7 @@ const struct custos_command custos_cmd_token_init = {
 static const struct custos_option doctor_options[] = {
 	{ "--module", CUSTOS_OPTION_TEXT, "MODULE", "PKCS#11 module (or CUSTOS_MODULE)" },
 	{ "--for", CUSTOS_OPTION_TEXT, "TIER", "hardened, basic or sign-only; what the profile promises" },
+	{ "--profile", CUSTOS_OPTION_TEXT, "FILE", "hold the token against this profile (the shipped one that fits)" },
 	{ "--write-profile", CUSTOS_OPTION_TEXT, "FILE", "write what was found as a profile to a new file" },
 	{ "--large", CUSTOS_OPTION_FLAG, NULL, "make RSA keys of 6144 and 8192 bits, too, which takes minutes" },
 	{ "--clean", CUSTOS_OPTION_FLAG, NULL, "remove half-made objects and empty files" },
@@ -134,7 +135,8 @@ static custos_rc doctor(struct custos_call *call, struct custos_err *err)
 	CUSTOS_AUTO_DOCUMENT *report = NULL;
 	CUSTOS_TRY(need_module(call, &module, err));
 	unsigned flags = (custos_call_flag(call, "--clean") ? (unsigned)CUSTOS_DOCTOR_CLEAN : 0) | (custos_call_flag(call, "--large") ? (unsigned)CUSTOS_DOCTOR_LARGE : 0);
-	custos_rc rc = custos_tokens_examine(module, call->args[0], custos_call_text(call, "--for", NULL), flags, &call->pin,
+	const struct custos_doctor_options options = { .asked_tier = custos_call_text(call, "--for", NULL), .profile = custos_call_text(call, "--profile", NULL), .flags = flags };
+	custos_rc rc = custos_tokens_examine(module, call->args[0], &options, &call->pin,
 	                                     &report, err);
 	if (report == NULL)
 		return rc;

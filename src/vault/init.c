@@ -19,7 +19,7 @@ struct birth {
 	char kek_label[80], log_label[80];
 	struct custos_json *kek_attributes;
 	struct custos_token_key canary, log_key;
-	struct custos_buf trust;
+	struct custos_buf trust, profile;
 	struct custos_err *err;
 	struct custos_keeper_of_backup *keeper; /* NULL: the KEK has no backup, and is made before the log is begun */
 	bool made_directory, made_store, made_objects, has_kek;
@@ -32,6 +32,7 @@ static void birth_done(struct birth *b)
 	custos_token_key_done(&b->canary);
 	custos_token_key_done(&b->log_key);
 	custos_buf_done(&b->trust);
+	custos_buf_done(&b->profile);
 	custos_custody_free(b->c);
 }
 
@@ -120,6 +121,10 @@ static custos_rc open_token(struct birth *b, const struct custos_pin *pin)
 {
 	struct custos_custody *c = b->c;
 	struct custos_token_where where = { .module = b->options->module, .uri = b->options->token_uri, .out_of_reach = { c->dir } };
+	if (b->options->profile != NULL) {
+		CUSTOS_TRY(custos_vault_read_profile(b->options->profile, &b->profile, b->err));
+		where.profile = (const char *)b->profile.ptr;
+	}
 	CUSTOS_TRY(custos_token_open(&where, &c->token, b->err));
 	const struct custos_token_info *info = custos_token_info(c->token);
 	CUSTOS_TRY(choose_origin(b, info->label, &c->binding.origin));
@@ -213,6 +218,8 @@ static custos_rc write_genesis(struct birth *b)
 	CUSTOS_TRY(name_blob(b, log_key, "spki_sha256", "spki", &b->log_key.spki));
 	if (b->trust.len > 0)
 		CUSTOS_TRY(name_blob(b, fields, "trust_sha256", "trust", &b->trust));
+	if (b->profile.len > 0)
+		CUSTOS_TRY(name_blob(b, fields, "profile_sha256", "profile", &b->profile));
 	CUSTOS_TRY(custos_vault_append(c, "custody.genesis", fields, NULL, b->err));
 	return custos_log_commit(c->log, &c->signer, b->err);
 }

@@ -219,6 +219,18 @@ static int64_t current_kek(const struct custos_custody *c)
 	return custos_json_int(custos_state_kek(&c->state), "generation", 0);
 }
 
+/* The profile that was handed over at init is a blob that the genesis names by its hash; any other is compiled in and named by the binding. */
+static custos_rc find_profile(struct custos_custody *c, struct custos_buf *text, const char **ret_profile, struct custos_err *err)
+{
+	const char *sha256 = custos_json_text(c->state.genesis, "profile_sha256"), *own = custos_json_text(custos_json_get(c->state.genesis, "token"), "profile");
+	*ret_profile = c->binding.profile;
+	if (sha256 == NULL || own == NULL || strcmp(own, c->binding.profile) != 0)
+		return CUSTOS_OK;
+	CUSTOS_TRY(custos_vault_get_blob(c, "the token's profile", sha256, text, err));
+	*ret_profile = (const char *)text->ptr;
+	return CUSTOS_OK;
+}
+
 /* Logged in, and its KEK checked by the canary: nothing is logged with a token that cannot open what it wrapped. */
 static custos_rc get_ready(struct custos_custody *c, struct custos_token *token, struct custos_err *err)
 {
@@ -238,8 +250,11 @@ static custos_rc connect(struct custos_custody *c, struct custos_token **ret_tok
 	if (c->token == NULL) {
 		CUSTOS_AUTO_STR *folder = NULL;
 		CUSTOS_TRY(custos_store_folder(c->store, &folder, err));
+		CUSTOS_AUTO_BUF text = { 0 };
+		const char *profile;
+		CUSTOS_TRY(find_profile(c, &text, &profile, err));
 		struct custos_token_where where = {
-			.module = c->binding.module, .uri = c->binding.token_uri, .serial = c->binding.serial, .profile = c->binding.profile,
+			.module = c->binding.module, .uri = c->binding.token_uri, .serial = c->binding.serial, .profile = profile,
 			.out_of_reach = { c->dir, folder } };
 		CUSTOS_AUTO(custos_token) *token = NULL;
 		CUSTOS_TRY(custos_token_open(&where, &token, err));

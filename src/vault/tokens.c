@@ -2,7 +2,8 @@
 #include "data/json.h"
 #include "link/token.h"
 #include "token/doctor.h"
-#include <custos/custody.h>
+#include "vault/file.h"
+#include "vault/vault.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -35,6 +36,16 @@ custos_rc custos_tokens_init(const char *module, const char *uri, const char *la
 	return custos_token_init(&where, label, so, user, ret_token, err);
 }
 
+custos_rc custos_vault_read_profile(const char *path, struct custos_buf *ret_text, struct custos_err *err)
+{
+	struct custos_token_profile ignored;
+	CUSTOS_TRY(custos_file_read(path, ret_text, err));
+	CUSTOS_TRY(custos_token_profile_parse(custos_buf_view(ret_text), path, &ignored, err));
+	/* custos-token tells a profile from the name of one by that */
+	CUSTOS_REQUIRE(memchr(ret_text->ptr, '\n', ret_text->len) != NULL, err, CUSTOS_E_INPUT, "%s is no profile of several lines", path);
+	return CUSTOS_OK;
+}
+
 static custos_rc examine(struct custos_token *token, unsigned flags, const struct custos_pin *pin, struct custos_json *checks, struct custos_err *err)
 {
 	const struct custos_token_info *info = custos_token_info(token);
@@ -65,19 +76,25 @@ static struct custos_json *doctor_report(const struct custos_token_info *info, c
 	return report;
 }
 
-custos_rc custos_tokens_examine(const char *module, const char *uri, const char *asked_tier, unsigned flags, const struct custos_pin *pin,
-                                struct custos_json **ret_report, struct custos_err *err)
+custos_rc custos_tokens_examine(const char *module, const char *uri, const struct custos_doctor_options *options, const struct custos_pin *pin, struct custos_json **ret_report,
+                                struct custos_err *err)
 {
+	const char *asked_tier = options->asked_tier;
+	CUSTOS_AUTO_BUF profile = { 0 };
 	struct custos_token_where where = { .module = module, .uri = uri, .profile = CUSTOS_PROFILE_ANY };
 	CUSTOS_AUTO(custos_token) *token = NULL;
 	CUSTOS_AUTO(custos_json) *checks = custos_json_array();
 	enum custos_tier asked = CUSTOS_TIER_SIGN_ONLY;
 	char reason[512];
 	CUSTOS_REQUIRE(asked_tier == NULL || custos_tier_parse(asked_tier, &asked), err, CUSTOS_E_USAGE, "there is no tier “%s”", asked_tier);
+	if (options->profile != NULL) {
+		CUSTOS_TRY(custos_vault_read_profile(options->profile, &profile, err));
+		where.profile = (const char *)profile.ptr;
+	}
 	CUSTOS_TRY(custos_token_open(&where, &token, err));
 	const struct custos_token_info *info = custos_token_info(token);
 	CUSTOS_REQUIRE(asked_tier != NULL || custos_tier_parse(info->tier, &asked), err, CUSTOS_E_TOKEN, "custos-token told of a tier that is none");
-	CUSTOS_TRY(examine(token, flags, pin, checks, err));
+	CUSTOS_TRY(examine(token, options->flags, pin, checks, err));
 	enum custos_tier tier = custos_doctor_judge(checks, reason, sizeof reason);
 	*ret_report = doctor_report(info, checks, tier, reason);
 	custos_json_set_text(*ret_report, "asked", custos_tier_name(asked));

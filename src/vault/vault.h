@@ -58,6 +58,9 @@ CUSTOS_RC custos_vault_put_blob(struct custos_custody *c, const char *kind, stru
 /* Checks the hash: a missing or different blob is CUSTOS_E_TAMPERED. `what` names it. */
 CUSTOS_RC custos_vault_get_blob(struct custos_custody *c, const char *what, const char *sha256_hex, struct custos_buf *blob, struct custos_err *err);
 
+/* A file with a token's profile: read as strictly as a shipped one, and not yet held against any token. */
+CUSTOS_RC custos_vault_read_profile(const char *path, struct custos_buf *ret_text, struct custos_err *err);
+
 /* --- the token, opened and logged in on first use, KEK checked by its canary --- */
 /* What is made now goes under the current KEK. */
 CUSTOS_RC custos_vault_token(struct custos_custody *c, struct custos_token **ret_token, struct custos_err *err);
