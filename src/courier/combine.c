@@ -236,8 +236,7 @@ custos_rc custos_courier_combine(struct custos_courier *c, struct custos_err *er
 	if (rc != CUSTOS_OK)
 		return custos_courier_refuse(c, &why, err);
 	CUSTOS_TRY(tell_ready(&m, err));
-	rc = custos_courier_seal_to_token(c, kek, PATIENCE_MS, err);
-	custos_secret_free(CUSTOS_TAKE(kek));
+	rc = custos_courier_seal_to_token(c, &kek, PATIENCE_MS, err);
 	if (custos_courier_is_alone(c))
 		return CUSTOS_OK;
 	CUSTOS_TRY(rc);

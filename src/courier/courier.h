@@ -98,11 +98,12 @@ CUSTOS_RC custos_courier_read_file(int fd, const char *what, custos_rc category,
 /* import.c: the whole errand of an IMPORT after HELLO. */
 CUSTOS_RC custos_courier_import(struct custos_courier *c, struct custos_err *err);
 /* What it has in common with the two below: this message and no other; a private key from a file, its pass phrase asked for when it has one; the news that nothing will come of it
- * (a keeper that has gone is told nothing); and a secret sealed to the point that the keeper names. */
+ * (a keeper that has gone is told nothing); and a secret sealed to the point that the keeper names (it is gone
+ * before that is said). */
 CUSTOS_RC custos_courier_receive(struct custos_courier *c, uint8_t type, int timeout_ms, struct custos_frame *frame, struct custos_err *err);
 CUSTOS_RC custos_courier_read_key(struct custos_courier *c, int fd, struct custos_secret **ret_pkcs8, struct custos_buf *spki, struct custos_err *err);
 CUSTOS_RC custos_courier_refuse(struct custos_courier *c, const struct custos_err *why, struct custos_err *err);
-CUSTOS_RC custos_courier_seal_to_token(struct custos_courier *c, struct custos_secret *secret, int timeout_ms, struct custos_err *err);
+CUSTOS_RC custos_courier_seal_to_token(struct custos_courier *c, struct custos_secret **secret, int timeout_ms, struct custos_err *err);
 
 /* split.c, combine.c: the whole errand of a SPLIT or a COMBINE after HELLO. */
 CUSTOS_RC custos_courier_split(struct custos_courier *c, struct custos_err *err);

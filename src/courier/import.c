@@ -69,7 +69,7 @@ custos_rc custos_courier_refuse(struct custos_courier *c, const struct custos_er
 	return custos_channel_send(&c->channel, CUSTOS_COURIER_KEY_REFUSED, custos_buf_view(&body), -1, err);
 }
 
-custos_rc custos_courier_seal_to_token(struct custos_courier *c, struct custos_secret *secret, int timeout_ms, struct custos_err *err)
+custos_rc custos_courier_seal_to_token(struct custos_courier *c, struct custos_secret **secret, int timeout_ms, struct custos_err *err)
 {
 	uint8_t token_point[CUSTOS_POINT_SIZE], point[CUSTOS_POINT_SIZE];
 	CUSTOS_AUTO_FRAME frame = { .fd = -1 };
@@ -79,7 +79,9 @@ custos_rc custos_courier_seal_to_token(struct custos_courier *c, struct custos_s
 	struct custos_wire r = custos_wire_read(custos_buf_view(&frame.body));
 	custos_wire_fixed(&r, token_point, sizeof token_point);
 	CUSTOS_TRY(custos_wire_end(&r, "SEAL_KEY", err));
-	CUSTOS_TRY(custos_seal(secret, token_point, point, &sealed, err));
+	custos_rc rc = custos_seal(*secret, token_point, point, &sealed, err);
+	custos_secret_free(CUSTOS_TAKE(*secret));
+	CUSTOS_TRY(rc);
 	struct custos_wire_out w = { .buf = &body, .err = err };
 	custos_wire_put_fixed(&w, point, sizeof point);
 	custos_wire_put_bytes(&w, custos_buf_view(&sealed));
@@ -87,7 +89,7 @@ custos_rc custos_courier_seal_to_token(struct custos_courier *c, struct custos_s
 	return custos_channel_send(&c->channel, CUSTOS_COURIER_KEY_SEALED, custos_buf_view(&body), -1, err);
 }
 
-static custos_rc hand_over(struct custos_courier *c, struct custos_secret *pkcs8, struct custos_bytes spki, struct custos_err *err)
+static custos_rc hand_over(struct custos_courier *c, struct custos_secret **pkcs8, struct custos_bytes spki, struct custos_err *err)
 {
 	CUSTOS_AUTO_BUF public_half = { 0 };
 	struct custos_wire_out w = { .buf = &public_half, .err = err };
@@ -108,8 +110,7 @@ custos_rc custos_courier_import(struct custos_courier *c, struct custos_err *err
 	custos_rc rc = custos_courier_read_key(c, frame.fd, &pkcs8, &spki, &why);
 	if (rc != CUSTOS_OK)
 		return custos_courier_refuse(c, &why, err);
-	rc = hand_over(c, pkcs8, custos_buf_view(&spki), err);
-	custos_secret_free(CUSTOS_TAKE(pkcs8));
+	rc = hand_over(c, &pkcs8, custos_buf_view(&spki), err);
 	if (custos_courier_is_alone(c))
 		return CUSTOS_OK;
 	CUSTOS_TRY(rc);

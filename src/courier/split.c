@@ -209,8 +209,7 @@ custos_rc custos_courier_split(struct custos_courier *c, struct custos_err *err)
 		rc = custos_courier_receive(c, CUSTOS_COURIER_SEAL_KEY, PATIENCE_MS, &frame, err);
 		return rc == CUSTOS_OK ? custos_courier_refuse(c, &why, err) : custos_courier_is_alone(c) ? CUSTOS_OK : rc;
 	}
-	rc = custos_courier_seal_to_token(c, kek, PATIENCE_MS, err);
-	custos_secret_free(CUSTOS_TAKE(kek));
+	rc = custos_courier_seal_to_token(c, &kek, PATIENCE_MS, err);
 	if (rc == CUSTOS_OK)
 		rc = custos_courier_receive(c, CUSTOS_COURIER_GIVE_OUT, PATIENCE_MS, &frame, err);
 	if (custos_courier_is_alone(c))

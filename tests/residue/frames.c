@@ -28,8 +28,30 @@ bool residue_key_is_next(pid_t courier)
 		close(fd);
 	if (process >= 0)
 		close(process);
+	if (got < HEADER || start[0] != CUSTOS_LINK_VERSION)
+		return false;
+	switch (start[1]) {
 	/* a go-ahead for a roll-back is a KEY without a key */
-	return got == (ssize_t)sizeof start && start[0] == CUSTOS_LINK_VERSION && start[1] == CUSTOS_COURIER_KEY && u32(start + HEADER + POINT) > 0;
+	case CUSTOS_COURIER_KEY: return got == (ssize_t)sizeof start && u32(start + HEADER + POINT) > 0;
+	/* a file with a key or a share, what opens it, the leave to ask people for shares */
+	case CUSTOS_COURIER_READ_KEY:
+	case CUSTOS_COURIER_PHRASE:
+	case CUSTOS_COURIER_SHARE_FILE:
+	case CUSTOS_COURIER_COLLECT: return true;
+	default: return false;
+	}
+}
+
+/* KEY_SEALED by its shape, for the same reason as below: a point, then a length that fits. */
+bool residue_read_sealed(pid_t keeper, uint64_t msghdr, size_t received)
+{
+	struct msghdr message;
+	struct iovec parts[2];
+	uint8_t header[HEADER], body[POINT + 4];
+	return received >= HEADER + sizeof body && residue_read_memory(keeper, msghdr, &message, sizeof message) && message.msg_iovlen == 2 &&
+	       residue_read_memory(keeper, (uintptr_t)message.msg_iov, parts, sizeof parts) && parts[0].iov_len == HEADER &&
+	       residue_read_memory(keeper, (uintptr_t)parts[0].iov_base, header, HEADER) && residue_read_memory(keeper, (uintptr_t)parts[1].iov_base, body, sizeof body) &&
+	       header[0] == CUSTOS_LINK_VERSION && header[1] == CUSTOS_COURIER_KEY_SEALED && body[0] == 4 && u32(body + POINT) == received - HEADER - sizeof body;
 }
 
 /* The token's messages have numbers of their own, so the shape has to tell: u32 host, u8 state, a text to the end that begins with a lower-case word. */

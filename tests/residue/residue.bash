@@ -8,6 +8,8 @@
 #   residue_target NAME PROFILE  one more target on that host; RESIDUE_PIN (host key) and RESIDUE_LOGIN (key file) when they are to be others than the right ones
 #   residue_run TYPE [OPTION…] [-- [WRAPPER…]]   deploys the key of TYPE that the host does not serve, under residue_scan OPTION…, in BACKEND and FORMAT; exit code of custos in
 #                                $CODE, report in $REPORT. WRAPPER goes before residue_scan
+#   residue_shares split|combine [OPTION…] [-- [WRAPPER…]]   splits a KEK or combines it, with a keeper, token and person of the tests' own
+#   residue_import TYPE [OPTION…]   custos key import of a new key in a file that a pass phrase protects, which is the PIN
 #   residue_in_place_of PROGRAM  a WRAPPER that puts PROGRAM in the courier's place, for the run alone, in the array IN_PLACE
 #   residue_clean [WAY…]         the report is clean (verdict.py)
 #   residue_figures NAME [REPORT…]   one line of figures, by default of $REPORT
@@ -87,6 +89,66 @@ residue_run() {
 	REPORT=$(mktemp "${BATS_TEST_TMPDIR:-$LAB}/report.XXXXXX")
 	"${wrapper[@]}" "$residue_bin/residue_scan" --key "$LAB/$type-a.key" --key "$LAB/$type-b.key" --pin "$LAB/pin" --public "$LAB/$type-a.chain.pem" --public "$LAB/$type-b.chain.pem" \
 		--json "$REPORT" "${options[@]}" -- "${RESIDUE_AS[@]}" custos --pin-source "file:$LAB/pin" deploy "$KEY" "${TARGET:-$FORMAT}" --confirm-within "$CONFIRM" > "$LAB/out" 2> "$LAB/err" 3>&- ||
+		{ cat "$LAB/out" "$LAB/err"; return 1; }
+	# shellcheck disable=SC2034  # for the caller
+	CODE=$(residue_verdict number "$REPORT" command_exit)
+}
+
+residue_shares() {
+	local job=$1 options=() wrapper=() dir number
+	shift
+	while [ $# -gt 0 ] && [ "$1" != -- ]; do
+		options+=("$1")
+		shift
+	done
+	[ $# -eq 0 ] || shift
+	wrapper=("$@")
+	[ "$BACKEND" != mlock ] || wrapper+=("$residue_bin/residue_without" memfd_secret --)
+	dir=$(mktemp -d "${BATS_TEST_TMPDIR:-$LAB}/kek.XXXXXX")
+	REPORT=$(mktemp "${BATS_TEST_TMPDIR:-$LAB}/report.XXXXXX")
+	"$residue_bin/residue_person" make "$dir"
+	options+=(--bytes "$dir/kek")
+	# those that are typed; the shares of a split are made in the courier, nobody knows them before
+	if [ "$job" = combine ]; then
+		for number in 1 3; do options+=(--bytes "$dir/share-$number.txt" --bytes "$dir/share-$number.bytes"); done
+	fi
+	"${wrapper[@]}" "$residue_bin/residue_scan" --json "$REPORT" "${options[@]}" -- "$residue_bin/residue_person" "$job" "$dir" "$residue_bin/shares/custos" > "$LAB/out" 2> "$LAB/err" 3>&- ||
+		{ cat "$LAB/out" "$LAB/err"; return 1; }
+	# shellcheck disable=SC2034  # for the caller
+	CODE=$(residue_verdict number "$REPORT" command_exit)
+}
+
+# The pass phrase comes when the courier is watched: before, it has ciphertext only.
+residue_phrase() {
+	cat > "$LAB/phrase" << 'PHRASE'
+#!/bin/bash
+# phrase PIN-FILE: what is in it; once custos has a courier, when that is traced.
+for ((try = 0; try < 2000; try++)); do
+	courier=
+	for process in /proc/[0-9]*; do
+		[[ $(readlink "$process/exe") == */custos-courier ]] && grep -qs "^PPid:[[:space:]]*$PPID$" "$process/status" && courier=$process
+	done
+	[ -n "$courier" ] || break
+	grep -q '^TracerPid:[[:space:]]*[1-9]' "$courier/status" && break
+done
+cat "$1"
+PHRASE
+	chmod 755 "$LAB/phrase"
+}
+
+residue_import() {
+	local type=$1 wrapper=() name algorithm=(RSA -pkeyopt rsa_keygen_bits:4096)
+	shift
+	[ "$type" != ec-p256 ] || algorithm=(EC -pkeyopt ec_paramgen_curve:P-256)
+	[ "$BACKEND" != mlock ] || wrapper+=("$residue_bin/residue_without" memfd_secret --)
+	name=$type-from-file-$RANDOM
+	REPORT=$(mktemp "${BATS_TEST_TMPDIR:-$LAB}/report.XXXXXX")
+	residue_phrase
+	openssl genpkey -quiet -algorithm "${algorithm[@]}" -out "$LAB/$name.plain.pem"
+	openssl pkcs8 -topk8 -in "$LAB/$name.plain.pem" -passout "file:$LAB/pin" -out "$LAB/$name.pem"
+	openssl pkey -in "$LAB/$name.plain.pem" -pubout -out "$LAB/$name.public.pem"
+	"${wrapper[@]}" "$residue_bin/residue_scan" --key "$LAB/$name.plain.pem" --public "$LAB/$name.public.pem" --json "$REPORT" "$@" -- \
+		custos --pin-source "exec:exec '$LAB/phrase' '$LAB/pin'" key import "$name" "$LAB/$name.pem" --reason "to see what is left" > "$LAB/out" 2> "$LAB/err" 3>&- ||
 		{ cat "$LAB/out" "$LAB/err"; return 1; }
 	# shellcheck disable=SC2034  # for the caller
 	CODE=$(residue_verdict number "$REPORT" command_exit)

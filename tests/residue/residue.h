@@ -126,8 +126,10 @@ void residue_sample_add(const struct residue_sample *sample);
 
 /* ---- frames.c: the protocol between the processes, heard from outside ---- */
 
-/* Whether the next message on the courier's channel is a KEY with a key in it. */
+/* Whether the next message on the courier's channel brings a key, or what a key comes of. */
 bool residue_key_is_next(pid_t courier);
+/* Whether what was just received says that the key is sealed to the token, and no more in the clear. */
+bool residue_read_sealed(pid_t keeper, uint64_t msghdr, size_t received);
 /* The state that a PROGRESS message tells, from the msghdr that was just received into. False: it is another message. */
 bool residue_read_progress(pid_t keeper, uint64_t msghdr, size_t received, char ret_state[static STATE_SIZE]);
 

@@ -91,3 +91,64 @@ each_at_random() {
 	# Goal: the same with the shortest key.
 	each_at_random ec-p256
 }
+
+# both_backends NAME COMMAND…: it is clean on either kind of pages, and what is looked for was there.
+both_backends() {
+	local name=$1
+	shift
+	for BACKEND in memfd_secret mlock; do
+		"$@" --every-state
+		[ "$CODE" = 0 ]
+		residue_clean
+		[[ $(residue_verdict number "$REPORT" states) == *"'key', 'sealed'"* ]]
+		residue_figures "$name, $BACKEND"
+	done
+}
+
+@test "a KEK is split" {
+	# Goal: the KEK, unwrapped, split and recombined, is on locked pages only, and gone before the token is told; the shares are still there then.
+	both_backends "split" residue_shares split
+}
+
+@test "a KEK is combined" {
+	# Goal: shares as they are typed, as they are decoded, and the KEK they make: on locked pages only, and gone before the token is told.
+	both_backends "combine" residue_shares combine
+}
+
+@test "a KEK is split and combined: random instants" {
+	# Goal: libgfshare's memory between two system calls is as clean as at them.
+	local job
+	BACKEND=mlock
+	for job in split combine; do
+		residue_shares $job --random 200 --seed "$CUSTOS_SEED"
+		[ "$CODE" = 0 ]
+		residue_clean
+		[ "$(residue_verdict number "$REPORT" courier.random)" -gt 0 ]
+		residue_figures "random instants, $job, $BACKEND"
+	done
+}
+
+@test "a KEK is split by a courier whose libgfshare has the ordinary heap" {
+	# Goal: the scanner sees it: a library that gets its memory from malloc is not clean by itself.
+	BACKEND=mlock
+	residue_in_place_of "$residue_bin/residue_sloppy_secure_heap"
+	residue_shares split --every-state -- "${IN_PLACE[@]}"
+	[ "$CODE" = 0 ]
+	residue_verdict dirty "$REPORT"
+	residue_figures "control: libgfshare on the ordinary heap"
+}
+
+@test "a key is imported from a file" {
+	# Goal: decoded by libcrypto, checked, encoded and sealed: on locked pages only, and gone before the token is told.
+	local type
+	for type in rsa-4096 ec-p256; do both_backends "import, $type" imported $type; done
+}
+
+# imported TYPE OPTION…: residue_import, again where it was over before everybody could be looked at.
+imported() {
+	local try
+	for ((try = 0; try < 10; try++)); do
+		if residue_import "$@"; then return 0; fi
+	done
+	return 1
+}

@@ -136,6 +136,8 @@ static void keeper_leaves(struct run *r, struct tracee *t, int64_t result)
 	r->heard++;
 	if (residue_read_progress(t->process, t->arguments[1], (size_t)result, state))
 		enter_state(r, state);
+	else if (residue_read_sealed(t->process, t->arguments[1], (size_t)result))
+		enter_state(r, "sealed");
 	look_at_keeper(r, t);
 	residue_release(r);
 }
