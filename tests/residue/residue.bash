@@ -9,7 +9,7 @@
 #   residue_run TYPE [OPTION…] [-- [WRAPPER…]]   deploys the key of TYPE that the host does not serve, under residue_scan OPTION…, in BACKEND and FORMAT; exit code of custos in
 #                                $CODE, report in $REPORT. WRAPPER goes before residue_scan
 #   residue_shares split|combine [OPTION…] [-- [WRAPPER…]]   splits a KEK or combines it, with a keeper, token and person of the tests' own
-#   residue_import TYPE [OPTION…]   custos key import of a new key in a file that a pass phrase protects, which is the PIN
+#   residue_import TYPE [OPTION…]   custos key import of a new key in a file that a pass phrase protects
 #   residue_in_place_of PROGRAM  a WRAPPER that puts PROGRAM in the courier's place, for the run alone, in the array IN_PLACE
 #   residue_clean [WAY…]         the report is clean (verdict.py)
 #   residue_figures NAME [REPORT…]   one line of figures, by default of $REPORT
@@ -144,11 +144,12 @@ residue_import() {
 	name=$type-from-file-$RANDOM
 	REPORT=$(mktemp "${BATS_TEST_TMPDIR:-$LAB}/report.XXXXXX")
 	residue_phrase
+	openssl rand -hex 16 > "$LAB/pass"
 	openssl genpkey -quiet -algorithm "${algorithm[@]}" -out "$LAB/$name.plain.pem"
-	openssl pkcs8 -topk8 -in "$LAB/$name.plain.pem" -passout "file:$LAB/pin" -out "$LAB/$name.pem"
+	openssl pkcs8 -topk8 -in "$LAB/$name.plain.pem" -passout "file:$LAB/pass" -out "$LAB/$name.pem"
 	openssl pkey -in "$LAB/$name.plain.pem" -pubout -out "$LAB/$name.public.pem"
-	"${wrapper[@]}" "$residue_bin/residue_scan" --key "$LAB/$name.plain.pem" --public "$LAB/$name.public.pem" --json "$REPORT" "$@" -- \
-		custos --pin-source "exec:exec '$LAB/phrase' '$LAB/pin'" key import "$name" "$LAB/$name.pem" --reason "to see what is left" > "$LAB/out" 2> "$LAB/err" 3>&- ||
+	"${wrapper[@]}" "$residue_bin/residue_scan" --key "$LAB/$name.plain.pem" --public "$LAB/$name.public.pem" --pin "$LAB/pin" --json "$REPORT" "$@" -- \
+		custos --pin-source "file:$LAB/pin" key import "$name" "$LAB/$name.pem" --pass-phrase "exec:exec '$LAB/phrase' '$LAB/pass'" --reason "to see what is left" > "$LAB/out" 2> "$LAB/err" 3>&- ||
 		{ cat "$LAB/out" "$LAB/err"; return 1; }
 	# shellcheck disable=SC2034  # for the caller
 	CODE=$(residue_verdict number "$REPORT" command_exit)

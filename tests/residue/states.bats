@@ -135,6 +135,7 @@ both_backends() {
 	residue_shares split --every-state -- "${IN_PLACE[@]}"
 	[ "$CODE" = 0 ]
 	residue_verdict dirty "$REPORT"
+	grep -q '"where": "\[heap\]"' "$REPORT"
 	residue_figures "control: libgfshare on the ordinary heap"
 }
 
