@@ -138,7 +138,7 @@ struct custos_kek_restore_options {
 };
 CUSTOS_API custos_kek_restore(const char *dir, const struct custos_kek_restore_options *options, const struct custos_pin *pin, struct custos_json **ret_report,
                               struct custos_err *err);
-/* [{"generation","id","label","variant","state","backup","time","keys"}]. */
+/* [{"generation","id","label","variant","state","backup","kept_by" (the backup, in words),"time","keys"}]. */
 CUSTOS_API custos_kek_list(struct custos_custody *custody, struct custos_json **ret_keks, struct custos_err *err);
 
 /* Many keys and their requests: `file` is the list (docs/FORMATS.md), each request goes to `out`/NAME.csr, which is never overwritten. What is there

@@ -10,8 +10,8 @@
 static custos_rc list(struct custos_call *call, struct custos_err *err)
 {
 	static const struct custos_column columns[] = {
-		{ "KEK", "generation" }, { "LABEL", "label" }, { "VARIANT", "variant" }, { "STATE", "state" }, { "KEYS", "keys" }, { "SINCE", "time" }, { "BACKUP", "backup.kind" },
-		{ "SET", "backup.set" }, { NULL, NULL },
+		{ "KEK", "generation" }, { "LABEL", "label" }, { "VARIANT", "variant" }, { "STATE", "state" }, { "KEYS", "keys" }, { "SINCE", "time" }, { "BACKUP", "kept_by" },
+		{ NULL, NULL },
 	};
 	CUSTOS_AUTO_DOCUMENT *keks = NULL;
 	CUSTOS_TRY(custos_kek_list(call->custody, &keks, err));

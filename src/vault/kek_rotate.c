@@ -4,6 +4,8 @@
 #include "base/text.h"
 #include "vault/release.h"
 
+#include <stdio.h>
+
 enum { BATCH = 32 };
 
 struct rotation {
@@ -183,12 +185,28 @@ custos_rc custos_kek_rotate(struct custos_custody *c, const struct custos_kek_ro
 	return rc;
 }
 
+/* For a person who looks for it. */
+static void name_keeper(struct custos_json *kek)
+{
+	char text[256];
+	const struct custos_json *backup = custos_json_get(kek, "backup"), *receivers = custos_json_get(backup, "receivers"), *first = custos_json_at(receivers, 0);
+	const char *set = custos_json_text(backup, "set"), *label = custos_json_text(first, "token"), *serial = custos_json_text(first, "serial");
+	if (set != NULL)
+		snprintf(text, sizeof text, "any %lld of %zu shares, set %s", (long long)custos_json_int(backup, "threshold", 0), custos_json_count(receivers), set);
+	else if (label != NULL && serial != NULL)
+		snprintf(text, sizeof text, "token %s, serial %s", label, serial);
+	else
+		return;
+	custos_json_set_text(kek, "kept_by", text);
+}
+
 custos_rc custos_kek_list(struct custos_custody *c, struct custos_json **ret_keks, struct custos_err *err)
 {
 	struct custos_json *list = custos_json_array();
 	CUSTOS_REQUIRE(list != NULL, err, CUSTOS_E_SYSTEM, "out of memory");
 	for (size_t i = 0; i < custos_json_count(c->state.keks); i++) {
 		struct custos_json *kek = custos_json_copy(custos_json_at(c->state.keks, i));
+		name_keeper(kek);
 		custos_json_set_int(kek, "keys", (int64_t)custos_state_count_under(&c->state, custos_json_int(kek, "generation", 0)));
 		custos_json_push(list, kek);
 	}

@@ -134,6 +134,9 @@ custos_rc custos_step_kek_retired(struct custos_step *s)
 	struct custos_json *kek = find(s->state, custos_json_int(s->entry, "generation", -1));
 	if (kek == NULL || !is_state(kek, "retiring"))
 		return custos_step_contradicts(s, "nothing was to be retired");
+	/* one that was destroyed may have come back after the intent */
+	if (custos_state_count_under(s->state, custos_json_int(s->entry, "generation", -1)) > 0)
+		return custos_step_contradicts(s, "keys are still under that KEK");
 	custos_json_set_text(kek, "state", "retired");
 	return CUSTOS_OK;
 }
@@ -147,6 +150,10 @@ custos_rc custos_step_kek_restored(struct custos_step *s)
 	for (size_t i = 0; i + 1 < custos_json_count(s->state->keks); i++)
 		if (!is_state(custos_json_at(s->state->keks, i), "retired"))
 			custos_json_set_text(custos_json_item(s->state->keks, i), "state", "lost");
+	/* the token that kept the backup is the one in use now; shares stay what they are */
+	const char *kind = custos_json_text(custos_json_get(kek, "backup"), "kind");
+	if (kind != NULL && strcmp(kind, "token") == 0)
+		custos_json_remove(kek, "backup");
 	custos_json_set_text(kek, "variant", "restored");
 	custos_step_copy(s->state->binding, s->entry, "log_key");
 	custos_step_copy(s->state->binding, s->entry, "token");

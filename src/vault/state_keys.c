@@ -170,6 +170,9 @@ custos_rc custos_step_key_restored(struct custos_step *s)
 	CUSTOS_TRY(custos_step_any_key(s, &key));
 	if (!names_container(s, key))
 		return custos_step_contradicts(s, "the container is not that of the key");
+	const struct custos_json *kek = custos_state_kek_of(s->state, custos_state_generation(key));
+	if (kek != NULL && (is_state(kek, "retired") || is_state(kek, "lost")))
+		return custos_step_contradicts(s, "its KEK is no more");
 	custos_json_set_text(key, "state", "active");
 	custos_json_remove(key, "destruction");
 	custos_json_set(key, "restored", custos_step_record(s));

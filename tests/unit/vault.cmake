@@ -1,4 +1,4 @@
-foreach(name state fold life binding)
+foreach(name state fold life kek binding)
   custos_unit(vault_${name} vault vault_${name}.c USES base data)
 endforeach()
 custos_unit(vault_enroll vault vault_enroll.c USES base memory crypto data link token x509 log store target)
