@@ -58,6 +58,8 @@ static custos_rc check_checkpoint(struct custos_log *log, struct custos_err *err
 		CUSTOS_FAIL_HINT(err, CUSTOS_E_TAMPERED, "restore the store from a backup", "the log of %s has lost its checkpoint", log->origin);
 	struct custos_checkpoint checkpoint;
 	CUSTOS_TRY(custos_checkpoint_open_own(custos_buf_view(&log->checkpoint), &log->key, newest, &checkpoint, err));
+	CUSTOS_REQUIRE(log->tree.base.count == 0 || checkpoint.size > log->tree.base.count, err, CUSTOS_E_TAMPERED,
+	               "log entry %zu is not covered by a signature", log->tree.base.count);
 	if (checkpoint.size > count)
 		CUSTOS_FAIL_HINT(err, CUSTOS_E_TAMPERED, "restore the store from a backup",
 		                 "the log has %zu entries, %" PRIu64 " were signed: its end is missing", count, checkpoint.size);
@@ -75,12 +77,11 @@ static custos_rc check_checkpoint(struct custos_log *log, struct custos_err *err
 static custos_rc load(struct custos_log *log, struct custos_err *err)
 {
 	enum { ATTEMPTS = 20 };
-	const struct custos_tree_edge nothing = { 0 };
 	for (int i = 0; i < ATTEMPTS; i++) {
 		CUSTOS_AUTO_BUF before = { .max = CUSTOS_NOTE_MAX };
 		CUSTOS_TRY(log->storage.newest_checkpoint(log->storage.ctx, &before, err));
-		custos_tree_take_back(&log->tree, &nothing);
-		CUSTOS_TRY(log->storage.entries(log->storage.ctx, hash_entry, &log->tree, err));
+		custos_tree_take_back(&log->tree, &log->tree.base);
+		CUSTOS_TRY(log->storage.entries(log->storage.ctx, log->tree.base.count, hash_entry, &log->tree, err));
 		log->checkpoint.len = 0;
 		CUSTOS_TRY(log->storage.newest_checkpoint(log->storage.ctx, &log->checkpoint, err));
 		if (custos_bytes_equal(custos_buf_view(&before), custos_buf_view(&log->checkpoint)))
@@ -89,8 +90,28 @@ static custos_rc load(struct custos_log *log, struct custos_err *err)
 	CUSTOS_FAIL_HINT(err, CUSTOS_E_STORE, "run the command again", "the log of %s is being written to all the time", log->origin);
 }
 
+/* The other way round of custos_log_subtrees(). Whether the hashes are the right ones shows when the root is compared. */
+static custos_rc begin_from(struct custos_log *log, const struct custos_log_base *from, struct custos_err *err)
+{
+	struct custos_tree_edge edge = { .count = (size_t)from->size, .depth = custos_json_count(from->subtrees) };
+	bool fits = from->size <= SIZE_MAX && custos_json_is_array(from->subtrees) && edge.depth == custos_tree_depth(from->size);
+	for (size_t i = 0; fits && i < edge.depth; i++) {
+		const char *hex = custos_json_string_value(custos_json_at(from->subtrees, i));
+		fits = hex != NULL && custos_text_unhex(hex, edge.node[i], sizeof edge.node[i]);
+	}
+	CUSTOS_REQUIRE(fits, err, CUSTOS_E_TAMPERED, "log entry %" PRIu64 " does not say what the entries before it make", from->size);
+	custos_tree_begin(&log->tree, &edge);
+	return CUSTOS_OK;
+}
+
 custos_rc custos_log_open(const struct custos_log_storage *storage, const char *origin, const char *vkey, custos_log_visitor each,
                           void *each_ctx, struct custos_log **ret_log, struct custos_err *err)
+{
+	return custos_log_open_from(storage, origin, vkey, NULL, each, each_ctx, ret_log, err);
+}
+
+custos_rc custos_log_open_from(const struct custos_log_storage *storage, const char *origin, const char *vkey, const struct custos_log_base *from,
+                               custos_log_visitor each, void *each_ctx, struct custos_log **ret_log, struct custos_err *err)
 {
 	CUSTOS_REQUIRE(custos_note_is_name(CUSTOS_BYTES_STR(origin)), err, CUSTOS_E_INPUT,
 	               "\"%.80s\" cannot name a log: it has spaces, a plus or control characters, or is too long", origin);
@@ -103,10 +124,13 @@ custos_rc custos_log_open(const struct custos_log_storage *storage, const char *
 	CUSTOS_TRY(custos_tree_init(&log->tree, err));
 	if (vkey != NULL)
 		CUSTOS_TRY(custos_log_set_vkey(log, vkey, err));
+	if (from != NULL)
+		CUSTOS_TRY(begin_from(log, from, err));
 	CUSTOS_TRY(load(log, err));
 	CUSTOS_TRY(check_checkpoint(log, err));
 	log->durable = log->tree.edge;
-	CUSTOS_TRY(custos_log_each(log, each, each_ctx, err));
+	struct walk walk = { log, each, each_ctx };
+	CUSTOS_TRY(storage->entries(storage->ctx, log->tree.base.count, show_entry, &walk, err));
 	*ret_log = CUSTOS_TAKE(log);
 	return CUSTOS_OK;
 }
@@ -170,8 +194,49 @@ uint64_t custos_log_signed_size(const struct custos_log *log)
 	return log->signed_size;
 }
 
-custos_rc custos_log_root(const struct custos_log *log, uint64_t size, uint8_t ret_root[static CUSTOS_HASH_SIZE], struct custos_err *err)
+/* Only what was opened: entries that others have appended since are not read. */
+static custos_rc hash_opened(void *ctx, uint64_t index, struct custos_bytes leaf, struct custos_err *err)
 {
+	struct walk *walk = ctx;
+	return index >= custos_tree_size(&walk->log->tree) ? CUSTOS_OK : hash_entry(walk->each_ctx, index, leaf, err);
+}
+
+custos_rc custos_log_complete(struct custos_log *log, struct custos_err *err)
+{
+	if (log->tree.base.count == 0)
+		return CUSTOS_OK;
+	CUSTOS_AUTO_TREE tree = { 0 };
+	CUSTOS_TRY(custos_tree_init(&tree, err));
+	struct walk walk = { log, NULL, &tree };
+	CUSTOS_TRY(log->storage.entries(log->storage.ctx, 0, hash_opened, &walk, err));
+	const struct custos_tree_edge *read = &tree.edge, *known = &log->tree.edge;
+	if (read->count != known->count || memcmp(read->node, known->node, known->depth * sizeof known->node[0]) != 0)
+		CUSTOS_FAIL_HINT(err, CUSTOS_E_TAMPERED, "restore the store from a backup; a published copy of the log shows which entry was changed",
+		                 "the first %zu entries of the log are not those that were signed", log->tree.base.count);
+	struct custos_tree whole = tree;
+	tree = log->tree;
+	log->tree = whole;
+	return CUSTOS_OK;
+}
+
+custos_rc custos_log_subtrees(struct custos_log *log, uint64_t size, struct custos_json **ret_subtrees, struct custos_err *err)
+{
+	struct custos_tree_edge edge;
+	if (size < log->tree.base.count)
+		CUSTOS_TRY(custos_log_complete(log, err));
+	CUSTOS_TRY(custos_tree_edge_at(&log->tree, size, &edge, err));
+	struct custos_json *subtrees = custos_json_array();
+	CUSTOS_REQUIRE(subtrees != NULL, err, CUSTOS_E_SYSTEM, "out of memory");
+	for (size_t i = 0; i < edge.depth; i++)
+		custos_json_push(subtrees, custos_json_hex(edge.node[i], sizeof edge.node[i]));
+	*ret_subtrees = subtrees;
+	return CUSTOS_OK;
+}
+
+custos_rc custos_log_root(struct custos_log *log, uint64_t size, uint8_t ret_root[static CUSTOS_HASH_SIZE], struct custos_err *err)
+{
+	if (size < log->tree.base.count)
+		CUSTOS_TRY(custos_log_complete(log, err));
 	return custos_tree_root(&log->tree, size, ret_root, err);
 }
 
@@ -204,10 +269,11 @@ struct custos_json *custos_log_json(const struct custos_log *log)
 	return json;
 }
 
-custos_rc custos_log_each(const struct custos_log *log, custos_log_visitor each, void *ctx, struct custos_err *err)
+custos_rc custos_log_each(struct custos_log *log, custos_log_visitor each, void *ctx, struct custos_err *err)
 {
 	struct walk walk = { log, each, ctx };
-	return log->storage.entries(log->storage.ctx, show_entry, &walk, err);
+	CUSTOS_TRY(custos_log_complete(log, err));
+	return log->storage.entries(log->storage.ctx, 0, show_entry, &walk, err);
 }
 
 static custos_rc require_sound(const struct custos_log *log, struct custos_err *err)

@@ -18,8 +18,8 @@ struct custos_log;
 
 struct custos_log_storage {
 	void *ctx;
-	/* Calls `each` for every entry from index 0 in order. */
-	CUSTOS_MUST custos_rc (*entries)(void *ctx, custos_rc (*each)(void *each_ctx, uint64_t index, struct custos_bytes leaf, struct custos_err *err), void *each_ctx, struct custos_err *err);
+	/* Calls `each` for every entry from index `first` in order. */
+	CUSTOS_MUST custos_rc (*entries)(void *ctx, uint64_t first, custos_rc (*each)(void *each_ctx, uint64_t index, struct custos_bytes leaf, struct custos_err *err), void *each_ctx, struct custos_err *err);
 	/* The newest checkpoint note, empty when there is none. */
 	CUSTOS_MUST custos_rc (*newest_checkpoint)(void *ctx, struct custos_buf *note, struct custos_err *err);
 	CUSTOS_MUST custos_rc (*append)(void *ctx, uint64_t index, struct custos_bytes leaf, struct custos_err *err);   /* inside a transaction */
@@ -36,6 +36,17 @@ CUSTOS_RC custos_log_vkey(const char *origin, struct custos_bytes spki, struct c
  * NULL) sees every parsed entry in order. With vkey NULL the log must be empty (a new custody). */
 typedef custos_rc (*custos_log_visitor)(void *ctx, uint64_t index, const struct custos_json *entry, struct custos_err *err);
 CUSTOS_RC custos_log_open(const struct custos_log_storage *storage, const char *origin, const char *vkey, custos_log_visitor each, void *each_ctx, struct custos_log **ret_log, struct custos_err *err);
+/* Opens it from an entry on: as custos_log_open(), but the entries before `from->size` are not read. In their place stand the roots of the complete
+ * subtrees they make, largest first, in hex, which need not be trusted: with the entries after them they must lead to the signed root, and only the true ones do.
+ * The checkpoint must cover the entry `from->size`. What needs all entries (custos_log_each(), _verify(), _publish(), the root of an older size) reads them then, and compares. */
+struct custos_log_base {
+	uint64_t size;
+	const struct custos_json *subtrees;
+};
+CUSTOS_RC custos_log_open_from(const struct custos_log_storage *storage, const char *origin, const char *vkey, const struct custos_log_base *from,
+                               custos_log_visitor each, void *each_ctx, struct custos_log **ret_log, struct custos_err *err);
+/* The subtrees of the first `size` entries, as custos_log_open_from() takes them. */
+CUSTOS_RC custos_log_subtrees(struct custos_log *log, uint64_t size, struct custos_json **ret_subtrees, struct custos_err *err);
 void custos_log_free(struct custos_log *log);
 CUSTOS_DEFINE_FREEP(custos_log);
 
@@ -46,7 +57,7 @@ CUSTOS_RC custos_log_change_vkey(struct custos_log *log, const char *vkey, struc
 
 uint64_t custos_log_size(const struct custos_log *log);
 uint64_t custos_log_signed_size(const struct custos_log *log);
-CUSTOS_RC custos_log_root(const struct custos_log *log, uint64_t size, uint8_t ret_root[static CUSTOS_HASH_SIZE], struct custos_err *err);
+CUSTOS_RC custos_log_root(struct custos_log *log, uint64_t size, uint8_t ret_root[static CUSTOS_HASH_SIZE], struct custos_err *err);
 /* The newest signed note (text, borrowed until the next commit), empty when there is none. */
 struct custos_bytes custos_log_checkpoint(const struct custos_log *log);
 const char *custos_log_vkey_text(const struct custos_log *log);
@@ -80,11 +91,11 @@ CUSTOS_RC custos_log_commit_release(struct custos_log *log, const struct custos_
                                     struct custos_log_intent *ret_intent, struct custos_err *err);
 
 /* Walks the entries again, e.g. for `log show`; entries come as stored JSON. */
-CUSTOS_RC custos_log_each(const struct custos_log *log, custos_log_visitor each, void *ctx, struct custos_err *err);
+CUSTOS_RC custos_log_each(struct custos_log *log, custos_log_visitor each, void *ctx, struct custos_err *err);
 
 /* Writes C2SP tlog-tiles (tile/…, tile/entries/…, checkpoint) of the signed size into a directory that is new, empty or an older publication of the same
  * log; existing full tiles must agree. Files go in by temporary name and rename, the checkpoint last. */
-CUSTOS_RC custos_log_publish(const struct custos_log *log, const char *dir, struct custos_err *err);
+CUSTOS_RC custos_log_publish(struct custos_log *log, const char *dir, struct custos_err *err);
 
 /* Verifies a published directory with nothing but the vkey: note, tree from the bundles, every tile, every entry's form, sequence, intents and outcomes. `since` (may be NULL) is an
  * older checkpoint note of the same log: the tree must contain it. *ret_report: {"origin","size","root","entries","open_releases":[…],"warnings":[…]}. */
@@ -93,6 +104,6 @@ CUSTOS_RC custos_log_verify_dir(const char *dir, const char *vkey, struct custos
  * `intent` the index of an earlier release.intent or rollback.intent, and may name in `target` one of its `hosts` (strings, or objects with "target" or "name"); without `target` it speaks for all of
  * them. An intent is open until each of its hosts has an outcome other than release.unknown. */
 /* The same checks over an open log (whose opening has verified tree and signature). */
-CUSTOS_RC custos_log_verify(const struct custos_log *log, struct custos_bytes since, struct custos_json **ret_report, struct custos_err *err);
+CUSTOS_RC custos_log_verify(struct custos_log *log, struct custos_bytes since, struct custos_json **ret_report, struct custos_err *err);
 
 #endif

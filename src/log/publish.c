@@ -89,7 +89,7 @@ static custos_rc publish_entry(void *ctx, uint64_t index, struct custos_bytes le
 static custos_rc publish_entries(const struct custos_log *log, const struct custos_folder *folder, struct custos_err *err)
 {
 	struct publication publication = { .log = log, .folder = folder, .bundle = { .max = CUSTOS_BUNDLE_MAX } };
-	custos_rc rc = log->storage.entries(log->storage.ctx, publish_entry, &publication, err);
+	custos_rc rc = log->storage.entries(log->storage.ctx, 0, publish_entry, &publication, err);
 	custos_buf_done(&publication.bundle);
 	CUSTOS_TRY(rc);
 	CUSTOS_REQUIRE(publication.entries == log->signed_size, err, CUSTOS_E_TAMPERED, "log entry %" PRIu64 " is missing", publication.entries);
@@ -121,10 +121,11 @@ static custos_rc drop_superseded(const struct custos_folder *folder, int level, 
 	return CUSTOS_OK;
 }
 
-custos_rc custos_log_publish(const struct custos_log *log, const char *dir, struct custos_err *err)
+custos_rc custos_log_publish(struct custos_log *log, const char *dir, struct custos_err *err)
 {
 	CUSTOS_REQUIRE(log->health != CUSTOS_LOG_POISONED && log->vkey != NULL && log->signed_size > 0, err, CUSTOS_E_STORE,
 	               "the log of %s has nothing signed to publish", log->origin);
+	CUSTOS_TRY(custos_log_complete(log, err));
 	CUSTOS_AUTO_FOLDER folder = { .fd = -1 };
 	CUSTOS_TRY(custos_folder_open_for_writing(dir, &folder, err));
 	CUSTOS_TRY(check_directory(log, &folder, err));

@@ -50,23 +50,23 @@ static custos_rc check_terms(const struct custos_json *fields, const struct cust
 }
 
 /* The terms are compared with the very bytes that will be signed, and the proof made, before anything is durable. */
-static custos_rc prepare_intent(struct custos_log *log, const struct custos_release_terms *terms, struct custos_log_intent *intent,
+static custos_rc prepare_intent(const struct custos_tree_edge *before, const struct custos_release_terms *terms, struct custos_log_intent *intent,
                                 struct custos_err *err)
 {
 	CUSTOS_AUTO(custos_json) *entry = NULL;
 	CUSTOS_TRY(custos_entry_decode(custos_buf_view(&intent->leaf), intent->index, &entry, err));
 	CUSTOS_TRY(check_terms(entry, terms, err));
-	return custos_merkle_prove(log->tree.merkle, custos_tree_leaves(&log->tree), custos_tree_size(&log->tree), (size_t)intent->index,
-	                           &intent->proof, &intent->proof_count, err);
+	return custos_tree_prove_last(before, &intent->proof, &intent->proof_count, err);
 }
 
 static custos_rc append_intent(struct custos_log *log, const struct custos_json *fields, const struct custos_release_terms *terms,
                                struct custos_log_intent *intent, struct custos_err *err)
 {
 	CUSTOS_TRY(check_terms(fields, terms, err));
-	intent->index = custos_log_size(log);
+	const struct custos_tree_edge before = log->tree.edge;
+	intent->index = before.count;
 	CUSTOS_TRY(custos_log_append_leaf(log, custos_intent_words(terms->kind)->event, fields, &intent->leaf, err));
-	return prepare_intent(log, terms, intent, err);
+	return prepare_intent(&before, terms, intent, err);
 }
 
 custos_rc custos_log_commit_release(struct custos_log *log, const struct custos_signer *signer, const struct custos_json *fields,

@@ -10,7 +10,7 @@ struct custos_log {
 	struct custos_log_storage storage;
 	char *origin, *vkey;               /* vkey is NULL until the log has its key */
 	struct custos_note_key key;
-	struct custos_tree tree;
+	struct custos_tree tree;           /* may begin in the middle: see custos_log_complete() */
 	struct custos_tree_edge durable;   /* the tree as of the last commit */
 	struct custos_buf checkpoint;      /* newest durable note */
 	uint64_t signed_size;
@@ -21,6 +21,9 @@ struct custos_log {
 		CUSTOS_LOG_POISONED
 	} health; /* spoilt: an append failed, the transaction must end; poisoned: see custos_log_commit() */
 };
+
+/* Reads what lies before the place the log was opened from, so that the tree has every leaf. CUSTOS_E_TAMPERED unless it is what the signed root says. */
+CUSTOS_RC custos_log_complete(struct custos_log *log, struct custos_err *err);
 
 /* A checkpoint over all entries, signed, verified in software and put into the storage, but not durable yet. On failure the transaction was aborted. */
 struct custos_log_signing {

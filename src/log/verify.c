@@ -58,7 +58,7 @@ static custos_rc audit_entry(void *ctx, uint64_t index, const struct custos_json
 	return custos_audit_entry(ctx, index, entry, err);
 }
 
-custos_rc custos_log_verify(const struct custos_log *log, struct custos_bytes since, struct custos_json **ret_report, struct custos_err *err)
+custos_rc custos_log_verify(struct custos_log *log, struct custos_bytes since, struct custos_json **ret_report, struct custos_err *err)
 {
 	CUSTOS_REQUIRE(log->vkey != NULL, err, CUSTOS_E_STORE, "the log of %s is empty", log->origin);
 	CUSTOS_AUTO_AUDIT audit;

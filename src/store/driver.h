@@ -15,9 +15,10 @@ struct custos_store_driver {
 	void (*abort)(void *engine);
 	CUSTOS_MUST custos_rc (*entry_count)(void *engine, uint64_t *ret_count, struct custos_err *err);
 	CUSTOS_MUST custos_rc (*append_entry)(void *engine, uint64_t index, struct custos_bytes leaf, struct custos_err *err);
-	CUSTOS_MUST custos_rc (*entries)(void *engine,
+	CUSTOS_MUST custos_rc (*entries)(void *engine, uint64_t first,
 	                                 custos_rc (*each)(void *ctx, uint64_t index, struct custos_bytes leaf, struct custos_err *err),
 	                                 void *ctx, struct custos_err *err);
+	CUSTOS_MUST custos_rc (*find_entry)(void *engine, struct custos_bytes part, uint64_t *ret_index, struct custos_buf *leaf, bool *ret_found, struct custos_err *err);
 	CUSTOS_MUST custos_rc (*put_checkpoint)(void *engine, uint64_t size, struct custos_bytes note, struct custos_err *err);
 	CUSTOS_MUST custos_rc (*newest_checkpoint)(void *engine, struct custos_buf *note, struct custos_err *err);
 	CUSTOS_MUST custos_rc (*put_blob)(void *engine, const uint8_t *sha256, const char *kind, struct custos_bytes blob, struct custos_err *err);

@@ -287,17 +287,38 @@ static custos_rc sqlite_put_checkpoint(void *ctx, uint64_t size, struct custos_b
 	return inserted ? CUSTOS_OK : fail_overtaken(engine, "checkpoint", size, err);
 }
 
-static custos_rc sqlite_entries(void *ctx,
+static custos_rc sqlite_entries(void *ctx, uint64_t first,
                                 custos_rc (*each)(void *each_ctx, uint64_t index, struct custos_bytes leaf, struct custos_err *err),
                                 void *each_ctx, struct custos_err *err)
 {
 	const struct engine *engine = ctx;
 	AUTO_STMT *stmt = NULL;
 	int step;
-	CUSTOS_TRY(prepare(engine, "SELECT idx, leaf FROM entry ORDER BY idx", "read", &stmt, err));
+	CUSTOS_TRY(prepare(engine, "SELECT idx, leaf FROM entry WHERE idx >= ?1 ORDER BY idx", "read", &stmt, err));
+	if (sqlite3_bind_int64(stmt, 1, (sqlite3_int64)first) != SQLITE_OK)
+		return fail(engine, "read", err);
 	while ((step = sqlite3_step(stmt)) == SQLITE_ROW)
 		CUSTOS_TRY(each(each_ctx, (uint64_t)sqlite3_column_int64(stmt, 0), column(stmt, 1), err));
 	return step == SQLITE_DONE ? CUSTOS_OK : fail(engine, "read", err);
+}
+
+/* From the newest backwards: what is looked for is seldom far. */
+static custos_rc sqlite_find_entry(void *ctx, struct custos_bytes part, uint64_t *ret_index, struct custos_buf *leaf, bool *ret_found, struct custos_err *err)
+{
+	const struct engine *engine = ctx;
+	AUTO_STMT *stmt = NULL;
+	CUSTOS_TRY(prepare(engine, "SELECT idx, leaf FROM entry WHERE instr(leaf, ?1) > 0 ORDER BY idx DESC LIMIT 1", "read", &stmt, err));
+	if (!bind_bytes(stmt, 1, part.ptr, part.len))
+		return fail(engine, "read", err);
+	int step = sqlite3_step(stmt);
+	*ret_found = step == SQLITE_ROW;
+	if (step == SQLITE_DONE)
+		return CUSTOS_OK;
+	if (step != SQLITE_ROW)
+		return fail(engine, "read", err);
+	struct custos_bytes found = column(stmt, 1);
+	*ret_index = (uint64_t)sqlite3_column_int64(stmt, 0);
+	return custos_buf_append(leaf, found.ptr, found.len, err);
 }
 
 static custos_rc sqlite_newest_checkpoint(void *ctx, struct custos_buf *note, struct custos_err *err)
@@ -378,6 +399,7 @@ const struct custos_store_driver custos_store_sqlite = {
 	.entry_count = sqlite_entry_count,
 	.append_entry = sqlite_append_entry,
 	.entries = sqlite_entries,
+	.find_entry = sqlite_find_entry,
 	.put_checkpoint = sqlite_put_checkpoint,
 	.newest_checkpoint = sqlite_newest_checkpoint,
 	.put_blob = sqlite_put_blob,

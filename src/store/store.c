@@ -148,12 +148,19 @@ custos_rc custos_store_append_entry(struct custos_store *store, uint64_t index, 
 	return wrote(store, store->driver->append_entry(store->engine, index, leaf, err));
 }
 
-custos_rc custos_store_entries(struct custos_store *store,
+custos_rc custos_store_entries(struct custos_store *store, uint64_t first,
                                custos_rc (*each)(void *ctx, uint64_t index, struct custos_bytes leaf, struct custos_err *err), void *ctx,
                                struct custos_err *err)
 {
 	CUSTOS_TRY(require_alive(store, err));
-	return store->driver->entries(store->engine, each, ctx, err);
+	return store->driver->entries(store->engine, first, each, ctx, err);
+}
+
+custos_rc custos_store_find_entry(struct custos_store *store, struct custos_bytes part, uint64_t *ret_index, struct custos_buf *leaf, bool *ret_found,
+                                  struct custos_err *err)
+{
+	CUSTOS_TRY(require_alive(store, err));
+	return store->driver->find_entry(store->engine, part, ret_index, leaf, ret_found, err);
 }
 
 custos_rc custos_store_put_checkpoint(struct custos_store *store, uint64_t size, struct custos_bytes note, struct custos_err *err)

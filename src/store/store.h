@@ -31,7 +31,10 @@ void custos_store_read_end(struct custos_store *store);
 /* How many entries there are. */
 CUSTOS_RC custos_store_entry_count(struct custos_store *store, uint64_t *ret_count, struct custos_err *err);
 CUSTOS_RC custos_store_append_entry(struct custos_store *store, uint64_t index, struct custos_bytes leaf, struct custos_err *err);
-CUSTOS_RC custos_store_entries(struct custos_store *store, custos_rc (*each)(void *ctx, uint64_t index, struct custos_bytes leaf, struct custos_err *err), void *ctx, struct custos_err *err);
+/* From index `first` on, in order. */
+CUSTOS_RC custos_store_entries(struct custos_store *store, uint64_t first, custos_rc (*each)(void *ctx, uint64_t index, struct custos_bytes leaf, struct custos_err *err), void *ctx, struct custos_err *err);
+/* The newest entry that has these bytes in it, read from the newest on; *ret_found false when there is none. */
+CUSTOS_RC custos_store_find_entry(struct custos_store *store, struct custos_bytes part, uint64_t *ret_index, struct custos_buf *leaf, bool *ret_found, struct custos_err *err);
 CUSTOS_RC custos_store_put_checkpoint(struct custos_store *store, uint64_t size, struct custos_bytes note, struct custos_err *err);
 CUSTOS_RC custos_store_newest_checkpoint(struct custos_store *store, struct custos_buf *note, struct custos_err *err);
 /* Blobs: `kind` is for people ("container", "chain", "profile"). Putting the same blob again is fine. get: *ret_found false when there is none. The caller checks the hash. */

@@ -38,6 +38,7 @@ void custos_custody_free(struct custos_custody *c)
 	custos_log_free(c->log);
 	custos_store_free(c->store);
 	custos_state_done(&c->state);
+	custos_json_free(c->snapshot);
 	custos_binding_done(&c->binding);
 	custos_buf_done(&c->log_spki);
 	custos_release_unlock(c);

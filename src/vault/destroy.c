@@ -23,7 +23,7 @@ static void ending_done(struct ending *e)
 
 static custos_rc look(struct ending *e, struct custos_err *err)
 {
-	const struct custos_json *key;
+	const struct custos_json *key, *targets;
 	CUSTOS_TRY(custos_vault_find_any_key(e->c, e->name, &key, err));
 	/* the one refusal of a key that is gone stands in one place; a destruction that was begun is gone on with */
 	if (strcmp(custos_json_text(key, "state"), "destroyed") == 0)
@@ -33,7 +33,8 @@ static custos_rc look(struct ending *e, struct custos_err *err)
 	e->on_token = custos_json_text(e->shown, "container_sha256") == NULL;
 	custos_json_free(CUSTOS_TAKE(e->lost));
 	e->lost = custos_json_array();
-	for (void *it = custos_json_first(e->c->state.targets); it != NULL; it = custos_json_next(e->c->state.targets, it)) {
+	CUSTOS_TRY(custos_state_targets(&e->c->state, &targets, err));
+	for (void *it = custos_json_first(targets); it != NULL; it = custos_json_next(targets, it)) {
 		const char *before = custos_json_text(custos_json_get(custos_json_get(custos_json_value(it), "deployed"), "previous"), "key");
 		if (before != NULL && strcmp(before, e->name) == 0)
 			custos_json_push(e->lost, custos_json_string(custos_json_key(it)));

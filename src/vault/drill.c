@@ -103,13 +103,14 @@ static custos_rc conclude(const struct drill *d, const struct custos_err *unreco
 /* Names of the keys to try, because logging in may replay the log. */
 static custos_rc choose(struct custos_custody *c, const char *name, struct custos_json *names, struct custos_err *err)
 {
-	const struct custos_json *key;
+	const struct custos_json *key, *keys;
 	if (name != NULL) {
 		CUSTOS_TRY(custos_vault_find_key(c, name, &key, err));
 		custos_json_push(names, custos_json_string(name));
 		return CUSTOS_OK;
 	}
-	for (void *it = custos_json_first(c->state.keys); it != NULL; it = custos_json_next(c->state.keys, it))
+	CUSTOS_TRY(custos_state_keys(&c->state, &keys, err));
+	for (void *it = custos_json_first(keys); it != NULL; it = custos_json_next(keys, it))
 		if (custos_state_is_live(custos_json_value(it)))
 			custos_json_push(names, custos_json_string(custos_json_key(it)));
 	return CUSTOS_OK;

@@ -7,6 +7,7 @@
 custos_rc custos_vault_find_target(const struct custos_custody *c, const char *name, const struct custos_json **ret_target, struct custos_err *err)
 {
 	const struct custos_json *target = custos_state_target(&c->state, name);
+	CUSTOS_TRY(custos_state_check(&c->state, err));
 	if (target == NULL)
 		CUSTOS_FAIL_HINT(err, CUSTOS_E_INPUT, "`custos target list` shows them", "there is no target named %s", name);
 	*ret_target = target;
@@ -84,8 +85,10 @@ custos_rc custos_target_show(struct custos_custody *c, const char *name, struct 
 {
 	const struct custos_json *target;
 	CUSTOS_TRY(custos_vault_find_target(c, name, &target, err));
+	const struct custos_json *known;
+	CUSTOS_TRY(custos_state_keys(&c->state, &known, err));
 	struct custos_json *shown = custos_json_copy(target), *keys = custos_json_array();
-	for (void *it = custos_json_first(c->state.keys); it != NULL; it = custos_json_next(c->state.keys, it))
+	for (void *it = custos_json_first(known); it != NULL; it = custos_json_next(known, it))
 		if (custos_state_is_allowed(custos_json_value(it), name))
 			custos_json_push(keys, custos_json_string(custos_json_key(it)));
 	custos_json_set(shown, "allowed_keys", keys);
@@ -98,7 +101,9 @@ custos_rc custos_target_show(struct custos_custody *c, const char *name, struct 
 custos_rc custos_target_list(struct custos_custody *c, struct custos_json **ret_targets, struct custos_err *err)
 {
 	CUSTOS_AUTO(custos_json) *targets = custos_json_array();
-	for (void *it = custos_json_first(c->state.targets); it != NULL; it = custos_json_next(c->state.targets, it)) {
+	const struct custos_json *known;
+	CUSTOS_TRY(custos_state_targets(&c->state, &known, err));
+	for (void *it = custos_json_first(known); it != NULL; it = custos_json_next(known, it)) {
 		struct custos_json *target = NULL;
 		CUSTOS_TRY(custos_target_show(c, custos_json_key(it), &target, err));
 		custos_json_push(targets, target);

@@ -1,6 +1,6 @@
 /* The log for people and for other people's software. */
 #include "vault/file.h"
-#include "vault/vault.h"
+#include "vault/snapshot.h"
 
 struct listing {
 	uint64_t from;
@@ -36,6 +36,7 @@ custos_rc custos_journal_verify(struct custos_custody *c, const char *since_file
 {
 	CUSTOS_AUTO_BUF since = { .max = 65536 };
 	CUSTOS_TRY(read_since(since_file, &since, err));
+	CUSTOS_TRY(custos_snapshot_verify(c, err));
 	return custos_log_verify(c->log, custos_buf_view(&since), ret_report, err);
 }
 

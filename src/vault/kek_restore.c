@@ -186,10 +186,10 @@ static custos_rc change_over(struct restore *r, struct custos_err *err)
 
 /* ---- what is told ---- */
 
-static struct custos_json *left_behind(const struct custos_custody *c)
+static struct custos_json *left_behind(const struct custos_custody *c, const struct custos_json *keys)
 {
 	struct custos_json *names = custos_json_array();
-	for (void *it = custos_json_first(c->state.keys); it != NULL; it = custos_json_next(c->state.keys, it)) {
+	for (void *it = custos_json_first(keys); it != NULL; it = custos_json_next(keys, it)) {
 		const struct custos_json *key = custos_json_value(it);
 		int64_t generation = custos_state_generation(key);
 		const char *kek = custos_json_text(custos_state_kek_of(&c->state, generation), "state");
@@ -199,16 +199,19 @@ static struct custos_json *left_behind(const struct custos_custody *c)
 	return names;
 }
 
-static struct custos_json *describe(const struct custos_custody *c, const char *from, const char *previous_vkey)
+static custos_rc describe(const struct custos_custody *c, const char *from, const char *previous_vkey, struct custos_json **ret_report, struct custos_err *err)
 {
+	const struct custos_json *keys;
+	CUSTOS_TRY(custos_state_keys(&c->state, &keys, err));
 	struct custos_json *report = custos_json_object();
 	custos_json_set(report, "token", custos_json_copy(custos_json_get(c->state.binding, "token")));
 	custos_json_set(report, "kek", custos_json_copy(custos_state_kek(&c->state)));
 	custos_json_set_text(report, "vkey", c->binding.vkey);
 	custos_json_set_text(report, "previous_vkey", previous_vkey);
 	custos_json_set_text(report, "from", from);
-	custos_json_set(report, "left_behind", left_behind(c));
-	return report;
+	custos_json_set(report, "left_behind", left_behind(c, keys));
+	*ret_report = report;
+	return CUSTOS_OK;
 }
 
 /* An attempt that ended between the entry and the file: the log is that of the new token already. */
@@ -232,8 +235,7 @@ static custos_rc finish_earlier(const char *dir, struct custos_json **ret_report
 	if (custos_vault_reload(c, &ignored) != CUSTOS_OK)
 		return CUSTOS_OK; /* the entry was never made */
 	CUSTOS_TRY(custos_binding_adopt(dir, err));
-	*ret_report = describe(c, "an earlier attempt", old.vkey);
-	return CUSTOS_OK;
+	return describe(c, "an earlier attempt", old.vkey, ret_report, err);
 }
 
 custos_rc custos_kek_restore(const char *dir, const struct custos_kek_restore_options *options, const struct custos_pin *pin, struct custos_json **ret_report, struct custos_err *err)
@@ -255,6 +257,5 @@ custos_rc custos_kek_restore(const char *dir, const struct custos_kek_restore_op
 	CUSTOS_TRY(get_kek(&r, err));
 	CUSTOS_TRY(make_log_key(&r, err));
 	CUSTOS_TRY(change_over(&r, err));
-	*ret_report = describe(r.c, r.from, r.previous_vkey);
-	return CUSTOS_OK;
+	return describe(r.c, r.from, r.previous_vkey, ret_report, err);
 }

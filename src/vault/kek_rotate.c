@@ -44,12 +44,15 @@ static bool has_to_move(const struct custos_custody *c, const struct custos_json
 	return custos_state_is_live(key) && generation != 0 && generation != current(c) && !has_state(custos_state_kek_of(&c->state, generation), "lost");
 }
 
-static size_t count_waiting(const struct custos_custody *c)
+static custos_rc count_waiting(const struct custos_custody *c, size_t *ret_count, struct custos_err *err)
 {
 	size_t count = 0;
-	for (void *it = custos_json_first(c->state.keys); it != NULL; it = custos_json_next(c->state.keys, it))
+	const struct custos_json *keys;
+	CUSTOS_TRY(custos_state_keys(&c->state, &keys, err));
+	for (void *it = custos_json_first(keys); it != NULL; it = custos_json_next(keys, it))
 		count += has_to_move(c, custos_json_value(it));
-	return count;
+	*ret_count = count;
+	return CUSTOS_OK;
 }
 
 /* Inside begin. The key is in its new container, and has signed out of it, before the entry that says so; the old container goes with the same commit. */
@@ -83,11 +86,12 @@ static custos_rc move_key(struct rotation *r, const char *name, struct custos_er
 static custos_rc move_some(struct rotation *r, struct custos_err *err)
 {
 	CUSTOS_AUTO(custos_json) *names = custos_json_array();
+	const struct custos_json *keys = NULL;
 	CUSTOS_TRY(custos_vault_begin(r->c, err));
-	for (void *it = custos_json_first(r->c->state.keys); it != NULL && custos_json_count(names) < BATCH; it = custos_json_next(r->c->state.keys, it))
+	custos_rc rc = custos_state_keys(&r->c->state, &keys, err);
+	for (void *it = custos_json_first(keys); it != NULL && custos_json_count(names) < BATCH; it = custos_json_next(keys, it))
 		if (has_to_move(r->c, custos_json_value(it)))
 			custos_json_push(names, custos_json_string(custos_json_key(it)));
-	custos_rc rc = CUSTOS_OK;
 	for (size_t i = 0; i < custos_json_count(names) && rc == CUSTOS_OK; i++)
 		rc = move_key(r, custos_json_string_value(custos_json_at(names, i)), err);
 	if (rc == CUSTOS_OK)
@@ -104,9 +108,12 @@ static custos_rc move_some(struct rotation *r, struct custos_err *err)
 
 static custos_rc move_all(struct rotation *r, struct custos_err *err)
 {
-	r->total = count_waiting(r->c);
-	while (count_waiting(r->c) > 0)
+	size_t left = 0;
+	CUSTOS_TRY(count_waiting(r->c, &left, err));
+	for (r->total = left; left > 0;) {
 		CUSTOS_TRY(move_some(r, err));
+		CUSTOS_TRY(count_waiting(r->c, &left, err));
+	}
 	return CUSTOS_OK;
 }
 
@@ -127,15 +134,18 @@ static custos_rc retire(struct rotation *r, const struct custos_json *kek, struc
 }
 
 /* Destroyed keys that an exported container could have brought back. */
-static struct custos_json *unrestorable(const struct custos_custody *c)
+static custos_rc list_unrestorable(const struct custos_custody *c, struct custos_json **ret_names, struct custos_err *err)
 {
+	const struct custos_json *keys;
+	CUSTOS_TRY(custos_state_keys(&c->state, &keys, err));
 	struct custos_json *names = custos_json_array();
-	for (void *it = custos_json_first(c->state.keys); it != NULL; it = custos_json_next(c->state.keys, it)) {
+	for (void *it = custos_json_first(keys); it != NULL; it = custos_json_next(keys, it)) {
 		const struct custos_json *key = custos_json_value(it);
 		if (!custos_state_is_live(key) && custos_json_count(custos_json_get(key, "exports")) > 0 && has_state(custos_state_kek_of(&c->state, custos_state_generation(key)), "retired"))
 			custos_json_push(names, custos_json_string(custos_json_key(it)));
 	}
-	return names;
+	*ret_names = names;
+	return CUSTOS_OK;
 }
 
 static custos_rc rotate(struct rotation *r, struct custos_json **ret_report, struct custos_err *err)
@@ -158,13 +168,15 @@ static custos_rc rotate(struct rotation *r, struct custos_json **ret_report, str
 		CUSTOS_AUTO(custos_json) *copy = custos_json_copy(kek);
 		CUSTOS_TRY(retire(r, copy, err));
 	}
+	struct custos_json *lost = NULL;
+	CUSTOS_TRY(list_unrestorable(c, &lost, err));
 	struct custos_json *report = custos_json_object();
 	custos_json_set_int(report, "generation", current(c));
 	custos_json_set(report, "kek", custos_json_copy(custos_state_kek(&c->state)));
 	custos_json_set_bool(report, "resumed", resumed);
 	custos_json_set_int(report, "moved", (int64_t)r->moved);
 	custos_json_set(report, "retired", custos_json_ref(r->retired));
-	custos_json_set(report, "unrestorable", unrestorable(c));
+	custos_json_set(report, "unrestorable", lost);
 	custos_json_set(report, "exported", custos_json_ref(r->exported));
 	*ret_report = report;
 	return CUSTOS_OK;
@@ -202,6 +214,9 @@ static void name_keeper(struct custos_json *kek)
 
 custos_rc custos_kek_list(struct custos_custody *c, struct custos_json **ret_keks, struct custos_err *err)
 {
+	const struct custos_json *keys;
+	/* so that each can be counted */
+	CUSTOS_TRY(custos_state_keys(&c->state, &keys, err));
 	struct custos_json *list = custos_json_array();
 	CUSTOS_REQUIRE(list != NULL, err, CUSTOS_E_SYSTEM, "out of memory");
 	for (size_t i = 0; i < custos_json_count(c->state.keks); i++) {

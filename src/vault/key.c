@@ -8,6 +8,7 @@
 custos_rc custos_vault_find_any_key(const struct custos_custody *c, const char *name, const struct custos_json **ret_key, struct custos_err *err)
 {
 	const struct custos_json *key = custos_state_key(&c->state, name);
+	CUSTOS_TRY(custos_state_check(&c->state, err));
 	if (key == NULL)
 		CUSTOS_FAIL_HINT(err, CUSTOS_E_INPUT, "`custos key list` shows them", "there is no key named %s", name);
 	*ret_key = key;
@@ -156,12 +157,13 @@ custos_rc custos_key_generate(struct custos_custody *c, const char *name, const 
 
 custos_rc custos_key_show(struct custos_custody *c, const char *name, struct custos_json **ret_key, struct custos_err *err)
 {
-	const struct custos_json *key;
+	const struct custos_json *key, *targets;
 	CUSTOS_TRY(custos_vault_find_any_key(c, name, &key, err));
+	CUSTOS_TRY(custos_state_targets(&c->state, &targets, err));
 	struct custos_json *shown = custos_json_copy(key), *deployed = custos_json_array();
 	if (custos_json_get(shown, "certificate") == NULL)
 		custos_json_set(shown, "certificate", NULL);
-	for (void *it = custos_json_first(c->state.targets); it != NULL; it = custos_json_next(c->state.targets, it)) {
+	for (void *it = custos_json_first(targets); it != NULL; it = custos_json_next(targets, it)) {
 		const char *by = custos_json_text(custos_json_get(custos_json_value(it), "deployed"), "key");
 		if (by != NULL && strcmp(by, name) == 0)
 			custos_json_push(deployed, custos_json_string(custos_json_key(it)));
@@ -176,7 +178,9 @@ custos_rc custos_key_show(struct custos_custody *c, const char *name, struct cus
 custos_rc custos_key_list(struct custos_custody *c, struct custos_json **ret_keys, struct custos_err *err)
 {
 	CUSTOS_AUTO(custos_json) *keys = custos_json_array();
-	for (void *it = custos_json_first(c->state.keys); it != NULL; it = custos_json_next(c->state.keys, it)) {
+	const struct custos_json *known;
+	CUSTOS_TRY(custos_state_keys(&c->state, &known, err));
+	for (void *it = custos_json_first(known); it != NULL; it = custos_json_next(known, it)) {
 		struct custos_json *key = NULL;
 		CUSTOS_TRY(custos_key_show(c, custos_json_key(it), &key, err));
 		custos_json_push(keys, key);

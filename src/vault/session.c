@@ -6,6 +6,7 @@
 #include "crypto/digest.h"
 #include "vault/kek.h"
 #include "vault/release.h"
+#include "vault/snapshot.h"
 
 #include <stdio.h>
 
@@ -52,6 +53,7 @@ custos_rc custos_vault_append(struct custos_custody *c, const char *event, const
 	custos_json_set_text(entry, "time", now);
 	struct custos_err why = { 0 };
 	custos_rc rc = custos_state_apply(&c->state, index, entry, &why);
+	CUSTOS_TRY(custos_state_check(&c->state, err));
 	/* what was checked before the lock was had is so no longer: nobody tampered, somebody was faster */
 	if (rc == CUSTOS_E_TAMPERED)
 		CUSTOS_FAIL_HINT(err, CUSTOS_E_POLICY, "somebody changed this custody meanwhile; look at it and decide again", "%s is not recorded: %s", event, why.msg);
@@ -79,7 +81,10 @@ custos_rc custos_vault_commit(struct custos_custody *c, struct custos_err *err)
 {
 	struct custos_token *token;
 	CUSTOS_TRY(connect(c, &token, err));
+	/* what was decided on a state that could not be read is not signed */
+	CUSTOS_TRY(custos_state_check(&c->state, err));
 	CUSTOS_TRY(custos_vault_adopt_unsigned(c, err));
+	CUSTOS_TRY(custos_snapshot_append_due(c, err));
 	return custos_log_commit(c->log, &c->signer, err);
 }
 

@@ -2,47 +2,30 @@
  * is a custody put together from pieces, and it is refused. */
 #include "vault/state_step.h"
 
-custos_rc custos_state_start(struct custos_state *ret_state, struct custos_err *err)
-{
-	struct custos_state s = {
-		.keys = custos_json_object(), .names = custos_json_object(), .targets = custos_json_object(), .releases = custos_json_array(), .imports = custos_json_object(),
-		.keks = custos_json_array(), .binding = custos_json_object(),
-	};
-	if (s.keys == NULL || s.names == NULL || s.targets == NULL || s.releases == NULL || s.imports == NULL || s.keks == NULL || s.binding == NULL) {
-		custos_state_done(&s);
-		CUSTOS_FAIL(err, CUSTOS_E_SYSTEM, "out of memory");
-	}
-	*ret_state = s;
-	return CUSTOS_OK;
-}
-
-void custos_state_done(struct custos_state *s)
-{
-	custos_json_free(s->genesis);
-	custos_json_free(s->keys);
-	custos_json_free(s->names);
-	custos_json_free(s->targets);
-	custos_json_free(s->releases);
-	custos_json_free(s->imports);
-	custos_json_free(s->keks);
-	custos_json_free(s->binding);
-	*s = (struct custos_state){ 0 };
-}
-
 const struct custos_json *custos_state_key(const struct custos_state *s, const char *name)
 {
-	return custos_json_get(s->keys, name);
+	return custos_pages_get(s->keys, name);
+}
+
+custos_rc custos_state_keys(const struct custos_state *s, const struct custos_json **ret_keys, struct custos_err *err)
+{
+	return custos_pages_all(s->keys, ret_keys, err);
+}
+
+custos_rc custos_state_targets(const struct custos_state *s, const struct custos_json **ret_targets, struct custos_err *err)
+{
+	return custos_pages_all(s->targets, ret_targets, err);
 }
 
 const struct custos_json *custos_state_target(const struct custos_state *s, const char *name)
 {
-	return custos_json_get(s->targets, name);
+	return custos_pages_get(s->targets, name);
 }
 
 const struct custos_json *custos_state_key_by_spki(const struct custos_state *s, const char *spki_sha256)
 {
-	const char *name = custos_json_text(s->names, spki_sha256);
-	return name == NULL ? NULL : custos_json_get(s->keys, name);
+	const char *name = custos_json_string_value(custos_pages_get(s->names, spki_sha256));
+	return name == NULL ? NULL : custos_pages_get(s->keys, name);
 }
 
 bool custos_state_has_kek(const struct custos_state *s)
@@ -104,7 +87,7 @@ static custos_rc key_allow(struct custos_step *s)
 	for (size_t i = 0; i < custos_json_count(more); i++) {
 		const char *name = custos_json_string_value(custos_json_at(more, i));
 		/* a permission for a name that is nobody's yet would be one for whatever host gets it */
-		if (name == NULL || custos_json_get(s->state->targets, name) == NULL)
+		if (name == NULL || custos_pages_get(s->state->targets, name) == NULL)
 			return custos_step_contradicts(s, "there is no such target");
 		if (!holds(allowed, name))
 			custos_json_push(allowed, custos_json_string(name));
@@ -135,23 +118,27 @@ static custos_rc target_add(struct custos_step *s)
 {
 	const struct custos_json *record = custos_json_get(s->entry, "target");
 	const char *name = custos_json_text(record, "name");
-	if (name == NULL || custos_json_get(s->state->targets, name) != NULL)
+	if (name == NULL || custos_pages_get(s->state->targets, name) != NULL)
 		return custos_step_contradicts(s, "the target exists already");
 	struct custos_json *target = custos_json_copy(record);
 	custos_json_set_int(target, "log_index", (int64_t)s->index);
-	custos_json_set(s->state->targets, name, target);
+	custos_pages_set(s->state->targets, name, target);
 	return CUSTOS_OK;
 }
 
 static custos_rc target_remove(struct custos_step *s)
 {
 	const char *name = custos_json_text(s->entry, "target");
-	if (name == NULL || custos_json_get(s->state->targets, name) == NULL)
+	if (name == NULL || custos_pages_get(s->state->targets, name) == NULL)
 		return custos_step_contradicts(s, "there is no such target");
-	custos_json_remove(s->state->targets, name);
+	custos_pages_remove(s->state->targets, name);
 	/* a host added later under the same name is another host: no key may go there by an old permission */
-	for (void *it = custos_json_first(s->state->keys); it != NULL; it = custos_json_next(s->state->keys, it)) {
-		struct custos_json *key = custos_json_child(s->state->keys, custos_json_key(it)), *left = custos_json_array();
+	const struct custos_json *keys;
+	CUSTOS_TRY(custos_state_keys(s->state, &keys, s->err));
+	for (void *it = custos_json_first(keys); it != NULL; it = custos_json_next(keys, it)) {
+		if (!custos_state_is_allowed(custos_json_value(it), name))
+			continue;
+		struct custos_json *key = custos_pages_edit(s->state->keys, custos_json_key(it)), *left = custos_json_array();
 		const struct custos_json *allowed = custos_json_get(key, "targets");
 		for (size_t i = 0; i < custos_json_count(allowed); i++)
 			if (strcmp(custos_json_string_value(custos_json_at(allowed, i)), name) != 0)
@@ -165,7 +152,7 @@ static custos_rc target_remove(struct custos_step *s)
 static custos_rc check_host(const struct custos_step *s, const struct custos_json *named, size_t i, const struct custos_json *key)
 {
 	const char *name = custos_json_text(custos_json_at(named, i), "name");
-	if (name == NULL || custos_json_get(s->state->targets, name) == NULL)
+	if (name == NULL || custos_pages_get(s->state->targets, name) == NULL)
 		return custos_step_contradicts(s, "it names a host that is no target");
 	for (size_t k = 0; k < i; k++)
 		if (strcmp(custos_json_text(custos_json_at(named, k), "name"), name) == 0)
@@ -224,7 +211,7 @@ static struct custos_json *find_release(const struct custos_state *state, int64_
 /* The target's record remembers what was delivered last, so that the way back can be found. */
 static void remember_deployed(struct custos_step *s, const struct custos_json *release, const char *name)
 {
-	struct custos_json *target = custos_json_child(s->state->targets, name);
+	struct custos_json *target = custos_pages_edit(s->state->targets, name);
 	if (target == NULL)
 		return;
 	struct custos_json *deployed = custos_json_object();
@@ -273,7 +260,7 @@ static const char *state_of_hosts(const struct custos_json *hosts)
 /* A host whose last outcome was bad is remembered until a good one, or until a person resolves it. */
 static void set_attention(struct custos_step *s, const char *target, const char *event)
 {
-	struct custos_json *record = custos_json_child(s->state->targets, target);
+	struct custos_json *record = custos_pages_edit(s->state->targets, target);
 	static const char *const bad[] = { "release.not_rolled_back", "release.unknown", "rollback.failed" };
 	if (record == NULL || strcmp(event, "release.untouched") == 0)
 		return;
@@ -303,7 +290,7 @@ static custos_rc outcome(struct custos_step *s)
 	if (strcmp(event, "release.done") == 0)
 		remember_deployed(s, release, name);
 	else if (strcmp(event, "rollback.done") == 0) {
-		struct custos_json *target = custos_json_child(s->state->targets, name);
+		struct custos_json *target = custos_pages_edit(s->state->targets, name);
 		if (target != NULL)
 			custos_json_remove(target, "deployed");
 	}
@@ -365,17 +352,28 @@ static const struct {
 	{ "release.resolved", resolved },
 };
 
-custos_rc custos_state_apply(struct custos_state *state, uint64_t index, const struct custos_json *entry, struct custos_err *err)
+static custos_rc apply(struct custos_step *step)
 {
-	struct custos_step step = { state, index, entry, err };
-	const char *event = custos_json_text(entry, "event");
-	CUSTOS_REQUIRE(event != NULL, err, CUSTOS_E_TAMPERED, "log entry %llu has no event", (unsigned long long)index);
-	if (state->genesis == NULL && strcmp(event, "custody.genesis") != 0)
-		return custos_step_contradicts(&step, "a log begins with custody.genesis");
-	state->next = UINT64_MAX;
+	const char *event = custos_json_text(step->entry, "event");
+	CUSTOS_REQUIRE(event != NULL, step->err, CUSTOS_E_TAMPERED, "log entry %llu has no event", (unsigned long long)step->index);
+	if (step->state->genesis == NULL && strcmp(event, "custody.genesis") != 0)
+		return custos_step_contradicts(step, "a log begins with custody.genesis");
+	step->state->next = UINT64_MAX;
 	for (size_t i = 0; i < sizeof events / sizeof *events; i++)
 		if (strcmp(events[i].event, event) == 0)
-			CUSTOS_TRY(events[i].apply(&step));
+			CUSTOS_TRY(events[i].apply(step));
+	return CUSTOS_OK;
+}
+
+custos_rc custos_state_apply(struct custos_state *state, uint64_t index, const struct custos_json *entry, struct custos_err *err)
+{
+	struct custos_err why = { 0 };
+	struct custos_step step = { state, index, entry, &why };
+	custos_rc rc = apply(&step);
+	/* what could not be read is not what the entry contradicts */
+	CUSTOS_TRY(custos_state_check(state, err));
+	if (rc != CUSTOS_OK)
+		CUSTOS_FAIL_HINT(err, rc, why.hint, "%s", why.msg);
 	state->next = index + 1;
 	return CUSTOS_OK;
 }

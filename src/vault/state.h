@@ -18,21 +18,23 @@
  *   release.intent      an open release; closed for a host by release.done, .rolled_back, .not_rolled_back, .untouched, .unknown,
  *                       and an unknown one as a whole by release.resolved
  *   rollback.intent     the same for putting a copy on the host back; closed by rollback.done, rollback.failed
+ *   state.snapshot      says what the state is at this point (hash of its snapshot, below); it changes nothing, but a reading may begin with it
  *   others              are history only: token.login_failed, token.repaired, token.failed, and log.adopted, which names the entries that stood
  *                       unsigned until the checkpoint it is in */
 #ifndef CUSTOS_VAULT_STATE_H
 #define CUSTOS_VAULT_STATE_H
 
-#include "data/json.h"
+#include "vault/pages.h"
 
+/* A new member is a line here and a line in the table of state_members.c. */
 struct custos_state {
 	uint64_t next;                 /* index of the entry that comes next; UINT64_MAX after one that was refused */
 	struct custos_json *genesis;   /* NULL in an empty log */
-	struct custos_json *keys;      /* name → record */
-	struct custos_json *names;     /* SPKI hash → name of the key, for every key there ever was */
-	struct custos_json *targets;   /* name → record; "deployed" holds what the last outcome said */
+	struct custos_pages *keys;     /* name → record */
+	struct custos_pages *names;    /* SPKI hash → name of the key, for every key there ever was */
+	struct custos_pages *targets;  /* name → record; "deployed" holds what the last outcome said */
 	struct custos_json *releases;  /* array of {"index","event","key","time","hosts":[{"target","result"|null,"log_index" of its outcome}…],
-	                                * "state":"open"|"closed"|"unknown"|"resolved"} */
+	                                * "state":"open"|"closed"|"unknown"|"resolved"}; of those before a snapshot only the unfinished */
 	struct custos_json *imports;   /* name → intent of an import without outcome */
 	struct custos_json *keks;      /* array by generation, from 1: {"generation","id","label","variant","canary_sha256","canary_spki_sha256","backup" (who
 	                                * keeps it)?,"state":"current"|"old"|"retiring"|"retired"|"lost","time","log_index","restored"?}; empty without a KEK */
@@ -43,7 +45,21 @@ CUSTOS_RC custos_state_start(struct custos_state *ret_state, struct custos_err *
 void custos_state_done(struct custos_state *state);
 CUSTOS_RC custos_state_apply(struct custos_state *state, uint64_t index, const struct custos_json *entry, struct custos_err *err);
 
-/* Records by name; NULL when there is none. Borrowed. */
+/* The snapshot of a state: blobs that name each other by hash, and the hash of the first. The same state makes the same blobs. `flags` as of custos_pages_write(). */
+CUSTOS_RC custos_state_write(struct custos_state *state, const struct custos_pages_sink *sink, unsigned flags, uint8_t ret_sha256[static CUSTOS_HASH_SIZE],
+                             struct custos_err *err);
+/* A state that was just started becomes the one of this snapshot, `next` the index of the entry that comes next. Records are read when they are asked for. */
+CUSTOS_RC custos_state_resume(struct custos_state *state, uint64_t next, const uint8_t sha256[static CUSTOS_HASH_SIZE], const struct custos_pages_source *source,
+                              struct custos_err *err);
+/* Appends the hash of every blob of a snapshot. */
+CUSTOS_RC custos_state_list(const uint8_t sha256[static CUSTOS_HASH_SIZE], const struct custos_pages_source *source, struct custos_buf *hashes, struct custos_err *err);
+/* Nothing was found that should have been: a blob of the snapshot is missing or another. It stays so; custos_state_apply() asks by itself. */
+CUSTOS_RC custos_state_check(const struct custos_state *state, struct custos_err *err);
+
+/* All records, name → record, in the order in which they came. Borrowed until the next entry is applied. */
+CUSTOS_RC custos_state_keys(const struct custos_state *state, const struct custos_json **ret_keys, struct custos_err *err);
+CUSTOS_RC custos_state_targets(const struct custos_state *state, const struct custos_json **ret_targets, struct custos_err *err);
+/* Records by name; NULL when there is none, or when it could not be had: custos_state_check() tells. Borrowed. */
 const struct custos_json *custos_state_key(const struct custos_state *state, const char *name);
 const struct custos_json *custos_state_target(const struct custos_state *state, const char *name);
 /* Has the custody a KEK? Without one, on a token that cannot wrap, no key is deployable. */
@@ -59,7 +75,7 @@ bool custos_state_is_allowed(const struct custos_json *key, const char *target);
 const struct custos_json *custos_state_kek(const struct custos_state *state);
 const struct custos_json *custos_state_kek_of(const struct custos_state *state, int64_t generation);
 int64_t custos_state_generation(const struct custos_json *key);
-/* How many keys in use are under it. */
+/* How many keys in use are under it; SIZE_MAX when they cannot be read, see custos_state_check(). */
 size_t custos_state_count_under(const struct custos_state *state, int64_t generation);
 /* The key with this SPKI hash (lower-case hex), NULL. */
 const struct custos_json *custos_state_key_by_spki(const struct custos_state *state, const char *spki_sha256);

@@ -35,7 +35,11 @@ int64_t custos_state_generation(const struct custos_json *record)
 size_t custos_state_count_under(const struct custos_state *state, int64_t generation)
 {
 	size_t count = 0;
-	for (void *it = custos_json_first(state->keys); it != NULL; it = custos_json_next(state->keys, it)) {
+	const struct custos_json *keys;
+	/* what cannot be read may be under it */
+	if (custos_state_keys(state, &keys, NULL) != CUSTOS_OK)
+		return SIZE_MAX;
+	for (void *it = custos_json_first(keys); it != NULL; it = custos_json_next(keys, it)) {
 		const struct custos_json *key = custos_json_value(it);
 		count += custos_state_is_live(key) && custos_state_generation(key) == generation;
 	}

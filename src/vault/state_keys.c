@@ -14,7 +14,7 @@ static bool is_state(const struct custos_json *key, const char *state)
 custos_rc custos_step_any_key(const struct custos_step *s, struct custos_json **ret_key)
 {
 	const char *name = custos_json_text(s->entry, "key");
-	*ret_key = name == NULL ? NULL : custos_json_child(s->state->keys, name);
+	*ret_key = name == NULL ? NULL : custos_pages_edit(s->state->keys, name);
 	return *ret_key == NULL ? custos_step_contradicts(s, "there is no such key") : CUSTOS_OK;
 }
 
@@ -44,7 +44,7 @@ const struct custos_json *custos_state_open_release(const struct custos_state *s
 static custos_rc check_new(const struct custos_step *s)
 {
 	const char *name = custos_json_text(s->entry, "key"), *spki = custos_json_text(s->entry, "spki_sha256");
-	if (name == NULL || custos_json_get(s->state->keys, name) != NULL)
+	if (name == NULL || custos_pages_get(s->state->keys, name) != NULL)
 		return custos_step_contradicts(s, "the key exists already");
 	if (spki != NULL && custos_state_key_by_spki(s->state, spki) != NULL)
 		return custos_step_contradicts(s, "this public key has another name");
@@ -74,9 +74,9 @@ custos_rc custos_step_key_generate(struct custos_step *s)
 	static const char *const members[] = { "type", "class", "born", "spki_sha256", "container_sha256", "id", "kek" };
 	for (size_t i = 0; i < sizeof members / sizeof *members; i++)
 		custos_step_copy(key, s->entry, members[i]);
-	custos_json_set(s->state->keys, name, key);
+	custos_pages_set(s->state->keys, name, key);
 	if (custos_json_text(key, "spki_sha256") != NULL)
-		custos_json_set_text(s->state->names, custos_json_text(key, "spki_sha256"), name);
+		custos_pages_set(s->state->names, custos_json_text(key, "spki_sha256"), custos_json_string(name));
 	return CUSTOS_OK;
 }
 

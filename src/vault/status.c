@@ -32,9 +32,11 @@ static size_t count_waiting(const struct custos_custody *c)
 custos_rc custos_custody_status(struct custos_custody *c, struct custos_json **ret_status, struct custos_err *err)
 {
 	CUSTOS_AUTO(custos_json) *status = custos_json_object();
+	const struct custos_json *known;
 	struct custos_json *keys = custos_json_array(), *targets = NULL, *open = NULL, *kek = custos_json_object();
 	custos_json_set(status, "keys", keys);
-	for (void *it = custos_json_first(c->state.keys); it != NULL; it = custos_json_next(c->state.keys, it)) {
+	CUSTOS_TRY(custos_state_keys(&c->state, &known, err));
+	for (void *it = custos_json_first(known); it != NULL; it = custos_json_next(known, it)) {
 		struct custos_json *key = NULL;
 		CUSTOS_TRY(key_line(c, custos_json_key(it), &key, err));
 		custos_json_push(keys, key);

@@ -19,6 +19,7 @@ struct custos_custody {
 	uint64_t seen_size;                /* the newest checkpoint this process has seen and its root, when it was read again; 0: none */
 	uint8_t seen_root[CUSTOS_HASH_SIZE];
 	struct custos_state state;
+	struct custos_json *snapshot;      /* the newest entry a reading may begin with; NULL */
 	struct custos_token *token;        /* NULL until somebody needed it; logged in and KEK checked when set */
 	int64_t open_kek;                  /* generation of the KEK that the token uses; 0: none */
 	struct custos_signer signer;

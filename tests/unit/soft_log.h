@@ -22,12 +22,12 @@ struct soft_storage {
 	void (*meanwhile)(struct soft_storage *storage);
 };
 
-static inline custos_rc soft_entries(void *ctx,
+static inline custos_rc soft_entries(void *ctx, uint64_t first,
                                      custos_rc (*each)(void *each_ctx, uint64_t index, struct custos_bytes leaf, struct custos_err *err),
                                      void *each_ctx, struct custos_err *err)
 {
 	struct soft_storage *s = ctx;
-	for (size_t i = 0; i < s->count; i++)
+	for (size_t i = (size_t)first; i < s->count; i++)
 		CUSTOS_TRY(each(each_ctx, i, custos_buf_view(&s->entry[i]), err));
 	if (s->meanwhile != NULL) {
 		void (*meanwhile)(struct soft_storage *storage) = s->meanwhile;

@@ -107,7 +107,7 @@ static uint64_t stored(struct custos_store *store)
 	uint64_t count = 0;
 	char expected[64] = "";
 	CUSTOS_AUTO_BUF note = { 0 };
-	assert_int_equal(custos_store_entries(store, count_entry, &count, NULL), CUSTOS_OK);
+	assert_int_equal(custos_store_entries(store, 0, count_entry, &count, NULL), CUSTOS_OK);
 	assert_int_equal(custos_store_newest_checkpoint(store, &note, NULL), CUSTOS_OK);
 	if (count > 0)
 		snprintf(expected, sizeof expected, "checkpoint %u", (unsigned)count);
@@ -280,7 +280,7 @@ static bool commit_on_failing_disk(struct fixture *f, int after, int code)
 		uint64_t count = 0;
 		if (at_commit) {
 			assert_int_equal(custos_store_begin(store, &again), CUSTOS_E_STORE);
-			assert_int_equal(custos_store_entries(store, count_entry, &count, NULL), CUSTOS_E_STORE);
+			assert_int_equal(custos_store_entries(store, 0, count_entry, &count, NULL), CUSTOS_E_STORE);
 		} else {
 			assert_int_equal(stored(store), before);
 		}
@@ -506,7 +506,7 @@ static void corrupt(void **state)
 	store = opened(f, 0);
 	uint64_t count = 0;
 	f->err = (struct custos_err){ 0 };
-	assert_int_equal(custos_store_entries(store, count_entry, &count, &f->err), CUSTOS_E_STORE);
+	assert_int_equal(custos_store_entries(store, 0, count_entry, &count, &f->err), CUSTOS_E_STORE);
 	assert_non_null(strstr(f->err.hint, "backup"));
 	custos_store_free(store);
 	/* cut in the middle */
@@ -515,7 +515,7 @@ static void corrupt(void **state)
 	if (open_store(f, 0, &cut) == CUSTOS_OK) {
 		count = 0;
 		f->err = (struct custos_err){ 0 };
-		assert_int_equal(custos_store_entries(cut, count_entry, &count, &f->err), CUSTOS_E_STORE);
+		assert_int_equal(custos_store_entries(cut, 0, count_entry, &count, &f->err), CUSTOS_E_STORE);
 	}
 	assert_non_null(strstr(f->err.hint, "backup"));
 	custos_store_free(CUSTOS_TAKE(cut));
