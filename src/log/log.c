@@ -297,6 +297,15 @@ custos_rc custos_log_append(struct custos_log *log, const char *event, const str
 	return CUSTOS_OK;
 }
 
+custos_rc custos_log_append_entry(struct custos_log *log, const char *event, const struct custos_json *fields, struct custos_json **ret_entry,
+                                  struct custos_err *err)
+{
+	CUSTOS_AUTO_BUF leaf = { .max = CUSTOS_ENTRY_MAX };
+	uint64_t index = custos_log_size(log);
+	CUSTOS_TRY(custos_log_append_leaf(log, event, fields, &leaf, err));
+	return custos_entry_decode(custos_buf_view(&leaf), index, ret_entry, err);
+}
+
 custos_rc custos_log_append_leaf(struct custos_log *log, const char *event, const struct custos_json *fields, struct custos_buf *leaf,
                                  struct custos_err *err)
 {

@@ -67,6 +67,8 @@ struct custos_json *custos_log_json(const struct custos_log *log);
 
 /* Appends one entry inside the caller's open transaction. `fields` (borrowed) must not hold event, index, time or v; they are added. Not durable before a commit. */
 CUSTOS_RC custos_log_append(struct custos_log *log, const char *event, const struct custos_json *fields, uint64_t *ret_index, struct custos_err *err);
+/* The same; *ret_entry (the caller's to free) is the entry as it stands in the log, index and time included. */
+CUSTOS_RC custos_log_append_entry(struct custos_log *log, const char *event, const struct custos_json *fields, struct custos_json **ret_entry, struct custos_err *err);
 /* Signs a checkpoint over all entries, verifies it in software, stores it, commits. On failure the transaction is aborted and the log is as before; if the commit itself failed the log is poisoned
  * and refuses everything until it is opened again. */
 CUSTOS_RC custos_log_commit(struct custos_log *log, const struct custos_signer *signer, struct custos_err *err);

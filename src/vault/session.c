@@ -1,7 +1,6 @@
 /* The one way to change a custody: under the store's write lock, through the log, signed by the token.
  * The token is opened and logged in when it is first needed; a refused PIN is recorded although nothing can be signed then. */
 #include "vault/vault.h"
-#include "base/clock.h"
 #include "base/text.h"
 #include "crypto/digest.h"
 #include "vault/kek.h"
@@ -44,13 +43,10 @@ void custos_vault_abort(struct custos_custody *c)
 custos_rc custos_vault_append(struct custos_custody *c, const char *event, const struct custos_json *fields, uint64_t *ret_index,
                               struct custos_err *err)
 {
-	uint64_t index = 0;
-	CUSTOS_TRY(custos_log_append(c->log, event, fields, &index, err));
-	CUSTOS_AUTO(custos_json) *entry = custos_json_copy(fields);
-	char now[CUSTOS_TIME_TEXT];
-	custos_clock_text(custos_clock_unix(), now);
-	custos_json_set_text(entry, "event", event);
-	custos_json_set_text(entry, "time", now);
+	/* the state is fed with what is logged, to the second: whoever replays the log must come to the same */
+	CUSTOS_AUTO(custos_json) *entry = NULL;
+	uint64_t index = custos_log_size(c->log);
+	CUSTOS_TRY(custos_log_append_entry(c->log, event, fields, &entry, err));
 	struct custos_err why = { 0 };
 	custos_rc rc = custos_state_apply(&c->state, index, entry, &why);
 	CUSTOS_TRY(custos_state_check(&c->state, err));
