@@ -9,7 +9,7 @@
 #include "crypto/digest.h"
 
 /* Small: an entry that is replayed costs the reading of one page, whatever the map holds. */
-enum { RECORDS_A_PAGE = 8, PAGES_MAX = 1 << 20, BLOB_MAX = 16 << 20 };
+enum { RECORDS_A_PAGE = 4, PAGES_MAX = 1 << 20, BLOB_MAX = 16 << 20 };
 
 struct page {
 	struct custos_json *records; /* NULL: absent */

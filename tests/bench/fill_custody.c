@@ -1,6 +1,6 @@
 /* Makes a custody hold many keys, quickly: made-up deployable keys, their public halves and containers random bytes, are appended through the vault as
  * `key generate` and `csr create` append theirs (the request that is named is random bytes too), a thousand in a transaction with one signed checkpoint.
- * Nothing but drills and releases of those keys can tell the difference. Usage: fill_custody CUSTODY COUNT < PIN */
+ * Nothing but drills and releases of those keys can tell the difference. Usage: fill_custody CUSTODY COUNT [FIRST] < PIN; keys are numbered from FIRST (0). */
 #include "crypto/digest.h"
 #include "vault/vault.h"
 
@@ -40,7 +40,7 @@ static custos_rc append_key(struct custos_custody *c, long number, struct custos
 	return custos_vault_append_request(c, name, "server", custos_buf_view(&request), facts, err);
 }
 
-static custos_rc fill(const char *dir, long count, struct custos_err *err)
+static custos_rc fill(const char *dir, long first, long count, struct custos_err *err)
 {
 	struct custos_pin pin = { .get = pin_from_stdin };
 	struct custos_token *token;
@@ -51,7 +51,7 @@ static custos_rc fill(const char *dir, long count, struct custos_err *err)
 	for (long i = 0; i < count;) {
 		CUSTOS_TRY(custos_vault_begin(c, err));
 		for (long end = i + GROUP; i < end && i < count; i++)
-			CUSTOS_TRY(append_key(c, i, err));
+			CUSTOS_TRY(append_key(c, first + i, err));
 		CUSTOS_TRY(custos_vault_commit(c, err));
 	}
 	return CUSTOS_OK;
@@ -60,12 +60,12 @@ static custos_rc fill(const char *dir, long count, struct custos_err *err)
 int main(int argc, char **argv)
 {
 	struct custos_err err = { 0 };
-	long count = argc == 3 ? atol(argv[2]) : 0;
+	long count = argc == 3 || argc == 4 ? atol(argv[2]) : 0, first = argc == 4 ? atol(argv[3]) : 0;
 	if (count <= 0) {
-		fprintf(stderr, "usage: fill_custody CUSTODY COUNT < PIN\n");
+		fprintf(stderr, "usage: fill_custody CUSTODY COUNT [FIRST] < PIN\n");
 		return 2;
 	}
-	custos_rc rc = fill(argv[1], count, &err);
+	custos_rc rc = fill(argv[1], first, count, &err);
 	if (rc != CUSTOS_OK)
 		fprintf(stderr, "fill_custody: %s\n", err.msg);
 	return (int)rc;

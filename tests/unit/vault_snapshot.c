@@ -18,7 +18,7 @@
 #include <sqlite3.h>
 #include <sys/wait.h>
 
-enum { DUE = 501, KEYS = 300 };
+enum { DUE = 251, KEYS = 200 };
 static const char origin[] = "custody.example/lab";
 
 struct fixture {
@@ -193,7 +193,7 @@ static void made_when_due(void **state)
 	assert_int_equal(custos_log_size(f->c->log), DUE + 1);
 	/* in it, and not after it: one checkpoint covers what made it due and it */
 	assert_int_equal(custos_log_signed_size(f->c->log), DUE + 1);
-	assert_int_equal(run(f, "SELECT count(*) FROM checkpoint WHERE size = 501", NULL), 0);
+	assert_int_equal(run(f, "SELECT count(*) FROM checkpoint WHERE size = 251", NULL), 0);
 	grow(f, DUE - 1);
 	assert_int_equal(snapshot_at(f), DUE);
 	grow(f, 1);
@@ -223,7 +223,7 @@ static void opened_from_it(void **state)
 	OK(custos_vault_commit(f->c, &f->err));
 	OK(verify(f));
 	OK(reopen(f));
-	assert_string_equal(container_of(f, "key-304"), "cc304");
+	assert_string_equal(container_of(f, "key-204"), "cc204");
 	/* an entry before it was altered: nothing rests on it, and whoever reads it is told */
 	run(f, "UPDATE entry SET leaf = CAST(replace(CAST(leaf AS TEXT), 'cc9\"', 'cc8\"') AS BLOB) WHERE idx = 11", NULL);
 	OK(reopen(f));
@@ -261,7 +261,7 @@ static void old_ones_are_dropped(void **state)
 	grow(f, DUE);
 	int two = count_blobs(f);
 	assert_true(two > one);
-	assert_string_equal(custos_json_text(custos_state_key(&slow->state, "key-200"), "container_sha256"), "cc200");
+	assert_string_equal(custos_json_text(custos_state_key(&slow->state, "key-150"), "container_sha256"), "cc150");
 	for (int i = 0; i < 4; i++)
 		grow(f, DUE);
 	/* the requests touch every key each time: all key pages differ, the rest is shared */
