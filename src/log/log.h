@@ -102,6 +102,9 @@ CUSTOS_RC custos_log_publish(struct custos_log *log, const char *dir, struct cus
 /* Verifies a published directory with nothing but the vkey: note, tree from the bundles, every tile, every entry's form, sequence, intents and outcomes. `since` (may be NULL) is an
  * older checkpoint note of the same log: the tree must contain it. *ret_report: {"origin","size","root","entries","open_releases":[…],"warnings":[…]}. */
 CUSTOS_RC custos_log_verify_dir(const char *dir, const char *vkey, struct custos_bytes since, struct custos_json **ret_report, struct custos_err *err);
+/* The same, showing every entry on the way to `each` (may be NULL): what it sees is proven only when this returns CUSTOS_OK. */
+CUSTOS_RC custos_log_read_dir(const char *dir, const char *vkey, struct custos_bytes since, custos_log_visitor each, void *each_ctx, struct custos_json **ret_report,
+                              struct custos_err *err);
 /* What entries owe each other: an outcome (release.done, rolled_back, not_rolled_back, untouched, unknown, resolved, rollback.done, rollback.failed) names in
  * `intent` the index of an earlier release.intent or rollback.intent, and may name in `target` one of its `hosts` (strings, or objects with "target" or "name"); without `target` it speaks for all of
  * them. An intent is open until each of its hosts has an outcome other than release.unknown. */

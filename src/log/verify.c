@@ -75,6 +75,8 @@ struct reading {
 	struct custos_tree tree;
 	struct custos_audit audit;
 	struct custos_buf note;
+	custos_log_visitor each; /* may be NULL */
+	void *each_ctx;
 };
 
 static void reading_done(struct reading *reading)
@@ -114,6 +116,8 @@ static custos_rc take_entry(struct reading *reading, struct custos_bytes leaf, s
 	CUSTOS_AUTO(custos_json) *entry = NULL;
 	CUSTOS_TRY(custos_entry_decode(leaf, index, &entry, err));
 	CUSTOS_TRY(custos_audit_entry(&reading->audit, index, entry, err));
+	if (reading->each != NULL)
+		CUSTOS_TRY(reading->each(reading->each_ctx, index, entry, err));
 	return custos_tree_add(&reading->tree, leaf, err);
 }
 
@@ -181,7 +185,13 @@ static custos_rc read_checkpoint(struct reading *reading, const char *vkey, stru
 
 custos_rc custos_log_verify_dir(const char *dir, const char *vkey, struct custos_bytes since, struct custos_json **ret_report, struct custos_err *err)
 {
-	CUSTOS_CLEANUP(reading_done) struct reading reading = { .folder = { .fd = -1 }, .note = { .max = CUSTOS_NOTE_MAX } };
+	return custos_log_read_dir(dir, vkey, since, NULL, NULL, ret_report, err);
+}
+
+custos_rc custos_log_read_dir(const char *dir, const char *vkey, struct custos_bytes since, custos_log_visitor each, void *each_ctx, struct custos_json **ret_report,
+                              struct custos_err *err)
+{
+	CUSTOS_CLEANUP(reading_done) struct reading reading = { .folder = { .fd = -1 }, .note = { .max = CUSTOS_NOTE_MAX }, .each = each, .each_ctx = each_ctx };
 	CUSTOS_TRY(custos_folder_open(dir, &reading.folder, err));
 	CUSTOS_TRY(read_checkpoint(&reading, vkey, err));
 	CUSTOS_TRY(custos_tree_init(&reading.tree, err));

@@ -45,7 +45,7 @@ custos_rc custos_journal_verify_published(const char *dir, const char *vkey, con
 {
 	CUSTOS_AUTO_BUF since = { .max = 65536 };
 	CUSTOS_TRY(read_since(since_file, &since, err));
-	return custos_log_verify_dir(dir, vkey, custos_buf_view(&since), ret_report, err);
+	return custos_snapshot_verify_published(dir, vkey, custos_buf_view(&since), ret_report, err);
 }
 
 custos_rc custos_journal_checkpoint(struct custos_custody *c, struct custos_json **ret_checkpoint, struct custos_err *err)

@@ -18,5 +18,7 @@ bool custos_snapshot_is(const struct custos_json *entry);
 /* Replays the whole log and compares every snapshot with what the entries before it say: CUSTOS_E_TAMPERED names one that says something else. Of the
  * newest every blob is read. */
 CUSTOS_RC custos_snapshot_verify(struct custos_custody *c, struct custos_err *err);
+/* The same comparison of a published log, as custos_log_read_dir() does the rest. */
+CUSTOS_RC custos_snapshot_verify_published(const char *dir, const char *vkey, struct custos_bytes since, struct custos_json **ret_report, struct custos_err *err);
 
 #endif

@@ -14,6 +14,7 @@
 #include "log/entry.h"
 #include "soft_log.h"
 
+#include <ftw.h>
 #include <signal.h>
 #include <sqlite3.h>
 #include <sys/wait.h>
@@ -119,17 +120,19 @@ static int set_up(void **state)
 	return 0;
 }
 
+static int remove_one(const char *path, const struct stat *st, int type, struct FTW *at)
+{
+	(void)st;
+	(void)type;
+	(void)at;
+	return remove(path);
+}
+
 static int tear_down(void **state)
 {
-	static const char *const names[] = { "custody.db", "custody.db-wal", "custody.db-shm", "kept" };
 	struct fixture *f = *state;
 	close_custody(f);
-	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-		char path[128];
-		snprintf(path, sizeof path, "%s/%s", f->dir, names[i]);
-		unlink(path);
-	}
-	rmdir(f->dir);
+	nftw(f->dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
 	soft_signer_done(&f->signer);
 	free(f->vkey);
 	free(f);
@@ -201,6 +204,11 @@ static void made_when_due(void **state)
 	OK(verify(f));
 	OK(reopen(f));
 	OK(verify(f));
+	char published[96];
+	CUSTOS_AUTO(custos_json) *report = NULL;
+	snprintf(published, sizeof published, "%s/published", f->dir);
+	OK(custos_log_publish(f->c->log, published, &f->err));
+	OK(custos_journal_verify_published(published, f->vkey, NULL, &report, &f->err));
 }
 
 /* Opened from it, the custody is the one that was left; and what came before it is not read. */
@@ -537,6 +545,8 @@ static void signed_lies(void **state)
 	CUSTOS_AUTO(custos_json) *true_one = custos_json_object();
 	custos_json_set_text(true_one, "previous_sha256", previous);
 	keep_store(f, false);
+	char published[96];
+	snprintf(published, sizeof published, "%s/published", f->dir);
 	for (int which = 0; which < 3; which++) {
 		OK(reopen(f));
 		OK(custos_vault_begin(f->c, &f->err));
@@ -562,6 +572,16 @@ static void signed_lies(void **state)
 		}
 		if (strstr(f->err.msg, name) == NULL)
 			fail_msg("it does not name %s: %s", name, f->err.msg);
+		/* strangers who read the published log see it as well */
+		if (which == 0) {
+			CUSTOS_AUTO(custos_json) *report = NULL;
+			OK(custos_log_publish(f->c->log, published, &f->err));
+			OK(custos_log_verify_dir(published, f->vkey, CUSTOS_BYTES(NULL, 0), &report, &f->err));
+			custos_json_free(CUSTOS_TAKE(report));
+			assert_int_equal(custos_journal_verify_published(published, f->vkey, NULL, &report, &f->err), CUSTOS_E_TAMPERED);
+			assert_null(report);
+			assert_non_null(strstr(f->err.msg, name));
+		}
 		/* a true one on top hides nothing */
 		if (which == 1) {
 			grow(f, DUE);
