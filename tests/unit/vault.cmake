@@ -2,7 +2,9 @@ foreach(name state fold life kek binding)
   custos_unit(vault_${name} vault vault_${name}.c USES base data)
 endforeach()
 custos_unit(vault_pages vault vault_pages.c USES base crypto data)
-custos_unit(vault_snapshot vault vault_snapshot.c USES base memory crypto data link token x509 log store target LIBS OpenSSL::Crypto PkgConfig::SQLITE)
+foreach(name snapshot snapshot_lies)
+  custos_unit(vault_${name} vault vault_${name}.c USES base memory crypto data link token x509 log store target LIBS OpenSSL::Crypto PkgConfig::SQLITE)
+endforeach()
 custos_unit(vault_enroll vault vault_enroll.c USES base memory crypto data link token x509 log store target)
 
 # With the helper that lies (token.cmake) in the place of custos-token.

@@ -325,8 +325,8 @@ static void replace_index(struct fixture *x, const char *from, const char *to)
 static void an_index_that_makes_no_sense(void **state)
 {
 	static const char *const changes[][2] = {
-		{ "\"count\":100", "\"count\":-1" },     { "\"count\":100", "\"count\":99999" }, { "\"pages\":16", "\"pages\":8" },
-		{ "\"pages\":16", "\"pages\":1048577" }, { "\"pages\":16", "\"pages\":15" },       { "\"releases\":[]", "\"releases\":{}" },
+		{ "\"count\":100", "\"count\":-1" },     { "\"count\":100", "\"count\":99999" }, { "\"pages\":32", "\"pages\":16" },
+		{ "\"pages\":32", "\"pages\":1048577" }, { "\"pages\":32", "\"pages\":31" },       { "\"releases\":[]", "\"releases\":{}" },
 		{ "\"imports\":{", "\"exports\":{" },    { "\"table_sha256\":\"", "\"table_sha256\":\"0" },
 		{ "\"members\":{", "\"members\":[],\"x\":{" }, { "\"genesis\":{", "\"genesis\":null,\"y\":{" },
 	};
