@@ -81,32 +81,54 @@ custos_rc custos_target_remove(struct custos_custody *c, const char *name, struc
 	return custos_vault_record(c, "target.remove", fields, NULL, err);
 }
 
-custos_rc custos_target_show(struct custos_custody *c, const char *name, struct custos_json **ret_target, struct custos_err *err)
+/* The record and the keys that may go there. Takes `keys` over. */
+static struct custos_json *show(const struct custos_json *target, struct custos_json *keys)
 {
-	const struct custos_json *target;
-	CUSTOS_TRY(custos_vault_find_target(c, name, &target, err));
-	const struct custos_json *known;
-	CUSTOS_TRY(custos_state_keys(&c->state, &known, err));
-	struct custos_json *shown = custos_json_copy(target), *keys = custos_json_array();
-	for (void *it = custos_json_first(known); it != NULL; it = custos_json_next(known, it))
-		if (custos_state_is_allowed(custos_json_value(it), name))
-			custos_json_push(keys, custos_json_string(custos_json_key(it)));
+	struct custos_json *shown = custos_json_copy(target);
 	custos_json_set(shown, "allowed_keys", keys);
 	if (custos_json_get(shown, "deployed") == NULL)
 		custos_json_set(shown, "deployed", NULL);
-	*ret_target = shown;
+	return shown;
+}
+
+custos_rc custos_target_show(struct custos_custody *c, const char *name, struct custos_json **ret_target, struct custos_err *err)
+{
+	const struct custos_json *target, *known;
+	CUSTOS_TRY(custos_vault_find_target(c, name, &target, err));
+	CUSTOS_TRY(custos_state_keys(&c->state, &known, err));
+	struct custos_json *keys = custos_json_array();
+	for (void *it = custos_json_first(known); it != NULL; it = custos_json_next(known, it))
+		if (custos_state_is_allowed(custos_json_value(it), name))
+			custos_json_push(keys, custos_json_string(custos_json_key(it)));
+	*ret_target = show(target, keys);
 	return CUSTOS_OK;
 }
 
+/* Adds the key to every target it may go to. */
+static void note_allowed(struct custos_json *by_target, const char *name, const struct custos_json *key)
+{
+	const struct custos_json *targets = custos_json_get(key, "targets");
+	for (size_t i = 0; i < custos_json_count(targets); i++) {
+		const char *target = custos_json_string_value(custos_json_at(targets, i));
+		if (custos_json_get(by_target, target) == NULL)
+			custos_json_set(by_target, target, custos_json_array());
+		custos_json_push(custos_json_child(by_target, target), custos_json_string(name));
+	}
+}
+
+/* The keys are gone through once, not once for each target. */
 custos_rc custos_target_list(struct custos_custody *c, struct custos_json **ret_targets, struct custos_err *err)
 {
 	CUSTOS_AUTO(custos_json) *targets = custos_json_array();
-	const struct custos_json *known;
+	CUSTOS_AUTO(custos_json) *allowed = custos_json_object();
+	const struct custos_json *known, *keys;
 	CUSTOS_TRY(custos_state_targets(&c->state, &known, err));
+	CUSTOS_TRY(custos_state_keys(&c->state, &keys, err));
+	for (void *it = custos_json_first(keys); it != NULL; it = custos_json_next(keys, it))
+		note_allowed(allowed, custos_json_key(it), custos_json_value(it));
 	for (void *it = custos_json_first(known); it != NULL; it = custos_json_next(known, it)) {
-		struct custos_json *target = NULL;
-		CUSTOS_TRY(custos_target_show(c, custos_json_key(it), &target, err));
-		custos_json_push(targets, target);
+		const struct custos_json *to = custos_json_get(allowed, custos_json_key(it));
+		custos_json_push(targets, show(custos_json_value(it), to == NULL ? custos_json_array() : custos_json_ref(to)));
 	}
 	*ret_targets = CUSTOS_TAKE(targets);
 	return CUSTOS_OK;

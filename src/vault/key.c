@@ -155,35 +155,57 @@ custos_rc custos_key_generate(struct custos_custody *c, const char *name, const 
 	return custos_key_show(c, name, ret_key, err);
 }
 
+/* The record, with what may not be in it as null. Takes `deployed` over. */
+static struct custos_json *show(const struct custos_json *key, struct custos_json *deployed)
+{
+	struct custos_json *shown = custos_json_copy(key);
+	if (custos_json_get(shown, "certificate") == NULL)
+		custos_json_set(shown, "certificate", NULL);
+	custos_json_set(shown, "deployed", deployed);
+	if (custos_json_get(shown, "drilled") == NULL)
+		custos_json_set(shown, "drilled", NULL);
+	return shown;
+}
+
 custos_rc custos_key_show(struct custos_custody *c, const char *name, struct custos_json **ret_key, struct custos_err *err)
 {
 	const struct custos_json *key, *targets;
 	CUSTOS_TRY(custos_vault_find_any_key(c, name, &key, err));
 	CUSTOS_TRY(custos_state_targets(&c->state, &targets, err));
-	struct custos_json *shown = custos_json_copy(key), *deployed = custos_json_array();
-	if (custos_json_get(shown, "certificate") == NULL)
-		custos_json_set(shown, "certificate", NULL);
+	struct custos_json *deployed = custos_json_array();
 	for (void *it = custos_json_first(targets); it != NULL; it = custos_json_next(targets, it)) {
 		const char *by = custos_json_text(custos_json_get(custos_json_value(it), "deployed"), "key");
 		if (by != NULL && strcmp(by, name) == 0)
 			custos_json_push(deployed, custos_json_string(custos_json_key(it)));
 	}
-	custos_json_set(shown, "deployed", deployed);
-	if (custos_json_get(shown, "drilled") == NULL)
-		custos_json_set(shown, "drilled", NULL);
-	*ret_key = shown;
+	*ret_key = show(key, deployed);
 	return CUSTOS_OK;
 }
 
+/* Adds the target to those of this name. */
+static void note(struct custos_json *by_name, const char *name, const char *target)
+{
+	if (custos_json_get(by_name, name) == NULL)
+		custos_json_set(by_name, name, custos_json_array());
+	custos_json_push(custos_json_child(by_name, name), custos_json_string(target));
+}
+
+/* The targets are gone through once, not once for each key. */
 custos_rc custos_key_list(struct custos_custody *c, struct custos_json **ret_keys, struct custos_err *err)
 {
 	CUSTOS_AUTO(custos_json) *keys = custos_json_array();
-	const struct custos_json *known;
+	CUSTOS_AUTO(custos_json) *deployed = custos_json_object();
+	const struct custos_json *known, *targets;
 	CUSTOS_TRY(custos_state_keys(&c->state, &known, err));
+	CUSTOS_TRY(custos_state_targets(&c->state, &targets, err));
+	for (void *it = custos_json_first(targets); it != NULL; it = custos_json_next(targets, it)) {
+		const char *by = custos_json_text(custos_json_get(custos_json_value(it), "deployed"), "key");
+		if (by != NULL)
+			note(deployed, by, custos_json_key(it));
+	}
 	for (void *it = custos_json_first(known); it != NULL; it = custos_json_next(known, it)) {
-		struct custos_json *key = NULL;
-		CUSTOS_TRY(custos_key_show(c, custos_json_key(it), &key, err));
-		custos_json_push(keys, key);
+		const struct custos_json *on = custos_json_get(deployed, custos_json_key(it));
+		custos_json_push(keys, show(custos_json_value(it), on == NULL ? custos_json_array() : custos_json_ref(on)));
 	}
 	*ret_keys = CUSTOS_TAKE(keys);
 	return CUSTOS_OK;

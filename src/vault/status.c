@@ -4,20 +4,16 @@
 
 enum { SOON_DAYS = 30, SECONDS_A_DAY = 86400 };
 
-/* A key with its certificate's days left. */
-static custos_rc key_line(struct custos_custody *c, const char *name, struct custos_json **ret, struct custos_err *err)
+/* A key gets its certificate's days left. */
+static void add_days_left(struct custos_json *key)
 {
-	struct custos_json *key = NULL;
 	int64_t end;
-	CUSTOS_TRY(custos_key_show(c, name, &key, err));
 	const char *not_after = custos_json_text(custos_json_get(key, "certificate"), "not_after");
 	/* of a key that is no more nothing is due */
 	if (custos_state_is_live(key) && not_after != NULL && custos_clock_parse(not_after, &end)) {
 		int64_t left = end - custos_clock_unix();
 		custos_json_set_int(key, "days_left", left < 0 ? -((-left + SECONDS_A_DAY - 1) / SECONDS_A_DAY) : left / SECONDS_A_DAY);
 	}
-	*ret = key;
-	return CUSTOS_OK;
 }
 
 /* Keys that a rotation has not moved yet. */
@@ -32,15 +28,11 @@ static size_t count_waiting(const struct custos_custody *c)
 custos_rc custos_custody_status(struct custos_custody *c, struct custos_json **ret_status, struct custos_err *err)
 {
 	CUSTOS_AUTO(custos_json) *status = custos_json_object();
-	const struct custos_json *known;
-	struct custos_json *keys = custos_json_array(), *targets = NULL, *open = NULL, *kek = custos_json_object();
+	struct custos_json *keys = NULL, *targets = NULL, *open = NULL, *kek = custos_json_object();
+	CUSTOS_TRY(custos_key_list(c, &keys, err));
 	custos_json_set(status, "keys", keys);
-	CUSTOS_TRY(custos_state_keys(&c->state, &known, err));
-	for (void *it = custos_json_first(known); it != NULL; it = custos_json_next(known, it)) {
-		struct custos_json *key = NULL;
-		CUSTOS_TRY(key_line(c, custos_json_key(it), &key, err));
-		custos_json_push(keys, key);
-	}
+	for (size_t i = 0; i < custos_json_count(keys); i++)
+		add_days_left(custos_json_item(keys, i));
 	CUSTOS_TRY(custos_target_list(c, &targets, err));
 	custos_json_set(status, "targets", targets);
 	CUSTOS_TRY(custos_release_list(c, &open, err));
