@@ -22,6 +22,12 @@ bool custos_snapshot_is(const struct custos_json *entry)
 	return event != NULL && strcmp(event, event_name) == 0;
 }
 
+/* Of a format this custos makes: others are history. */
+static bool is_known(const struct custos_json *entry)
+{
+	return custos_json_int(entry, "format", -1) == CUSTOS_STATE_FORMAT;
+}
+
 /* ---- blobs ---- */
 
 /* A process that goes on while others make two snapshots finds that its own is gone: nobody tampered. */
@@ -81,8 +87,8 @@ custos_rc custos_snapshot_find(struct custos_custody *c, struct custos_json **re
 	uint64_t index = 0;
 	bool found = false;
 	CUSTOS_TRY(custos_store_find_entry(c->store, CUSTOS_BYTES_STR(event_text), &index, &leaf, &found, err));
-	/* what is none in truth is read like any other entry, and judged then */
-	found = found && custos_entry_decode(custos_buf_view(&leaf), index, &entry, NULL) == CUSTOS_OK && custos_snapshot_is(entry);
+	/* what is none in truth, or none for us, is read like any other entry, and judged then */
+	found = found && custos_entry_decode(custos_buf_view(&leaf), index, &entry, NULL) == CUSTOS_OK && custos_snapshot_is(entry) && is_known(entry);
 	*ret_entry = found ? CUSTOS_TAKE(entry) : NULL;
 	return CUSTOS_OK;
 }
@@ -109,11 +115,12 @@ static custos_rc drop_old(struct custos_custody *c, const struct custos_json *ne
 	CUSTOS_AUTO_BUF old = { .max = LIST_MAX };
 	CUSTOS_AUTO_BUF kept = { .max = LIST_MAX };
 	struct custos_err ignored = { 0 };
-	/* what is gone already need not be dropped, and nobody reads it any more */
+	/* what is gone already, or of another format, need not be dropped or cannot, and nobody reads it any more */
 	if (custos_json_get(last, "previous_sha256") == NULL || list(c, last, "previous_sha256", &old, &ignored) != CUSTOS_OK)
 		return CUSTOS_OK;
 	CUSTOS_TRY(list(c, newest, "state_sha256", &kept, err));
-	CUSTOS_TRY(list(c, last, "state_sha256", &kept, err));
+	if (is_known(last))
+		CUSTOS_TRY(list(c, last, "state_sha256", &kept, err));
 	size_t count = kept.len / CUSTOS_HASH_SIZE;
 	qsort(kept.ptr, count, CUSTOS_HASH_SIZE, by_bytes);
 	for (size_t at = 0; at < old.len; at += CUSTOS_HASH_SIZE) {
@@ -133,6 +140,7 @@ static custos_rc append(struct custos_custody *c, struct custos_err *err)
 	uint64_t index = 0;
 	CUSTOS_TRY(custos_state_write(&c->state, &sink, 0, sha256, err));
 	CUSTOS_TRY(custos_log_subtrees(c->log, custos_log_size(c->log), &subtrees, err));
+	custos_json_set_int(entry, "format", CUSTOS_STATE_FORMAT);
 	custos_json_set(entry, "subtrees", subtrees);
 	custos_json_set_hex(entry, "state_sha256", sha256, sizeof sha256);
 	if (c->snapshot != NULL)
@@ -200,21 +208,28 @@ static bool has_subtrees(const struct comparison *o, const struct custos_json *e
 	return same;
 }
 
+static custos_rc take_over(struct comparison *o, const char *sha256, struct custos_err *err)
+{
+	free(o->previous);
+	o->previous = custos_text_dup(sha256 == NULL ? "" : sha256);
+	CUSTOS_REQUIRE(o->previous != NULL, err, CUSTOS_E_SYSTEM, "out of memory");
+	return CUSTOS_OK;
+}
+
 static custos_rc compare(struct comparison *o, uint64_t index, const struct custos_json *entry, struct custos_err *err)
 {
 	static const struct custos_pages_sink nowhere = { NULL, NULL };
 	uint8_t sha256[CUSTOS_HASH_SIZE];
 	char hex[2 * CUSTOS_HASH_SIZE + 1];
+	if (!is_known(entry))
+		return take_over(o, custos_json_text(entry, "state_sha256"), err);
 	/* the newest is what custodies are opened from: nothing is taken over from those before it */
 	CUSTOS_TRY(custos_state_write(&o->state, &nowhere, o->newest == (int64_t)index ? CUSTOS_PAGES_AFRESH : 0, sha256, err));
 	custos_text_hex(sha256, sizeof sha256, hex);
 	if (!is_text(entry, "state_sha256", hex) || !is_text(entry, "previous_sha256", o->previous) || !has_subtrees(o, entry))
 		CUSTOS_FAIL_HINT(err, CUSTOS_E_TAMPERED, "keep the log as evidence: whoever could sign with its token wrote this; what the other entries say is the truth",
 		                 "log entry %" PRIu64 " (%s) is not the state that the entries before it make", index, event_name);
-	free(o->previous);
-	o->previous = custos_text_dup(hex);
-	CUSTOS_REQUIRE(o->previous != NULL, err, CUSTOS_E_SYSTEM, "out of memory");
-	return CUSTOS_OK;
+	return take_over(o, hex, err);
 }
 
 static custos_rc step(void *ctx, uint64_t index, const struct custos_json *entry, struct custos_err *err)
@@ -235,7 +250,7 @@ custos_rc custos_snapshot_verify(struct custos_custody *c, struct custos_err *er
 	CUSTOS_AUTO_BUF hashes = { .max = LIST_MAX };
 	CUSTOS_TRY(comparison_start(&o, err));
 	CUSTOS_TRY(custos_log_each(c->log, step, &o, err));
-	if (c->snapshot != NULL)
+	if (c->snapshot != NULL && is_known(c->snapshot))
 		CUSTOS_TRY(list(c, c->snapshot, "state_sha256", &hashes, err));
 	for (size_t at = 0; at < hashes.len; at += CUSTOS_HASH_SIZE) {
 		CUSTOS_AUTO_BUF blob = { .max = 16 << 20 };

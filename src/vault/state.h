@@ -26,7 +26,9 @@
 
 #include "vault/pages.h"
 
-/* A new member is a line here and a line in the table of state_members.c. */
+/* A new member is a line here and a line in the table of state_members.c. With it, or when the fold makes something else of entries there may be already, the snapshots of
+ * before are no longer those of the state: the format gets a new number, and a snapshot of another format is passed over. */
+enum { CUSTOS_STATE_FORMAT = 1 };
 struct custos_state {
 	uint64_t next;                 /* index of the entry that comes next; UINT64_MAX after one that was refused */
 	struct custos_json *genesis;   /* NULL in an empty log */

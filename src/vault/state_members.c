@@ -9,7 +9,7 @@
 
 #include <stddef.h>
 
-enum { FORMAT = 1, INDEX_MAX = 16 << 20 };
+enum { INDEX_MAX = 16 << 20 };
 
 /* What is still open: an intent whose hosts all have their outcome takes no further entry, and one without intent is refused as well. */
 static struct custos_json *unfinished(const struct custos_json *releases)
@@ -124,7 +124,7 @@ custos_rc custos_state_write(struct custos_state *s, const struct custos_pages_s
 	CUSTOS_AUTO(custos_json) *index = custos_json_object();
 	CUSTOS_AUTO_BUF line = { .max = INDEX_MAX };
 	struct custos_json *said = custos_json_object();
-	custos_json_set_int(index, "format", FORMAT);
+	custos_json_set_int(index, "format", CUSTOS_STATE_FORMAT);
 	custos_json_set(index, "members", said);
 	CUSTOS_TRY(write_members(s, sink, flags, said, err));
 	CUSTOS_TRY(custos_json_line(index, &line, err));
@@ -138,8 +138,7 @@ static custos_rc read_index(const struct custos_pages_source *source, const uint
 	CUSTOS_AUTO(custos_json) *index = NULL;
 	CUSTOS_TRY(source->get(source->ctx, sha256, &line, err));
 	CUSTOS_REQUIRE(custos_json_parse(custos_buf_view(&line), "index", &index, NULL) == CUSTOS_OK, err, CUSTOS_E_TAMPERED, "the index of the state's snapshot is not JSON");
-	if (custos_json_int(index, "format", -1) != FORMAT)
-		CUSTOS_FAIL_HINT(err, CUSTOS_E_STORE, "use the custos that wrote it", "the state's snapshot is of a format that is not known here");
+	CUSTOS_REQUIRE(custos_json_int(index, "format", -1) == CUSTOS_STATE_FORMAT, err, CUSTOS_E_TAMPERED, "the index of the state's snapshot is of another format than its log entry");
 	*ret_index = CUSTOS_TAKE(index);
 	return CUSTOS_OK;
 }

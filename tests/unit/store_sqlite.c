@@ -535,12 +535,46 @@ static int install(void **state)
 	return 0;
 }
 
+static custos_rc note_index(void *ctx, uint64_t index, struct custos_bytes leaf, struct custos_err *err)
+{
+	uint64_t *sum = ctx;
+	(void)leaf;
+	(void)err;
+	*sum = *sum * 10 + index;
+	return CUSTOS_OK;
+}
+
+static void parts_of_the_log(void **state)
+{
+	struct fixture *f = *state;
+	static const char *const leaves[] = { "nothing", "a needle", "hay", "a needle again", "hay" };
+	CUSTOS_AUTO(custos_store) *store = NULL;
+	assert_int_equal(custos_store_open(f->dir, "sqlite:custody.db", CUSTOS_STORE_CREATE, &store, &f->err), CUSTOS_OK);
+	assert_int_equal(custos_store_begin(store, &f->err), CUSTOS_OK);
+	for (size_t i = 0; i < sizeof leaves / sizeof *leaves; i++)
+		assert_int_equal(custos_store_append_entry(store, i, CUSTOS_BYTES_STR(leaves[i]), &f->err), CUSTOS_OK);
+	uint64_t index = 99, seen = 0;
+	bool found = false;
+	CUSTOS_AUTO_BUF leaf = { 0 };
+	assert_int_equal(custos_store_find_entry(store, CUSTOS_BYTES_STR("needle"), &index, &leaf, &found, &f->err), CUSTOS_OK);
+	assert_true(found && index == 3);
+	assert_string_equal((const char *)leaf.ptr, "a needle again");
+	assert_int_equal(custos_store_find_entry(store, CUSTOS_BYTES_STR("Needle"), &index, &leaf, &found, &f->err), CUSTOS_OK);
+	assert_false(found);
+	assert_int_equal(custos_store_entries(store, 2, note_index, &seen, &f->err), CUSTOS_OK);
+	assert_int_equal(seen, 234);
+	seen = 0;
+	assert_int_equal(custos_store_entries(store, 5, note_index, &seen, &f->err), CUSTOS_OK);
+	assert_int_equal(seen, 0);
+}
+
 int main(void)
 {
 #define WITH(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
 		WITH(create_write_read), WITH(blobs),  WITH(rules),          WITH(two_writers),   WITH(failing_disk), WITH(create_on_failing_disk),
 		WITH(killed),            WITH(create_refused), WITH(files_refused), WITH(urls_refused), WITH(strange_databases), WITH(corrupt),
+		WITH(parts_of_the_log),
 	};
 	return cmocka_run_group_tests(tests, install, NULL);
 }

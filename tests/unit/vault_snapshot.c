@@ -82,6 +82,26 @@ static void an_older_custody(void **state)
 	OK(verify(f));
 }
 
+/* Of a custos that makes another state of the same entries: passed over by opening and by verifying, until the next one of ours. */
+static void of_another_format(void **state)
+{
+	struct fixture *f = *state;
+	grow(f, DUE);
+	OK(custos_vault_begin(f->c, &f->err));
+	append(f, "state.snapshot", "{'format':#,'state_sha256':'not a hash','subtrees':{}}", CUSTOS_STATE_FORMAT + 1);
+	OK(custos_log_commit(f->c->log, &f->c->signer, &f->err));
+	OK(reopen(f));
+	assert_string_equal(container_of(f, "key-9"), "cc9");
+	OK(verify(f));
+	for (int i = 0; i < 3; i++) {
+		grow(f, DUE);
+		assert_int_equal(custos_json_int(f->c->snapshot, "format", -1), CUSTOS_STATE_FORMAT);
+		OK(verify(f));
+		OK(reopen(f));
+		OK(verify(f));
+	}
+}
+
 /* Blobs of the last two are kept, others are not; and a process that still reads an older one is told what happened. */
 static void old_ones_are_dropped(void **state)
 {
@@ -191,6 +211,6 @@ static void killed(void **state)
 int main(void)
 {
 #define WITH(t) cmocka_unit_test_setup_teardown(t, set_up, tear_down)
-	const struct CMUnitTest tests[] = { WITH(made_when_due), WITH(opened_from_it), WITH(an_older_custody), WITH(old_ones_are_dropped), WITH(pages_hold_no_container), WITH(given_up), WITH(killed) };
+	const struct CMUnitTest tests[] = { WITH(made_when_due), WITH(opened_from_it), WITH(an_older_custody), WITH(of_another_format), WITH(old_ones_are_dropped), WITH(pages_hold_no_container), WITH(given_up), WITH(killed) };
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -152,6 +152,7 @@ static struct custos_json *lie(struct fixture *f)
 	OK(custos_state_write(&state, &sink, 0, sha256, &f->err));
 	custos_state_done(&state);
 	OK(custos_log_subtrees(f->c->log, custos_log_size(f->c->log), &subtrees, &f->err));
+	custos_json_set_int(fields, "format", CUSTOS_STATE_FORMAT);
 	custos_json_set(fields, "subtrees", subtrees);
 	custos_json_set_hex(fields, "state_sha256", sha256, sizeof sha256);
 	return fields;
