@@ -55,6 +55,10 @@ static custos_rc verify(struct custos_call *call, struct custos_err *err)
 		{ "log", "origin" }, { "size", "size" }, { "root", "root" }, { "open releases", "open_releases" }, { "warnings", "warnings" }, { NULL, NULL },
 	};
 	custos_out(call, report, lines);
+	const struct custos_json *successions = custos_json_get(report, "successions");
+	for (size_t i = 0; !call->json && i < custos_json_count(successions); i++)
+		custos_out_line("until entry %lld under the key %s", (long long)custos_json_int(custos_json_at(successions, i), "index", 0),
+		                custos_json_text(custos_json_at(successions, i), "vkey"));
 	if (!call->json)
 		custos_out_line("verified: every entry, the tree, the signature");
 	return CUSTOS_OK;

@@ -17,8 +17,8 @@ struct custos_audit_intent {
 
 custos_rc custos_audit_init(struct custos_audit *audit, struct custos_err *err)
 {
-	*audit = (struct custos_audit){ .newest_time = INT64_MIN, .warnings = custos_json_array() };
-	CUSTOS_REQUIRE(audit->warnings != NULL, err, CUSTOS_E_SYSTEM, "out of memory");
+	*audit = (struct custos_audit){ .newest_time = INT64_MIN, .warnings = custos_json_array(), .successions = custos_json_array() };
+	CUSTOS_REQUIRE(audit->warnings != NULL && audit->successions != NULL, err, CUSTOS_E_SYSTEM, "out of memory");
 	return CUSTOS_OK;
 }
 
@@ -28,6 +28,7 @@ void custos_audit_done(struct custos_audit *audit)
 		custos_json_free(audit->intents[i].hosts);
 	free(audit->intents);
 	custos_json_free(audit->warnings);
+	custos_json_free(audit->successions);
 	*audit = (struct custos_audit){ 0 };
 }
 
@@ -122,6 +123,19 @@ static bool is_outcome(const char *event)
 	return false;
 }
 
+static custos_rc note_succession(struct custos_audit *audit, uint64_t index, const struct custos_json *entry, struct custos_err *err)
+{
+	const struct custos_json *previous = custos_json_get(entry, "previous");
+	const char *vkey = custos_json_text(previous, "vkey");
+	int64_t size = custos_json_int(previous, "size", -1);
+	CUSTOS_REQUIRE(vkey != NULL && size >= 0 && (uint64_t)size <= index, err, CUSTOS_E_TAMPERED, "log entry %" PRIu64 " (kek.restored) does not say which key signed before", index);
+	struct custos_json *succession = custos_json_object();
+	custos_json_set_int(succession, "index", (int64_t)index);
+	custos_json_set_text(succession, "vkey", vkey);
+	custos_json_push(audit->successions, succession);
+	return CUSTOS_OK;
+}
+
 custos_rc custos_audit_entry(struct custos_audit *audit, uint64_t index, const struct custos_json *entry, struct custos_err *err)
 {
 	const char *event = custos_json_text(entry, "event"), *time = custos_json_text(entry, "time");
@@ -136,6 +150,8 @@ custos_rc custos_audit_entry(struct custos_audit *audit, uint64_t index, const s
 		audit->newest_time = when;
 	if (strcmp(event, "release.intent") == 0 || strcmp(event, "rollback.intent") == 0)
 		return note_intent(audit, index, entry, err);
+	if (strcmp(event, "kek.restored") == 0)
+		return note_succession(audit, index, entry, err);
 	return is_outcome(event) ? note_outcome(audit, index, entry, event, err) : CUSTOS_OK;
 }
 
@@ -146,6 +162,7 @@ void custos_audit_report(const struct custos_audit *audit, struct custos_json *r
 		if (audit->intents[i].open)
 			custos_json_push(open, custos_json_integer((int64_t)audit->intents[i].index));
 	custos_json_set(report, "open_releases", open);
+	custos_json_set(report, "successions", custos_json_copy(audit->successions));
 	struct custos_json *warnings = custos_json_copy(audit->warnings);
 	if (audit->warning_count > WARNINGS_SHOWN) {
 		char more[64];

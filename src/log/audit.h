@@ -15,6 +15,7 @@ struct custos_audit {
 	size_t count, cap;
 	int64_t newest_time;
 	struct custos_json *warnings;
+	struct custos_json *successions; /* [{"index","vkey"}]: entries with which the log went on under another key, and the key before */
 	size_t warning_count;
 };
 
@@ -25,7 +26,7 @@ void custos_audit_done(struct custos_audit *audit);
 /* CUSTOS_E_TAMPERED when a rule is broken that the log's own writer never breaks. */
 CUSTOS_RC custos_audit_entry(struct custos_audit *audit, uint64_t index, const struct custos_json *entry, struct custos_err *err);
 void custos_audit_warn(struct custos_audit *audit, const char *format, ...) CUSTOS_PRINTF(2, 3);
-/* Sets "open_releases" and "warnings". */
+/* Sets "open_releases", "successions" and "warnings". */
 void custos_audit_report(const struct custos_audit *audit, struct custos_json *report);
 
 #endif

@@ -12,25 +12,50 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+static const char remembered[] = "the remembered checkpoint";
+
+/* By the key of today, or by one before it: that one may have signed what came before the entry that ended it, and nothing that comes with it or after. The entry is under the key of
+ * today, so that nobody but its holder can name another. */
+static custos_rc open_since(struct custos_bytes since, const struct custos_note_key *key, const struct custos_audit *audit, struct custos_checkpoint *ret_older, struct custos_err *err)
+{
+	struct custos_err why = { 0 };
+	custos_rc rc = custos_checkpoint_open(since, key, remembered, ret_older, &why);
+	if (rc == CUSTOS_OK)
+		return rc;
+	for (size_t i = custos_json_count(audit->successions); i-- > 0;) {
+		const struct custos_json *succession = custos_json_at(audit->successions, i);
+		int64_t index = custos_json_int(succession, "index", 0);
+		struct custos_err ignored = { 0 };
+		CUSTOS_AUTO_NOTE_KEY before = { 0 };
+		if (custos_note_key_parse(custos_json_text(succession, "vkey"), &before, &ignored) != CUSTOS_OK || strcmp(before.name, key->name) != 0 ||
+		    custos_checkpoint_open(since, &before, remembered, ret_older, &ignored) != CUSTOS_OK)
+			continue;
+		if (ret_older->size > (uint64_t)index)
+			CUSTOS_FAIL_HINT(err, CUSTOS_E_TAMPERED, "the token that was given up goes on with a log of its own: keep both as evidence, and destroy it",
+			                 "the log is a fork: it went on under another key at entry %" PRId64 ", and %s is of size %" PRIu64 " under the one before", index, remembered, ret_older->size);
+		return CUSTOS_OK;
+	}
+	return custos_err_set_hinted(err, rc, why.hint, "%s", why.msg);
+}
+
 /* The tree must contain an older checkpoint that somebody kept. */
-static custos_rc check_since(const struct custos_tree *tree, uint64_t signed_size, const struct custos_note_key *key,
+static custos_rc check_since(const struct custos_tree *tree, uint64_t signed_size, const struct custos_note_key *key, const struct custos_audit *audit,
                              struct custos_bytes since, struct custos_err *err)
 {
-	static const char what[] = "the remembered checkpoint";
 	struct custos_checkpoint older;
 	if (since.ptr == NULL)
 		return CUSTOS_OK;
-	CUSTOS_TRY(custos_checkpoint_open(since, key, what, &older, err));
+	CUSTOS_TRY(open_since(since, key, audit, &older, err));
 	if (older.size > signed_size)
 		CUSTOS_FAIL_HINT(
 			err, CUSTOS_E_TAMPERED,
 			"the log was put back to an older state: look for the newer one, and for what was done with the entries that are gone",
-			"%s is of size %" PRIu64 ", the log has only %" PRIu64 " signed entries", what, older.size, signed_size);
+			"%s is of size %" PRIu64 ", the log has only %" PRIu64 " signed entries", remembered, older.size, signed_size);
 	uint8_t root[CUSTOS_HASH_SIZE];
 	CUSTOS_TRY(custos_tree_root(tree, older.size, root, err));
 	if (memcmp(root, older.root, sizeof root) != 0)
 		CUSTOS_FAIL_HINT(err, CUSTOS_E_TAMPERED, "one key has signed two different logs: keep both as evidence",
-		                 "the log is a fork: its first %" PRIu64 " entries are not those of %s", older.size, what);
+		                 "the log is a fork: its first %" PRIu64 " entries are not those of %s", older.size, remembered);
 	return CUSTOS_OK;
 }
 
@@ -64,7 +89,7 @@ custos_rc custos_log_verify(struct custos_log *log, struct custos_bytes since, s
 	CUSTOS_AUTO_AUDIT audit;
 	CUSTOS_TRY(custos_audit_init(&audit, err));
 	CUSTOS_TRY(custos_log_each(log, audit_entry, &audit, err));
-	CUSTOS_TRY(check_since(&log->tree, log->signed_size, &log->key, since, err));
+	CUSTOS_TRY(check_since(&log->tree, log->signed_size, &log->key, &audit, since, err));
 	return make_report(&log->tree, &log->key, log->signed_size, &audit, ret_report, err);
 }
 
@@ -202,6 +227,6 @@ custos_rc custos_log_read_dir(const char *dir, const char *vkey, struct custos_b
 	CUSTOS_TRY(custos_tree_root(&reading.tree, reading.checkpoint.size, root, err));
 	CUSTOS_REQUIRE(memcmp(root, reading.checkpoint.root, sizeof root) == 0, err, CUSTOS_E_TAMPERED,
 	               "the %" PRIu64 " entries in %s are not those that were signed", reading.checkpoint.size, dir);
-	CUSTOS_TRY(check_since(&reading.tree, reading.checkpoint.size, &reading.key, since, err));
+	CUSTOS_TRY(check_since(&reading.tree, reading.checkpoint.size, &reading.key, &reading.audit, since, err));
 	return make_report(&reading.tree, &reading.key, reading.checkpoint.size, &reading.audit, ret_report, err);
 }

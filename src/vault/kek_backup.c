@@ -25,6 +25,21 @@ void custos_keeper_of_backup_free(struct custos_keeper_of_backup *k)
 	free(k);
 }
 
+/* The first token is locked by its process: whoever names it as the second finds it so. */
+static custos_rc open_other(struct custos_keeper_of_backup *k, const struct custos_token_where *where, struct custos_err *err)
+{
+	static const char hint[] = "name another token";
+	struct custos_custody *c = k->c;
+	struct custos_err why = { 0 };
+	char ours[128];
+	custos_rc rc = custos_token_open(where, &k->second, &why);
+	snprintf(ours, sizeof ours, "token %s is in use by process %ld ", c->binding.serial, c->token == NULL ? 0 : (long)custos_token_pid(c->token));
+	bool same = rc == CUSTOS_OK ? strcmp(custos_token_info(k->second)->serial, c->binding.serial) == 0 : strncmp(why.msg, ours, strlen(ours)) == 0;
+	if (same)
+		CUSTOS_FAIL_HINT(err, CUSTOS_E_POLICY, hint, "token %s is the one the KEK is made on: that would be no backup", c->binding.serial);
+	return rc == CUSTOS_OK ? rc : custos_err_set_hinted(err, rc, why.hint, "the second token: %s", why.msg);
+}
+
 static custos_rc open_second(struct custos_keeper_of_backup *k, struct custos_err *err)
 {
 	struct custos_custody *c = k->c;
@@ -35,10 +50,8 @@ static custos_rc open_second(struct custos_keeper_of_backup *k, struct custos_er
 		CUSTOS_TRY(custos_store_folder(c->store, &folder, err));
 	const struct custos_token_where where = {
 		.module = k->options->module != NULL ? k->options->module : c->binding.module, .uri = k->options->token_uri, .out_of_reach = { c->dir, folder } };
-	CUSTOS_TRY(custos_token_open(&where, &k->second, err));
+	CUSTOS_TRY(open_other(k, &where, err));
 	const struct custos_token_info *info = custos_token_info(k->second);
-	if (strcmp(info->serial, c->binding.serial) == 0)
-		CUSTOS_FAIL_HINT(err, CUSTOS_E_POLICY, "name another token", "token %s is the one the KEK is made on: that would be no backup", info->label);
 	if (k->options->pin == NULL)
 		CUSTOS_FAIL_HINT(err, CUSTOS_E_AUTH, "name where its PIN comes from: --backup-pin-source", "the PIN of the second token is needed");
 	snprintf(what, sizeof what, "PIN of token %s (serial %s)", info->label, info->serial);
