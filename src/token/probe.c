@@ -34,6 +34,7 @@ static const struct {
 	{ CUSTOS_CHECK_UNWRAP_TOKEN, CUSTOS_CHECK_UNWRAP_TOKEN, custos_probe_unwrap_token },
 	{ CUSTOS_CHECK_CONFUSION, CUSTOS_CHECK_CONFUSION, custos_probe_confusion },
 	{ CUSTOS_CHECK_CONJURING, CUSTOS_CHECK_CONJURING, custos_probe_conjuring },
+	{ CUSTOS_CHECK_ORACLE, CUSTOS_CHECK_ORACLE, custos_probe_oracle },
 	{ CUSTOS_CHECK_TRUSTED, CUSTOS_CHECK_TRUSTED, custos_probe_trusted },
 	{ CUSTOS_CHECK_PROFILE, CUSTOS_CHECK_PROFILE, custos_probe_profile },
 	{ CUSTOS_CHECK_LOGOUT, CUSTOS_CHECK_LOGOUT, custos_probe_logout },
