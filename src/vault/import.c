@@ -2,7 +2,6 @@
  * token. Logged twice: that it is about to happen, before the key is sealed, and that it has, with the container, in one transaction. */
 #include "base/text.h"
 #include "crypto/digest.h"
-#include "crypto/seal.h"
 #include "vault/courier.h"
 #include "vault/vault.h"
 #include "x509/cert.h"
@@ -12,15 +11,15 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
-enum { HELLO_MS = 10000, READ_MS = 120000, SEAL_MS = 30000, GRACE_MS = 2000, FILE_MAX = 65536 };
+enum { READ_MS = 120000, GRACE_MS = 2000, FILE_MAX = 65536 };
 
 struct adoption {
 	struct custos_custody *c;
 	const char *name;
 	const struct custos_import_options *options;
 	struct custos_helper helper;
-	uint8_t courier_point[CUSTOS_POINT_SIZE], courier_sha256[CUSTOS_HASH_SIZE];
-	char *memory_backend;
+	struct custos_courier_met met;
+	char doing[300];                         /* what the courier is doing, for when it has gone */
 	struct custos_buf spki, sealed;
 	uint8_t sealed_point[CUSTOS_POINT_SIZE];
 	char spki_sha256[2 * CUSTOS_HASH_SIZE + 1];
@@ -31,50 +30,16 @@ struct adoption {
 static void adoption_done(struct adoption *a)
 {
 	(void)custos_helper_stop(&a->helper, GRACE_MS);
-	free(a->memory_backend);
+	custos_courier_met_done(&a->met);
 	custos_buf_done(&a->spki);
 	custos_buf_done(&a->sealed);
 }
 
-static custos_rc send(struct adoption *a, uint8_t type, const struct custos_buf *body, int fd, struct custos_err *err)
-{
-	return custos_channel_send(&a->helper.channel, type, custos_buf_view(body), fd, err);
-}
-
-static custos_rc receive(struct adoption *a, int timeout_ms, struct custos_frame *frame, struct custos_err *err)
-{
-	struct custos_err why = { 0 };
-	custos_rc rc = custos_channel_receive(&a->helper.channel, timeout_ms, frame, &why);
-	if (rc == CUSTOS_OK)
-		return rc;
-	CUSTOS_FAIL_HINT(err, CUSTOS_E_SYSTEM, "if that happens again, the file is not what it should be", "the process that reads %s has ended, or does not answer: %s",
-	                 a->options->file, why.msg);
-}
-
 /* ---- the courier ---- */
-
-static custos_rc start(struct adoption *a, struct custos_err *err)
-{
-	CUSTOS_AUTO_BUF body = { 0 };
-	CUSTOS_AUTO_FRAME frame = { .fd = -1 };
-	struct custos_wire_out w = { .buf = &body, .err = err };
-	CUSTOS_TRY(custos_courier_start(&a->helper, a->courier_sha256, err));
-	custos_wire_put_u8(&w, CUSTOS_JOB_IMPORT);
-	custos_wire_put_u8(&w, 0);
-	custos_wire_put_u8(&w, 0);
-	custos_wire_put_bytes(&w, CUSTOS_BYTES(NULL, 0));
-	custos_wire_put_bytes(&w, CUSTOS_BYTES(NULL, 0));
-	custos_wire_put_u32(&w, 0);
-	CUSTOS_TRY(w.rc);
-	CUSTOS_TRY(send(a, CUSTOS_COURIER_SETUP, &body, -1, err));
-	CUSTOS_TRY(receive(a, HELLO_MS, &frame, err));
-	return custos_courier_take_hello(&frame, a->courier_point, &a->memory_backend, err);
-}
 
 /* Its bytes never pass through here. */
 static custos_rc send_file(struct adoption *a, struct custos_err *err)
 {
-	const struct custos_buf nothing = { 0 };
 	const char *file = a->options->file;
 	CUSTOS_AUTO_FD fd = open(file, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* not to wait for ever at a FIFO */
 	struct stat st;
@@ -82,40 +47,23 @@ static custos_rc send_file(struct adoption *a, struct custos_err *err)
 	CUSTOS_REQUIRE(S_ISREG(st.st_mode), err, CUSTOS_E_INPUT, "%s is not a file", file);
 	CUSTOS_REQUIRE(st.st_size > 0 && st.st_size <= FILE_MAX, err, CUSTOS_E_INPUT, "%s is not of a key's size", file);
 	a->file_mode = (unsigned)st.st_mode & 07777;
-	return send(a, CUSTOS_COURIER_READ_KEY, &nothing, fd, err);
+	return custos_channel_send(&a->helper.channel, CUSTOS_COURIER_READ_KEY, CUSTOS_BYTES(NULL, 0), fd, err);
 }
 
 static custos_rc send_phrase(struct adoption *a, struct custos_err *err)
 {
 	char what[300];
-	uint8_t point[CUSTOS_POINT_SIZE];
-	CUSTOS_AUTO(custos_secret) *phrase = NULL;
-	CUSTOS_AUTO_BUF sealed = { 0 };
-	CUSTOS_AUTO_BUF body = { 0 };
-	struct custos_wire_out w = { .buf = &body, .err = err };
 	snprintf(what, sizeof what, "pass phrase of %s", a->options->file);
-	if (a->options->pass_phrase == NULL)
-		CUSTOS_FAIL(err, CUSTOS_E_AUTH, "the %s is needed, and there is no way to ask for it", what);
-	CUSTOS_TRY(a->options->pass_phrase->get(a->options->pass_phrase->ctx, what, &phrase, err));
-	CUSTOS_TRY(custos_seal(phrase, a->courier_point, point, &sealed, err));
-	custos_wire_put_fixed(&w, point, sizeof point);
-	custos_wire_put_bytes(&w, custos_buf_view(&sealed));
-	CUSTOS_TRY(w.rc);
-	return send(a, CUSTOS_COURIER_PHRASE, &body, -1, err);
+	return custos_courier_send_phrase(&a->helper, &a->met, a->options->pass_phrase, what, err);
 }
 
-/* What the courier says of a file that may have taken it over: a category it can know, and words that are shown safely. */
+/* Of the categories that a file may have given its reader the words of, two are its to know. */
 static custos_rc take_refusal(const struct adoption *a, const struct custos_frame *frame, struct custos_err *err)
 {
-	struct custos_wire r = custos_wire_read(custos_buf_view(&frame->body));
-	uint8_t category = custos_wire_u8(&r);
-	CUSTOS_AUTO_STR *why = custos_wire_text(&r);
-	CUSTOS_AUTO_STR *hint = custos_wire_text(&r);
-	CUSTOS_TRY(custos_wire_end(&r, "KEY_REFUSED", err));
-	CUSTOS_AUTO_STR *said = custos_text_safe(CUSTOS_BYTES_STR(why), 300);
-	CUSTOS_AUTO_STR *advised = custos_text_safe(CUSTOS_BYTES_STR(hint), 300);
-	custos_rc rc = category == CUSTOS_E_AUTH || category == CUSTOS_E_SYSTEM ? (custos_rc)category : CUSTOS_E_INPUT;
-	return custos_err_set_hinted(err, rc, advised == NULL ? "" : advised, "cannot take a key from %s: %s", a->options->file, said == NULL ? "" : said);
+	struct custos_err why = { 0 };
+	custos_rc said = custos_courier_take_refusal(frame, &why);
+	custos_rc rc = said == CUSTOS_E_AUTH || said == CUSTOS_E_SYSTEM ? said : CUSTOS_E_INPUT;
+	return custos_err_set_hinted(err, rc, why.hint, "cannot take a key from %s: %s", a->options->file, why.msg);
 }
 
 static custos_rc take_public_half(struct adoption *a, const struct custos_frame *frame, struct custos_err *err)
@@ -137,7 +85,7 @@ static custos_rc read_key(struct adoption *a, struct custos_err *err)
 {
 	for (unsigned asked = 0;; asked++) {
 		CUSTOS_AUTO_FRAME frame = { .fd = -1 };
-		CUSTOS_TRY(receive(a, READ_MS, &frame, err));
+		CUSTOS_TRY(custos_courier_hear(&a->helper, READ_MS, a->doing, &frame, err));
 		switch (frame.type) {
 		case CUSTOS_COURIER_NEED_PHRASE:
 			CUSTOS_REQUIRE(asked == 0, err, CUSTOS_E_INTERNAL, "the courier asks for a pass phrase again");
@@ -148,23 +96,6 @@ static custos_rc read_key(struct adoption *a, struct custos_err *err)
 		default: CUSTOS_FAIL(err, CUSTOS_E_INTERNAL, "message %u does not belong here", frame.type);
 		}
 	}
-}
-
-static custos_rc have_sealed(struct adoption *a, const uint8_t *token_point, struct custos_err *err)
-{
-	CUSTOS_AUTO_BUF body = { 0 };
-	CUSTOS_AUTO_FRAME frame = { .fd = -1 };
-	struct custos_wire_out w = { .buf = &body, .err = err };
-	custos_wire_put_fixed(&w, token_point, CUSTOS_POINT_SIZE);
-	CUSTOS_TRY(w.rc);
-	CUSTOS_TRY(send(a, CUSTOS_COURIER_SEAL_KEY, &body, -1, err));
-	CUSTOS_TRY(receive(a, SEAL_MS, &frame, err));
-	CUSTOS_REQUIRE(frame.type == CUSTOS_COURIER_KEY_SEALED, err, CUSTOS_E_INTERNAL, "message %u does not belong here", frame.type);
-	struct custos_wire r = custos_wire_read(custos_buf_view(&frame.body));
-	custos_wire_fixed(&r, a->sealed_point, sizeof a->sealed_point);
-	struct custos_bytes sealed = custos_wire_bytes(&r);
-	CUSTOS_TRY(custos_wire_end(&r, "KEY_SEALED", err));
-	return custos_buf_append(&a->sealed, sealed.ptr, sealed.len, err);
 }
 
 /* ---- policy, log, token ---- */
@@ -207,8 +138,8 @@ static custos_rc record_intent(struct adoption *a, uint64_t *ret_intent, struct 
 	char mode[8];
 	snprintf(mode, sizeof mode, "%04o", a->file_mode);
 	custos_json_set_text(fields, "file_mode", mode);
-	custos_json_set_hex(fields, "courier_sha256", a->courier_sha256, sizeof a->courier_sha256);
-	custos_json_set_text(fields, "memory", a->memory_backend);
+	custos_json_set_hex(fields, "courier_sha256", a->met.sha256, sizeof a->met.sha256);
+	custos_json_set_text(fields, "memory", a->met.memory_backend);
 	return custos_vault_record(a->c, "key.import_intent", fields, ret_intent, err);
 }
 
@@ -239,7 +170,7 @@ static custos_rc adopt(struct adoption *a, struct custos_err *err)
 	CUSTOS_TRY(check_new(a, err));
 	CUSTOS_TRY(record_intent(a, &intent, err));
 	CUSTOS_TRY(custos_token_import_begin(token, token_point, err));
-	CUSTOS_TRY(have_sealed(a, token_point, err));
+	CUSTOS_TRY(custos_courier_have_sealed(&a->helper, token_point, a->doing, a->sealed_point, &a->sealed, err));
 	const struct custos_token_import import = { .type = a->type, .spki = custos_buf_view(&a->spki), .courier_point = a->sealed_point, .sealed = custos_buf_view(&a->sealed) };
 	CUSTOS_TRY(custos_token_import(token, &import, &key, err));
 	CUSTOS_TRY(custos_vault_begin(a->c, err));
@@ -258,7 +189,8 @@ custos_rc custos_key_import(struct custos_custody *c, const char *name, const st
 	CUSTOS_TRY(custos_vault_check_deployable(c, err));
 	/* the PIN is asked for before the key is in the clear anywhere but in its file */
 	CUSTOS_TRY(custos_vault_token(c, &token, err));
-	CUSTOS_TRY(start(&a, err));
+	snprintf(a.doing, sizeof a.doing, "reads %s", options->file);
+	CUSTOS_TRY(custos_courier_meet(CUSTOS_JOB_IMPORT, &a.helper, &a.met, err));
 	CUSTOS_TRY(send_file(&a, err));
 	CUSTOS_TRY(read_key(&a, err));
 	CUSTOS_TRY(adopt(&a, err));
