@@ -157,7 +157,8 @@ custos_rc custos_probe_transport(struct custos_probe *p, struct custos_err *err)
 		return custos_probe_say(p, found.wrong[0] != '\0' ? CUSTOS_VERDICT_FAIL : CUSTOS_VERDICT_LACKS, "%s", found.wrong[0] != '\0' ? found.wrong : found.lacking);
 	/* of an unknown token nothing is promised */
 	if (p->session->profile.wrap_mechanism != 0 && !found.works[said])
-		return custos_probe_say(p, CUSTOS_VERDICT_FAIL, "not %s, which its profile says; %s", custos_transport_name(said), found.fine);
+		return custos_probe_say(p, CUSTOS_VERDICT_FAIL, "not %s, which its profile says%s%s; %s", custos_transport_name(said), found.wrong[0] != '\0' ? "; wrong: " : "", found.wrong,
+		                        found.fine);
 	if (found.wrong[0] != '\0')
 		return custos_probe_say(p, CUSTOS_VERDICT_WARN, "%s; wrong: %s", found.fine, found.wrong);
 	return custos_probe_say(p, CUSTOS_VERDICT_OK, "%s%s%s", found.fine, found.lacking[0] != '\0' ? "; not " : "", found.lacking);

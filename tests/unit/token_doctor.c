@@ -194,6 +194,7 @@ static void every_lie_is_caught(void **state)
 		{ "forces-extractable", "kek-wrapped", "fail", "by 0x210a", CUSTOS_TIER_BASIC },
 		{ "wrong-format", "wrap-format", "fail", "0x210a of ec-p256 rfc3394", CUSTOS_TIER_SIGN_ONLY },
 		{ "wrong-public-key", "deploy-ec-p256", "fail", "does not verify", CUSTOS_TIER_SIGN_ONLY },
+		{ "wrong-public-key", "transport", "fail", "not ecdh-p256, which its profile says", CUSTOS_TIER_SIGN_ONLY },
 		{ "bad-container", "wrap-format", "fail", "unknown", CUSTOS_TIER_SIGN_ONLY },
 		{ "bad-signature", "sign-rsa-2048", "fail", "does not verify", CUSTOS_TIER_UNUSABLE },
 		{ "short-size", "size-query", "warn", "custos never asks", CUSTOS_TIER_HARDENED },
