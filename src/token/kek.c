@@ -32,8 +32,8 @@ custos_rc custos_kek_create(struct custos_session *session, struct custos_bytes 
 	CUSTOS_TRY(custos_ck(f->C_GenerateKey(session->handle, &mechanism, t.attributes, t.count, &kek.handle), err, "cannot make the KEK on token “%s”", session->info.label));
 	struct custos_json *attributes = custos_json_object();
 	custos_rc rc = custos_policy_read_back(f, session->handle, kek.handle, policy, &values, attributes, err);
-	if (rc == CUSTOS_OK && !is_unkept)
-		rc = custos_session_sync(session, err);
+	if (rc == CUSTOS_OK)
+		rc = is_unkept ? custos_kek_try_keeping(session, kek.handle, id, err) : custos_session_sync(session, err);
 	if (rc != CUSTOS_OK) {
 		custos_json_free(attributes);
 		return rc;

@@ -74,6 +74,23 @@ static custos_rc keep(struct custos_session *session, CK_OBJECT_HANDLE unkept, c
 	return CUSTOS_OK;
 }
 
+custos_rc custos_kek_try_keeping(struct custos_session *session, CK_OBJECT_HANDLE kek, struct custos_bytes id, struct custos_err *err)
+{
+	CK_FUNCTION_LIST *f = session->module.functions;
+	struct custos_policy_values values = kek_values(session, id, CUSTOS_BYTES(NULL, 0));
+	struct custos_template t;
+	struct custos_err why = { 0 };
+	CUSTOS_AUTO_OBJECT copy = { session, 0 };
+	CUSTOS_TRY(custos_template_make(&custos_policy_keep_kek, &values, &t, err));
+	custos_rc rc = custos_ck(f->C_CopyObject(session->handle, kek, t.attributes, t.count, &copy.handle), &why, "it cannot be copied");
+	if (rc == CUSTOS_OK)
+		rc = custos_policy_read_back(f, session->handle, copy.handle, &custos_policy_backed_up_kek, &values, NULL, &why);
+	if (rc == CUSTOS_OK)
+		return rc;
+	return custos_err_set_hinted(err, rc, "make the custody on another token; as the second token, which keeps a backup, this one may do",
+	                             "token “%s” cannot keep a KEK that has a backup: %s", session->info.label, why.msg);
+}
+
 custos_rc custos_kek_keep(struct custos_session *session, struct custos_bytes id, const struct custos_kek_canary *canary, struct custos_json **ret_attributes,
                           struct custos_buf *signature, struct custos_err *err)
 {

@@ -75,6 +75,8 @@ CUSTOS_RC custos_key_unwrap(const struct custos_session *session, CK_OBJECT_HAND
 struct custos_transported;
 CUSTOS_RC custos_kek_hand_over(struct custos_session *session, const struct custos_guard_claim *claim, const struct custos_kek_canary *canary, struct custos_transported *ret_transported,
                                struct custos_err *err);
+/* Can the token keep a copy of it, closed as it has to be? Known before it goes anywhere; the copy is destroyed. */
+CUSTOS_RC custos_kek_try_keeping(struct custos_session *session, CK_OBJECT_HANDLE kek, struct custos_bytes id, struct custos_err *err);
 /* Copies it onto the token, proves the copy, and forgets the session object. */
 CUSTOS_RC custos_kek_keep(struct custos_session *session, struct custos_bytes id, const struct custos_kek_canary *canary, struct custos_json **ret_attributes,
                           struct custos_buf *signature, struct custos_err *err);

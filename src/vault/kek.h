@@ -16,6 +16,9 @@ CUSTOS_RC custos_vault_load_kek(struct custos_custody *c, const struct custos_js
 /* Has the token use the KEK of this generation from now on, unless it does already. 0: none is needed. */
 CUSTOS_RC custos_vault_open_kek(struct custos_custody *c, struct custos_token *token, int64_t generation, struct custos_err *err);
 
+/* Of a token that is to get a KEK: before anybody is asked for a PIN or a share. */
+CUSTOS_RC custos_vault_require_wrapping(const struct custos_token_info *info, struct custos_err *err);
+
 /* Whoever keeps the backup of the KEK that is about to be made: the second token is opened, or the custodians' keys are read and the courier is started, so that what can go
  * wrong goes wrong before the KEK is made. */
 struct custos_keeper_of_backup;

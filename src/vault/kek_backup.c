@@ -25,6 +25,13 @@ void custos_keeper_of_backup_free(struct custos_keeper_of_backup *k)
 	free(k);
 }
 
+custos_rc custos_vault_require_wrapping(const struct custos_token_info *info, struct custos_err *err)
+{
+	if (strcmp(info->tier, "sign-only") == 0)
+		CUSTOS_FAIL_HINT(err, CUSTOS_E_POLICY, "name one that can: “custos token doctor” tells", "token “%s” cannot wrap keys: it is no place for a KEK", info->label);
+	return CUSTOS_OK;
+}
+
 /* The first token is locked by its process: whoever names it as the second finds it so. */
 static custos_rc open_other(struct custos_keeper_of_backup *k, const struct custos_token_where *where, struct custos_err *err)
 {
@@ -52,6 +59,7 @@ static custos_rc open_second(struct custos_keeper_of_backup *k, struct custos_er
 		.module = k->options->module != NULL ? k->options->module : c->binding.module, .uri = k->options->token_uri, .out_of_reach = { c->dir, folder } };
 	CUSTOS_TRY(open_other(k, &where, err));
 	const struct custos_token_info *info = custos_token_info(k->second);
+	CUSTOS_TRY(custos_vault_require_wrapping(info, err));
 	if (k->options->pin == NULL)
 		CUSTOS_FAIL_HINT(err, CUSTOS_E_AUTH, "name where its PIN comes from: --backup-pin-source", "the PIN of the second token is needed");
 	snprintf(what, sizeof what, "PIN of token %s (serial %s)", info->label, info->serial);

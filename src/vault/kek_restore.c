@@ -51,6 +51,7 @@ static custos_rc open_token(struct restore *r, const struct custos_pin *pin, str
 	const struct custos_token_info *info = custos_token_info(r->token);
 	if (strcmp(info->serial, c->binding.serial) == 0)
 		CUSTOS_FAIL_HINT(err, CUSTOS_E_POLICY, "name the token that is to take its place", "token %s is the one that this custody is bound to", info->label);
+	CUSTOS_TRY(custos_vault_require_wrapping(info, err));
 	snprintf(what, sizeof what, "PIN of token %s (serial %s)", info->label, info->serial);
 	CUSTOS_TRY(pin->get(pin->ctx, what, &secret, err));
 	return custos_token_login(r->token, secret, err);
