@@ -3,7 +3,19 @@
  * A release that is under way holds an exclusive lock on DIR/release.lock. Whoever opens the custody and gets that lock
  * knows that open intents have no process behind them any more and records them as unknown. */
 #include "base/text.h"
+#include "vault/kek.h"
 #include "vault/release.h"
+
+/* A log that does not fit custody.yaml may be one that is on its way to another token. */
+static custos_rc load(struct custos_custody *c, struct custos_err *err)
+{
+	custos_rc rc = custos_vault_reload(c, err);
+	if (rc == CUSTOS_OK || !custos_restore_is_unfinished(c->dir))
+		return rc;
+	if (err != NULL)
+		*err = (struct custos_err){ 0 };
+	CUSTOS_FAIL_HINT(err, CUSTOS_E_STORE, "`custos kek restore`, given again, finishes it", "the custody %s was on its way to another token when that was interrupted", c->dir);
+}
 
 custos_rc custos_custody_open(const char *dir, const struct custos_pin *pin, struct custos_custody **ret_custody, struct custos_err *err)
 {
@@ -19,7 +31,7 @@ custos_rc custos_custody_open(const char *dir, const struct custos_pin *pin, str
 		c->has_pin = true;
 	}
 	CUSTOS_TRY(custos_store_open(dir, c->binding.store, 0, &c->store, err));
-	CUSTOS_TRY(custos_vault_reload(c, err));
+	CUSTOS_TRY(load(c, err));
 	CUSTOS_REQUIRE(c->state.genesis != NULL, err, CUSTOS_E_TAMPERED, "the log of %s is empty, but its custody.yaml says that it was begun", dir);
 	CUSTOS_TRY(custos_release_find_orphans(c, err));
 	*ret_custody = CUSTOS_TAKE(c);

@@ -16,6 +16,9 @@ CUSTOS_RC custos_vault_load_kek(struct custos_custody *c, const struct custos_js
 /* Has the token use the KEK of this generation from now on, unless it does already. 0: none is needed. */
 CUSTOS_RC custos_vault_open_kek(struct custos_custody *c, struct custos_token *token, int64_t generation, struct custos_err *err);
 
+/* Was a restore interrupted when the log was the new token's already, and custody.yaml the old one's still? */
+CUSTOS_MUST bool custos_restore_is_unfinished(const char *dir);
+
 /* Of a token that is to get a KEK: before anybody is asked for a PIN or a share. */
 CUSTOS_RC custos_vault_require_wrapping(const struct custos_token_info *info, struct custos_err *err);
 

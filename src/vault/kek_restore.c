@@ -215,26 +215,44 @@ static custos_rc describe(const struct custos_custody *c, const char *from, cons
 	return CUSTOS_OK;
 }
 
-/* An attempt that ended between the entry and the file: the log is that of the new token already. */
-static custos_rc finish_earlier(const char *dir, struct custos_json **ret_report, struct custos_err *err)
+/* The custody by what an earlier attempt has written beside custody.yaml; NULL when there is nothing, or when the entry that it belongs to was never made: then nothing rests on it. */
+static custos_rc open_staged(const char *dir, struct custos_custody **ret_custody, struct custos_err *err)
 {
 	char path[4096];
 	struct stat st;
 	struct custos_err ignored = { 0 };
+	*ret_custody = NULL;
 	snprintf(path, sizeof path, "%s/custody.yaml.next", dir);
 	if (lstat(path, &st) != 0)
 		return CUSTOS_OK;
 	CUSTOS_AUTO(custos_custody) *c = calloc(1, sizeof *c);
-	CUSTOS_CLEANUP(custos_binding_done) struct custos_binding old = { 0 };
 	CUSTOS_REQUIRE(c != NULL, err, CUSTOS_E_SYSTEM, "out of memory");
 	c->release_lock = -1;
-	CUSTOS_TRY(custos_binding_read(dir, &old, err));
 	if (custos_binding_read_staged(dir, &c->binding, &ignored) != CUSTOS_OK)
-		return CUSTOS_OK; /* half written: nothing rests on it */
+		return CUSTOS_OK; /* half written */
 	CUSTOS_TRY(replace(&c->dir, dir, err));
 	CUSTOS_TRY(custos_store_open(dir, c->binding.store, 0, &c->store, err));
-	if (custos_vault_reload(c, &ignored) != CUSTOS_OK)
-		return CUSTOS_OK; /* the entry was never made */
+	if (custos_vault_reload(c, &ignored) == CUSTOS_OK)
+		*ret_custody = CUSTOS_TAKE(c);
+	return CUSTOS_OK;
+}
+
+bool custos_restore_is_unfinished(const char *dir)
+{
+	struct custos_err ignored = { 0 };
+	CUSTOS_AUTO(custos_custody) *c = NULL;
+	return open_staged(dir, &c, &ignored) == CUSTOS_OK && c != NULL;
+}
+
+/* An attempt that ended between the entry and the file: the log is that of the new token already. */
+static custos_rc finish_earlier(const char *dir, struct custos_json **ret_report, struct custos_err *err)
+{
+	CUSTOS_AUTO(custos_custody) *c = NULL;
+	CUSTOS_CLEANUP(custos_binding_done) struct custos_binding old = { 0 };
+	CUSTOS_TRY(open_staged(dir, &c, err));
+	if (c == NULL)
+		return CUSTOS_OK;
+	CUSTOS_TRY(custos_binding_read(dir, &old, err));
 	CUSTOS_TRY(custos_binding_adopt(dir, err));
 	return describe(c, "an earlier attempt", old.vkey, ret_report, err);
 }
