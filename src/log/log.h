@@ -100,7 +100,7 @@ CUSTOS_RC custos_log_each(struct custos_log *log, custos_log_visitor each, void 
 CUSTOS_RC custos_log_publish(struct custos_log *log, const char *dir, struct custos_err *err);
 
 /* Verifies a published directory with nothing but the vkey: note, tree from the bundles, every tile, every entry's form, sequence, intents and outcomes. `since` (may be NULL) is an
- * older checkpoint note of the same log: the tree must contain it. *ret_report: {"origin","size","root","entries","open_releases":[…],"warnings":[…]}. */
+ * older checkpoint note of the same log: the tree must contain it. *ret_report: {"origin","size","root","entries","open_releases":[…],"successions":[{"index","vkey"}] (entries with which it went on under another key, and the key before),"warnings":[…]}. */
 CUSTOS_RC custos_log_verify_dir(const char *dir, const char *vkey, struct custos_bytes since, struct custos_json **ret_report, struct custos_err *err);
 /* The same, showing every entry on the way to `each` (may be NULL): what it sees is proven only when this returns CUSTOS_OK. */
 CUSTOS_RC custos_log_read_dir(const char *dir, const char *vkey, struct custos_bytes since, custos_log_visitor each, void *each_ctx, struct custos_json **ret_report,

@@ -173,7 +173,7 @@ custos_rc custos_backup_take(struct custos_keeper_of_backup *k, const struct cus
 	custos_rc rc = let_out(k, kek, &who, &parcel, err);
 	if (rc == CUSTOS_OK)
 		rc = k->split != NULL ? into_shares(k, kek, &parcel, &shares, err) : onto_second(k, kek, &parcel, err);
-	custos_buf_done(&parcel.wrapped);
+	custos_release_parcel_done(&parcel);
 	CUSTOS_TRY(rc);
 	struct custos_json *backup = custos_json_object();
 	custos_json_set_text(backup, "kind", k->split != NULL ? "shares" : "token");

@@ -141,6 +141,10 @@ teardown() {
 	# to somebody outside it is the vkey that tells them apart
 	custos log publish "$LAB/published-new" > /dev/null
 	expect 0 custos log verify --dir "$LAB/published-new" --vkey "$new_vkey"
+	expect 0 custos log verify --dir "$LAB/published-new" --vkey "$new_vkey" --since "$LAB/common" --json
+	[ "$(lab_json '["successions"][0]["vkey"]' <<< "$output")" = "$old_vkey" ]
+	expect 13 custos log verify --dir "$LAB/published-new" --vkey "$new_vkey" --since "$LAB/old"
+	says "it went on under another key"
 	expect 13 custos log verify --dir "$LAB/published-new" --vkey "$old_vkey"
 	expect 13 custos log verify --dir "$LAB/published-old" --vkey "$new_vkey"
 	# a custody.yaml that names the old key again makes no custody of it

@@ -152,7 +152,7 @@ static void a_second_token_holds_it(void **state)
 	LAB_OK(&lab, custos_token_import_begin(second, point, &lab.err));
 	LAB_FAILS(&lab, receive(second, &b, CUSTOS_KEK_TAKE, &parcel), CUSTOS_E_POLICY, "that id already");
 	custos_token_key_done(&key);
-	custos_buf_done(&parcel.wrapped);
+	custos_release_parcel_done(&parcel);
 	lab_intent_done(&intent);
 	born_done(&b);
 	lab_reopen(&lab);
@@ -185,7 +185,7 @@ static void what_comes_back_is_proven(void **state)
 	custos_secret_free(other);
 	custos_secret_free(secret);
 	custos_buf_done(&back.wrapped);
-	custos_buf_done(&parcel.wrapped);
+	custos_release_parcel_done(&parcel);
 	lab_intent_done(&intent);
 	born_done(&b);
 	lab_reopen(&lab);
@@ -211,7 +211,7 @@ static void nothing_leaves_that_was_not_logged(void **state)
 	intent.point[40] ^= 1;
 	memcpy(intent.terms.courier_point, intent.point, sizeof intent.point);
 	LAB_OK(&lab, ask(&b, &intent, CUSTOS_INTENT_KEK_BACKUP, &parcel));
-	custos_buf_done(&parcel.wrapped);
+	custos_release_parcel_done(&parcel);
 	LAB_FAILS(&lab, ask(&b, &intent, CUSTOS_INTENT_KEK_BACKUP, &parcel), CUSTOS_E_POLICY, "has been used");
 	lab_intent_done(&intent);
 	born_done(&b);
