@@ -1,24 +1,28 @@
-/* The bag itself: items, names of inputs, reading files. */
+/* The bag itself: items, names of inputs, and what may still be put into it. */
 #include "x509/bag.h"
 #include "x509/name.h"
 #include "x509/openssl.h"
 #include "x509/read.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <sys/stat.h>
+/* An ordinary certificate has a hundred DER elements, one of a public CA with many names a few hundred. A parsed element takes up to 130 bytes. */
+enum { ELEMENTS_FREE = 150, ELEMENTS_SURPLUS = 200000, ITERATIONS = 1500000 };
 
 struct custos_bag {
 	struct custos_bag_item *items;
 	size_t count, capacity;
 	char **files;
 	size_t file_count;
+	size_t bytes;              /* of all inputs, unpacked */
+	size_t surplus;            /* DER elements beyond ELEMENTS_FREE of each object */
+	uint64_t iterations;       /* of key derivations for PKCS#12, that may still be made */
+	struct custos_secret *pass_phrase;
 };
 
 custos_rc custos_bag_new(struct custos_bag **ret_bag, struct custos_err *err)
 {
 	struct custos_bag *bag = calloc(1, sizeof *bag);
 	CUSTOS_REQUIRE(bag != NULL, err, CUSTOS_E_SYSTEM, "out of memory");
+	bag->iterations = ITERATIONS;
 	*ret_bag = bag;
 	return CUSTOS_OK;
 }
@@ -79,63 +83,80 @@ custos_rc custos_bag_push(struct custos_bag *bag, const struct custos_found *fou
 	return CUSTOS_OK;
 }
 
-custos_rc custos_bag_add(struct custos_bag *bag, const char *name, struct custos_bytes bytes, struct custos_err *err)
+custos_rc custos_bag_own_name(struct custos_bag *bag, const char *name, const char **ret_file, struct custos_err *err)
 {
-	CUSTOS_REQUIRE(bytes.len <= CUSTOS_BAG_INPUT_MAX, err, CUSTOS_E_INPUT, "%s: larger than 10 MiB", name);
-	char **grown = reallocarray(bag->files, bag->file_count + 1, sizeof *grown);
-	CUSTOS_REQUIRE(grown != NULL, err, CUSTOS_E_SYSTEM, "out of memory");
-	bag->files = grown;
+	if (bag->file_count % 64 == 0) {
+		char **grown = reallocarray(bag->files, bag->file_count + 64, sizeof *grown);
+		CUSTOS_REQUIRE(grown != NULL, err, CUSTOS_E_SYSTEM, "out of memory");
+		bag->files = grown;
+	}
 	char *file = custos_name_escape(CUSTOS_BYTES_STR(name), 1024);
 	CUSTOS_REQUIRE(file != NULL, err, CUSTOS_E_SYSTEM, "out of memory");
-	bag->files[bag->file_count++] = file;
-	return custos_read_input(bag, file, bytes, err);
-}
-
-/* The file may hold a private key: its buffer is wiped on every way out. */
-struct contents {
-	uint8_t *ptr;
-	size_t len;
-};
-
-static void wipe_contents(struct contents *c)
-{
-	OPENSSL_clear_free(c->ptr, c->len);
-}
-
-static custos_rc read_whole(int fd, const char *path, struct contents *c, struct custos_err *err)
-{
-	size_t got = 0;
-	while (got < c->len) {
-		ssize_t n = read(fd, c->ptr + got, c->len - got);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			CUSTOS_FAIL_NATIVE(err, CUSTOS_E_INPUT, errno, "%s: cannot be read: %s", path, strerror(errno));
-		if (n == 0)
-			break;
-		got += (size_t)n;
-	}
-	CUSTOS_REQUIRE(got == c->len, err, CUSTOS_E_INPUT, "%s: became shorter while it was read", path);
+	*ret_file = bag->files[bag->file_count++] = file;
 	return CUSTOS_OK;
 }
 
-custos_rc custos_bag_add_file(struct custos_bag *bag, const char *path, struct custos_err *err)
+size_t custos_bag_room(const struct custos_bag *bag)
 {
-	if (strcmp(path, "-") == 0)
-		CUSTOS_FAIL_HINT(err, CUSTOS_E_INPUT, "write it to a file and name the file", "standard input is not read");
-	CUSTOS_AUTO_FD fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-	if (fd < 0)
-		CUSTOS_FAIL_NATIVE(err, CUSTOS_E_INPUT, errno, "%s: cannot be opened: %s", path, strerror(errno));
-	struct stat st;
-	if (fstat(fd, &st) != 0)
-		CUSTOS_FAIL_NATIVE(err, CUSTOS_E_INPUT, errno, "%s: cannot be read: %s", path, strerror(errno));
-	if (!S_ISREG(st.st_mode))
-		CUSTOS_FAIL_HINT(err, CUSTOS_E_INPUT, "name the files themselves", "%s: not a regular file", path);
-	CUSTOS_REQUIRE(st.st_size <= CUSTOS_BAG_INPUT_MAX, err, CUSTOS_E_INPUT, "%s: larger than 10 MiB", path);
-	CUSTOS_CLEANUP(wipe_contents) struct contents c = { .ptr = OPENSSL_malloc((size_t)st.st_size + 1), .len = (size_t)st.st_size };
-	CUSTOS_REQUIRE(c.ptr != NULL, err, CUSTOS_E_SYSTEM, "out of memory");
-	CUSTOS_TRY(read_whole(fd, path, &c, err));
-	return custos_bag_add(bag, path, CUSTOS_BYTES(c.ptr, c.len), err);
+	return CUSTOS_BAG_INPUT_MAX - bag->bytes;
+}
+
+custos_rc custos_bag_spend(struct custos_bag *bag, const char *file, size_t bytes, struct custos_err *err)
+{
+	static const char remedy[] = "give only the files that the CA sent for this certificate";
+	if (bytes > CUSTOS_BAG_INPUT_MAX)
+		CUSTOS_FAIL_HINT(err, CUSTOS_E_INPUT, remedy, "%s: larger than 10 MiB", file);
+	if (bytes > custos_bag_room(bag))
+		CUSTOS_FAIL_HINT(err, CUSTOS_E_INPUT, remedy, "%s: with it there are more than 10 MiB altogether", file);
+	bag->bytes += bytes;
+	return CUSTOS_OK;
+}
+
+custos_rc custos_bag_spend_elements(struct custos_bag *bag, const struct custos_found *found, size_t elements, struct custos_err *err)
+{
+	size_t surplus = elements > ELEMENTS_FREE ? elements - ELEMENTS_FREE : 0;
+	if (surplus > ELEMENTS_SURPLUS - bag->surplus)
+		CUSTOS_FAIL_HINT(err, CUSTOS_E_INPUT, "give only the files that the CA sent for this certificate",
+		                 "%s: more names, extensions or entries than the certificates of a server have", found->file);
+	bag->surplus += surplus;
+	return CUSTOS_OK;
+}
+
+uint64_t *custos_bag_iterations(struct custos_bag *bag)
+{
+	return &bag->iterations;
+}
+
+void custos_bag_use_pass_phrase(struct custos_bag *bag, struct custos_secret *pass_phrase)
+{
+	bag->pass_phrase = pass_phrase;
+}
+
+struct custos_secret *custos_bag_pass_phrase(const struct custos_bag *bag)
+{
+	return bag->pass_phrase;
+}
+
+custos_rc custos_bag_add(struct custos_bag *bag, const char *name, struct custos_bytes bytes, struct custos_err *err)
+{
+	const char *file;
+	CUSTOS_TRY(custos_bag_own_name(bag, name, &file, err));
+	CUSTOS_TRY(custos_bag_spend(bag, file, bytes.len, err));
+	return custos_read_input(bag, file, bytes, CUSTOS_READ_ARCHIVES, err);
+}
+
+custos_rc custos_bag_add_served(struct custos_bag *bag, const char *name, const struct custos_buf *ders, size_t count, struct custos_err *err)
+{
+	const char *file;
+	CUSTOS_TRY(custos_bag_own_name(bag, name, &file, err));
+	for (size_t i = 0; i < count; i++) {
+		struct custos_found found = { .file = file, .label = "", .form = CUSTOS_FORM_SERVED };
+		size_t taken = 0;
+		CUSTOS_TRY(custos_bag_spend(bag, file, ders[i].len, err));
+		CUSTOS_TRY(custos_der_add(bag, &found, custos_buf_view(&ders[i]), &taken, err));
+		CUSTOS_REQUIRE(taken == ders[i].len, err, CUSTOS_E_INPUT, "%s: serves something that is no certificate", file);
+	}
+	return CUSTOS_OK;
 }
 
 size_t custos_bag_count(const struct custos_bag *bag)
@@ -164,6 +185,14 @@ const struct custos_bag_item *custos_bag_next(const struct custos_bag *bag, enum
 			return item;
 	}
 	return NULL;
+}
+
+void custos_bag_forget(struct custos_bag *bag, size_t index)
+{
+	X509_free(bag->items[index].cert);
+	X509_REQ_free(bag->items[index].request);
+	bag->items[index].cert = NULL;
+	bag->items[index].request = NULL;
 }
 
 const char *custos_item_kind_name(enum custos_item_kind kind)

@@ -6,13 +6,17 @@
  * and DER kind. A private key is an item with a description and nothing else: its bytes are never decoded where the
  * armour names it, never kept, and the buffers of this module are wiped. What cannot be understood is an item too.
  *
- * At most 10 MiB an input and 20,000 items a bag; the time to read is linear in the size. */
+ * A PKCS#12 file is opened for its certificates (crypto/pkcs12.h), a zip archive is unpacked in memory (zip.c), a directory is read, not what is
+ * below it.
+ *
+ * At most 10 MiB a bag, unpacked, and 12,000 items; what a certificate may hold more than others is bounded for the whole bag, so
+ * that memory is, too. The time to read is linear in the size. */
 #ifndef CUSTOS_X509_BAG_H
 #define CUSTOS_X509_BAG_H
 
 #include "base/bytes.h"
 
-enum { CUSTOS_BAG_INPUT_MAX = 10 << 20, CUSTOS_BAG_ITEMS_MAX = 20000 };
+enum { CUSTOS_BAG_INPUT_MAX = 10 << 20, CUSTOS_BAG_ITEMS_MAX = 12000 };
 
 enum custos_item_kind {
 	CUSTOS_ITEM_UNKNOWN = 1,
@@ -21,11 +25,11 @@ enum custos_item_kind {
 	CUSTOS_ITEM_PUBLIC_KEY,
 	CUSTOS_ITEM_PRIVATE_KEY,
 	CUSTOS_ITEM_PKCS7,         /* the container; its certificates follow as items */
-	CUSTOS_ITEM_PKCS12,        /* named, not opened */
+	CUSTOS_ITEM_PKCS12,        /* the container; its certificates and keys follow as items when it could be opened */
 	CUSTOS_ITEM_CRL,
 };
 
-enum custos_item_form { CUSTOS_FORM_PEM = 1, CUSTOS_FORM_DER, CUSTOS_FORM_PKCS7, CUSTOS_FORM_OTHER };
+enum custos_item_form { CUSTOS_FORM_PEM = 1, CUSTOS_FORM_DER, CUSTOS_FORM_PKCS7, CUSTOS_FORM_OTHER, CUSTOS_FORM_PKCS12, CUSTOS_FORM_SERVED };
 
 enum custos_item_quirk {
 	CUSTOS_QUIRK_GLUED = 1,    /* BEGIN does not start a line: servers refuse the file */
@@ -41,19 +45,26 @@ struct custos_bag_item {
 	char label[48];            /* PEM label, "" when there is none */
 	const char *what;          /* plain words with an article: "a certificate", "an encrypted private key", "text", "empty", "a zip archive" */
 	struct custos_buf der;     /* empty for private keys and for what is not understood */
-	/* Parsed once, for this layer; owned by the bag, NULL for other kinds. */
+	/* Parsed once, for this layer; owned by the bag, NULL for other kinds and for what custos_bag_forget() was told. */
 	struct x509_st *cert;
 	struct X509_req_st *request;
 };
 
 struct custos_bag;
+struct custos_secret;
 
 CUSTOS_RC custos_bag_new(struct custos_bag **ret_bag, struct custos_err *err);
 void custos_bag_free(struct custos_bag *bag);
 CUSTOS_DEFINE_FREEP(custos_bag);
 
-/* Reads a regular file. The read buffer is wiped. */
+/* For PKCS#12 files that are added later; borrowed, NULL: none is known. That there is none at all is tried in any case. */
+void custos_bag_use_pass_phrase(struct custos_bag *bag, struct custos_secret *pass_phrase);
+
+/* Reads a regular file, every file of a directory (in the order of their names; hidden ones and further directories are left out), or standard input
+ * when the path is "-". The read buffer is wiped. */
 CUSTOS_RC custos_bag_add_file(struct custos_bag *bag, const char *path, struct custos_err *err);
+/* Certificates as a server presented them, leaf first. */
+CUSTOS_RC custos_bag_add_served(struct custos_bag *bag, const char *name, const struct custos_buf *ders, size_t count, struct custos_err *err);
 /* The same for bytes in memory; they stay the caller's, who wipes them if they may hold a key. `name` stands for the file. */
 CUSTOS_RC custos_bag_add(struct custos_bag *bag, const char *name, struct custos_bytes bytes, struct custos_err *err);
 
@@ -63,6 +74,8 @@ size_t custos_bag_count_kind(const struct custos_bag *bag, enum custos_item_kind
 const struct custos_bag_item *custos_bag_at(const struct custos_bag *bag, size_t index);
 /* The next item of `kind` at or after *at, which is moved behind it; NULL at the end. */
 const struct custos_bag_item *custos_bag_next(const struct custos_bag *bag, enum custos_item_kind kind, size_t *at);
+/* Frees what was parsed of an item, not its bytes: for those who are done with it and have many. */
+void custos_bag_forget(struct custos_bag *bag, size_t index);
 /* "certificate", "request", "public_key", "private_key", "pkcs7", "pkcs12", "crl", "unknown". Static. */
 const char *custos_item_kind_name(enum custos_item_kind kind);
 

@@ -29,7 +29,11 @@ static custos_rc check_options(const struct custos_check_options *o, struct cust
 
 static const char *form_name(enum custos_item_form form)
 {
-	return form == CUSTOS_FORM_PEM ? "pem" : form == CUSTOS_FORM_DER ? "der" : form == CUSTOS_FORM_PKCS7 ? "pkcs7" : "other";
+	static const char *const names[] = {
+		[CUSTOS_FORM_PEM] = "pem", [CUSTOS_FORM_DER] = "der", [CUSTOS_FORM_PKCS7] = "pkcs7", [CUSTOS_FORM_PKCS12] = "pkcs12",
+		[CUSTOS_FORM_SERVED] = "served", [CUSTOS_FORM_OTHER] = "other",
+	};
+	return (size_t)form < sizeof names / sizeof *names && names[form] != NULL ? names[form] : "other";
 }
 
 static custos_rc describe(const struct custos_bag_item *item, struct custos_json **ret_json, struct custos_err *err)

@@ -9,8 +9,11 @@
 struct shape {
 	int tags[3];     /* universal tags of the first children, -1 where there is none or another class */
 	long first_int;  /* value of the first child when it is a one-byte INTEGER, else -1 */
-	size_t total;    /* of the whole object; all that is left when its length is indefinite */
+	size_t total;    /* of the whole object */
+	size_t elements; /* in it, those inside of octet strings with it */
 };
+
+enum { DEPTH_MAX = 32, CONTAINER_ELEMENTS_MAX = 600000 };
 
 struct element {
 	int tag;
@@ -34,13 +37,33 @@ static bool read_element(const uint8_t *p, const uint8_t *stop, struct element *
 	return true;
 }
 
+/* Counts one element and what is in it, and finds its end, also when its length is indefinite. What nests deeper, or is not DER inside of something
+ * that may hold anything, counts for as much as its bytes could be. */
+static const uint8_t *measure(const uint8_t *p, const uint8_t *stop, unsigned depth, size_t *elements)
+{
+	struct element e;
+	if (!read_element(p, stop, &e) || depth > DEPTH_MAX) {
+		*elements += (size_t)(stop - p) / 2;
+		return stop;
+	}
+	++*elements;
+	bool descend = e.constructed || (e.tag == V_ASN1_OCTET_STRING && e.next > e.content && e.content[0] == 0x30);
+	const uint8_t *at = e.content;
+	while (descend && at < e.next) {
+		if (e.indefinite && e.next - at >= 2 && at[0] == 0 && at[1] == 0)
+			return at + 2;
+		at = measure(at, e.next, depth + 1, elements);
+	}
+	return e.next;
+}
+
 static bool read_shape(struct custos_bytes der, struct shape *ret)
 {
 	struct element outer, child;
 	*ret = (struct shape){ .tags = { -1, -1, -1 }, .first_int = -1 };
 	if (der.len == 0 || der.ptr[0] != 0x30 || !read_element(der.ptr, der.ptr + der.len, &outer))
 		return false;
-	ret->total = (size_t)(outer.next - der.ptr);
+	ret->total = (size_t)(measure(der.ptr, der.ptr + der.len, 0, &ret->elements) - der.ptr);
 	const uint8_t *p = outer.content;
 	for (size_t i = 0; i < 3 && p < outer.next && read_element(p, outer.next, &child); i++) {
 		ret->tags[i] = child.tag;
@@ -63,6 +86,11 @@ static custos_rc add_cert(struct custos_bag *bag, const struct custos_found *fou
 	CUSTOS_CLEANUP(custos_drop_der) unsigned char *der = NULL;
 	CUSTOS_CLEANUP(custos_drop_cert) X509 *own = cert;
 	int len = i2d_X509(cert, &der);
+	size_t elements = 0;
+	if (len > 0 && found->form == CUSTOS_FORM_PKCS7) { /* the others are counted before they are parsed */
+		(void)measure(der, der + len, 0, &elements);
+		CUSTOS_TRY(custos_bag_spend_elements(bag, found, elements, err));
+	}
 	CUSTOS_TRY(custos_bag_push(bag, found, CUSTOS_ITEM_CERTIFICATE, "a certificate", &item, err));
 	CUSTOS_TRY(keep(item, der, len, err));
 	item->cert = CUSTOS_TAKE(own);
@@ -107,8 +135,10 @@ static custos_rc add_signed(struct custos_bag *bag, const struct custos_found *f
 	return custos_bag_push(bag, found, CUSTOS_ITEM_CRL, "a revocation list", &item, err);
 }
 
-static custos_rc add_pkcs7(struct custos_bag *bag, const struct custos_found *found, struct custos_bytes der, size_t *ret_taken, struct custos_err *err)
+static custos_rc add_pkcs7(struct custos_bag *bag, const struct custos_found *found, struct custos_bytes der, size_t elements, size_t *ret_taken, struct custos_err *err)
 {
+	if (elements > CONTAINER_ELEMENTS_MAX)
+		CUSTOS_FAIL_HINT(err, CUSTOS_E_INPUT, "give only the files that the CA sent for this certificate", "%s: a PKCS#7 container with thousands of certificates", found->file);
 	const unsigned char *p = der.ptr;
 	CMS_ContentInfo *cms = d2i_CMS_ContentInfo(NULL, &p, (long)der.len);
 	custos_x509_drain();
@@ -175,12 +205,16 @@ custos_rc custos_der_add(struct custos_bag *bag, const struct custos_found *foun
 	const char *what = named_only(&s, &kind);
 	if (what != NULL) {
 		*ret_taken = s.total;
+		if (kind == CUSTOS_ITEM_PKCS12 && found->form != CUSTOS_FORM_PKCS12) /* one in another is named only */
+			return custos_p12_add(bag, found, CUSTOS_BYTES(der.ptr, s.total), err);
 		return custos_bag_push(bag, found, kind, what, &item, err);
 	}
 	if (s.tags[0] == V_ASN1_OBJECT)
-		return add_pkcs7(bag, found, der, ret_taken, err);
-	if (s.tags[0] == V_ASN1_SEQUENCE && s.tags[1] == V_ASN1_SEQUENCE && s.tags[2] == V_ASN1_BIT_STRING)
+		return add_pkcs7(bag, found, CUSTOS_BYTES(der.ptr, s.total), s.elements, ret_taken, err);
+	if (s.tags[0] == V_ASN1_SEQUENCE && s.tags[1] == V_ASN1_SEQUENCE && s.tags[2] == V_ASN1_BIT_STRING) {
+		CUSTOS_TRY(custos_bag_spend_elements(bag, found, s.elements, err));
 		return add_signed(bag, found, der, ret_taken, err);
+	}
 	if (s.tags[0] == V_ASN1_SEQUENCE && s.tags[1] == V_ASN1_BIT_STRING)
 		return add_public_key(bag, found, der, s.total, ret_taken, err);
 	return CUSTOS_OK;

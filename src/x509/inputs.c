@@ -32,13 +32,40 @@ static void request_given(const struct custos_rules *r, const struct custos_bag 
 		                    "%s: this is a certificate request, neither a certificate nor a private key; the key never left the token", at);
 }
 
+/* What stands in archives and directories and is not read, each with its remedy; a table, because that is all there is to say. */
+static bool unread_given(const struct custos_rules *r, const struct custos_bag_item *item, const char *at)
+{
+	static const struct {
+		const char *what, *code, *remedy;
+	} unread[] = {
+		{ "an encrypted archive entry", "archive_encrypted", "unpack it with its pass phrase and give the files in it" },
+		{ "an archive entry whose name leads out of the archive", "archive_hostile", "do not unpack this archive, and ask whoever sent it; it was not read" },
+		{ "a symbolic link in an archive", "archive_hostile", "do not unpack this archive, and ask whoever sent it; the link was not followed" },
+		{ "an archive entry that is no file", "archive_hostile", "do not unpack this archive, and ask whoever sent it; it was not read" },
+		{ "an archive entry that is packed in an unusual way", "archive_unread", "unpack it and give the files in it" },
+		{ "a zip archive in an archive", "archive_nested", "unpack it and give the files in it" },
+		{ "a damaged archive entry", "archive_damaged", "get the archive from the CA again, whole" },
+		{ "a damaged zip archive", "archive_damaged", "get the archive from the CA again, whole" },
+		{ "an empty zip archive", "archive_empty", "get the archive from the CA again" },
+		{ "a directory in a directory", "not_read", "nothing to do; name it too if the certificates are in it" },
+		{ "an empty directory", "not_read", "name the directory or the files that the certificates are in" },
+		{ "a file that cannot be opened", "not_read", "make it readable, if a certificate is in it" },
+		{ "no regular file", "not_read", "nothing to do; it was left out" },
+	};
+	for (size_t i = 0; i < sizeof unread / sizeof *unread; i++) {
+		if (strcmp(item->what, unread[i].what) != 0)
+			continue;
+		custos_problems_add(r->problems, unread[i].code, CUSTOS_SEVERITY_WARNING, unread[i].remedy, "%s: this is %s", at, unread[i].what);
+		return true;
+	}
+	return false;
+}
+
 static void unknown_given(const struct custos_rules *r, const struct custos_bag_item *item, const char *at)
 {
-	if (strcmp(item->what, "key parameters") == 0)
+	if (strcmp(item->what, "key parameters") == 0 || unread_given(r, item, at))
 		return;
-	if (strcmp(item->what, "a zip archive") == 0)
-		custos_problems_add(r->problems, "not_understood", CUSTOS_SEVERITY_WARNING, "unpack it and give the files in it", "%s: this is a zip archive", at);
-	else if (strcmp(item->what, "empty") == 0)
+	if (strcmp(item->what, "empty") == 0)
 		custos_problems_add(r->problems, "not_understood", CUSTOS_SEVERITY_WARNING, "get the file from the CA again", "%s: this file is empty", at);
 	else if (strncmp(item->what, "bytes", 5) == 0 || item->label[0] != '\0' || strncmp(item->what, "damaged", 7) == 0)
 		custos_problems_add(r->problems, "damaged", CUSTOS_SEVERITY_WARNING,
@@ -56,6 +83,26 @@ static void container_given(const struct custos_rules *r, const struct custos_ba
 		custos_problems_add(r->problems, "pkcs7_converted", CUSTOS_SEVERITY_FIXED, "nothing to do; servers need PEM certificates",
 		                    "%s: this is a PKCS#7 container%s, no server takes it as a certificate file; converted", at,
 		                    item->quirks & CUSTOS_QUIRK_LABEL ? " (in the armour of a certificate)" : "");
+}
+
+static void p12_given(const struct custos_rules *r, const struct custos_bag_item *item, const char *at)
+{
+	if (strstr(item->what, "with a pass phrase") != NULL)
+		custos_problems_add(r->problems, "pkcs12_locked", CUSTOS_SEVERITY_WARNING, "give its pass phrase to custos cert check --pass-phrase, or the certificates as PEM",
+		                    "%s: this is a PKCS#12 container, and its pass phrase is not empty; its certificates were not read", at);
+	else if (strstr(item->what, "outdated") != NULL)
+		custos_problems_add(r->problems, "pkcs12_outdated", CUSTOS_SEVERITY_WARNING, "take the certificates out of it: openssl pkcs12 -legacy -nokeys -in FILE -out FILE.pem",
+		                    "%s: this is a PKCS#12 container in an outdated form (such as RC2), which is not opened", at);
+	else if (strstr(item->what, "slow") != NULL)
+		custos_problems_add(r->problems, "pkcs12_costly", CUSTOS_SEVERITY_WARNING, "give its certificates as PEM",
+		                    "%s: this PKCS#12 container asks for more work or memory than one with certificates needs; it was not opened", at);
+	else if (strstr(item->what, "damaged") != NULL)
+		custos_problems_add(r->problems, "damaged", CUSTOS_SEVERITY_WARNING, "get the file again, or copy it again, whole", "%s: this is %s", at, item->what);
+	else if (strstr(item->what, "without") != NULL)
+		custos_problems_add(r->problems, "pkcs12_empty", CUSTOS_SEVERITY_WARNING, "ask the CA for the certificate itself", "%s: this is %s", at, item->what);
+	else
+		custos_problems_add(r->problems, "pkcs12_converted", CUSTOS_SEVERITY_FIXED, "nothing to do; servers need PEM certificates",
+		                    "%s: this is a PKCS#12 container, no server of this kind takes it as a certificate file; converted", at);
 }
 
 static void key_given(const struct custos_rules *r, const struct custos_bag_item *item, const char *at)
@@ -106,8 +153,7 @@ void custos_rules_inputs(const struct custos_rules *r, const struct custos_bag *
 		else if (item->kind == CUSTOS_ITEM_PUBLIC_KEY)
 			public_key_given(r, at);
 		else if (item->kind == CUSTOS_ITEM_PKCS12)
-			custos_problems_add(r->problems, "pkcs12_given", CUSTOS_SEVERITY_WARNING, "export its certificates as PEM and give those",
-			                    "%s: this is a PKCS#12 container, which is not opened", at);
+			p12_given(r, item, at);
 		else if (item->kind == CUSTOS_ITEM_UNKNOWN)
 			unknown_given(r, item, at);
 		armour(r, item, at);

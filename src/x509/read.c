@@ -38,7 +38,7 @@ static const char *looks_like(struct custos_bytes input)
 		size_t len;
 		const char *what;
 	} known[] = {
-		{ "PK\x03\x04", 4, "a zip archive" }, { "\x1f\x8b", 2, "a gzip archive" }, { "7z\xbc\xaf", 4, "a 7z archive" },
+		{ "PK\x03\x04", 4, "a zip archive in an archive" }, { "PK\x05\x06", 4, "an empty zip archive" }, { "\x1f\x8b", 2, "a gzip archive" }, { "7z\xbc\xaf", 4, "a 7z archive" },
 		{ "%PDF", 4, "a PDF document" }, { "\xff\xfe", 2, "UTF-16 text" }, { "\xfe\xff", 2, "UTF-16 text" },
 		{ "\xfe\xed\xfe\xed", 4, "a Java keystore" }, { "ssh-", 4, "an SSH public key" }, { "ecdsa-sha2-", 11, "an SSH public key" },
 		{ "<!DOCTYPE", 9, "a web page" }, { "<html", 5, "a web page" },
@@ -232,8 +232,10 @@ static custos_rc scan_pem(struct scan *s, struct custos_err *err)
 	return CUSTOS_OK;
 }
 
-custos_rc custos_read_input(struct custos_bag *bag, const char *file, struct custos_bytes input, struct custos_err *err)
+custos_rc custos_read_input(struct custos_bag *bag, const char *file, struct custos_bytes input, unsigned flags, struct custos_err *err)
 {
+	if ((flags & CUSTOS_READ_ARCHIVES) != 0 && begins(input, "PK\x03\x04", 4))
+		return custos_zip_add(bag, file, input, err);
 	struct scan s = { .bag = bag, .found = { .file = file, .label = "", .form = CUSTOS_FORM_DER }, .start = input.ptr, .stop = input.ptr + input.len, .counted = input.ptr, .line = 1 };
 	if (begins(input, "\xef\xbb\xbf", 3))
 		s.start += 3; /* a byte order mark of UTF-8 */

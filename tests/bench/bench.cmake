@@ -14,3 +14,6 @@ endforeach()
 add_executable(bench_bare_token ${CMAKE_SOURCE_DIR}/tests/bench/bare_token.c)
 target_compile_options(bench_bare_token PRIVATE -Wno-deprecated-declarations)
 target_link_libraries(bench_bare_token PRIVATE PkgConfig::P11KIT OpenSSL::Crypto)
+# Certificates in numbers: for tests/bench/cert and for the tests of limits.
+add_executable(bench_make_bag ${CMAKE_SOURCE_DIR}/tests/bench/make_bag.c)
+target_link_libraries(bench_make_bag PRIVATE OpenSSL::Crypto)

@@ -20,6 +20,7 @@ rules() {
 only custos_permit_mint | log/release.c | a permit is made in one place: the log's release commit
 only custos_permit_consume | token/client_release.c | and used in one: the token's release call
 only custos_secret_expose | crypto/key_file.c crypto/match.c crypto/pem.c crypto/seal.c crypto/seal_key.c crypto/share_text.c crypto/shares.c crypto/transport_key.c crypto/trial.c | key wrap, PEM, sharing and the modulus check work inside locked memory
+also custos_secret_expose | crypto/pkcs12.c | the pass phrase of a PKCS#12 file, and what it decrypts
 also custos_secret_expose | token/exchange.c token/session.c token/token_admin.c | a PIN goes into its pipe, and from the pipe to C_Login and C_InitToken
 also custos_secret_expose | courier/login.c courier/ssh_login.c courier/ssh_run.c courier/terminal.c | a password or login key goes to libssh2, the key to the host's stdin, a share to the terminal
 only [A-Z][A-Za-z0-9]*_.* | crypto x509 | OpenSSL: every name that begins with a capital letter
@@ -34,6 +35,8 @@ only custos_key_file_read | courier/import.c | and nobody else may ask for that
 only p11_kit_.* | token | the token process alone has a PKCS#11 module
 only C_[A-Z].* | - | a module's functions come from its function list, never from the linker
 only (dlopen|dlmopen|dlsym) | - | p11-kit loads the one module
+only archive_.* | x509/zip.c | one wrapper a foreign library
+only mallopt | x509/p12.c x509/zip.c | containers that may hold a key pass through libraries that do not wipe
 only gfshare_.* | crypto/shares.c | one wrapper a foreign library
 only sqlite3_.* | store | one wrapper a foreign library
 only PQ.* | store | one wrapper a foreign library
