@@ -173,10 +173,6 @@ CUSTOS_API custos_cert_accept(struct custos_custody *custody, const char *name, 
 CUSTOS_API custos_cert_show(struct custos_custody *custody, const char *name, struct custos_json **ret_cert, struct custos_err *err);
 /* Leaf, then intermediates. */
 CUSTOS_API custos_cert_show_pem(struct custos_custody *custody, const char *name, char **ret_pem, struct custos_err *err);
-/* The same without a custody, and without storing anything. `for_profile`: "server", "esxi" or NULL; `trust`: PEM file, "system" or NULL
- * (not judged). */
-CUSTOS_API custos_cert_inspect(const char *const files[], size_t count, const char *for_profile, const char *trust,
-                               struct custos_json **ret_report, struct custos_err *err);
 
 /* Targets. `record` as in the log: {"name","address","user","profile","hostkeys":[…],"verify":[…],"sni","auth","group","ssh_legacy"}, with
  * the name of a built-in profile or a YAML file, whose text is kept. */

@@ -1,6 +1,7 @@
-/* custos csr create, custos cert check | accept | show */
+/* custos csr create, custos cert accept | show */
 #include "cli/document.h"
 #include "cli/output.h"
+#include "cli/report.h"
 #include "cli/rows.h"
 
 #include <errno.h>
@@ -89,7 +90,7 @@ static void report_text(const struct custos_call *call, const struct custos_json
 	custos_out_line("%s", custos_json_bool(report, "usable", false) ? "a server can use this" : "no server could use this");
 }
 
-static void show_report(const struct custos_call *call, const struct custos_json *report)
+void custos_cli_show_report(const struct custos_call *call, const struct custos_json *report)
 {
 	if (report == NULL)
 		return;
@@ -99,33 +100,11 @@ static void show_report(const struct custos_call *call, const struct custos_json
 		report_text(call, report);
 }
 
-static const struct custos_option check_options[] = {
-	{ "--for", CUSTOS_OPTION_TEXT, "PROFILE", "also apply the rules of server or esxi" },
-	{ "--trust", CUSTOS_OPTION_TEXT, "FILE", "judge by these trust anchors (PEM), or by system" },
-	{ 0 },
-};
-
-static custos_rc check(struct custos_call *call, struct custos_err *err)
-{
-	CUSTOS_AUTO_DOCUMENT *report = NULL;
-	custos_rc rc = custos_cert_inspect(call->args, call->count, custos_call_text(call, "--for", NULL),
-	                                   custos_call_text(call, "--trust", NULL), &report, err);
-	show_report(call, report);
-	return rc;
-}
-
-const struct custos_command custos_cmd_cert_check = {
-	.noun = "cert", .verb = "check", .args = "FILE…",
-	.summary = "say what each file is and whether a server could use them; needs no custody", .min_args = 1,
-	.max_args = CUSTOS_ARGS_MAX, .options = check_options,
-	.needs = CUSTOS_READS, .run = check,
-};
-
 static custos_rc accept(struct custos_call *call, struct custos_err *err)
 {
 	CUSTOS_AUTO_DOCUMENT *report = NULL;
 	custos_rc rc = custos_cert_accept(call->custody, call->args[0], call->args + 1, call->count - 1, &report, err);
-	show_report(call, report);
+	custos_cli_show_report(call, report);
 	return rc;
 }
 

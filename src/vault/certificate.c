@@ -21,26 +21,9 @@ static custos_rc sign_request(void *ctx, struct custos_bytes message, struct cus
 	return custos_token_sign(s->token, s->ref, s->algorithm, message, signature, err);
 }
 
-/* Problems become one error line, the first error's text and remedy; that there is no certificate is said only when nothing says why. */
-static custos_rc refuse_errors(const struct custos_json *problems, struct custos_err *err)
-{
-	const struct custos_json *chosen = NULL;
-	for (size_t i = 0; i < custos_json_count(problems); i++) {
-		const struct custos_json *p = custos_json_at(problems, i);
-		bool vague = chosen != NULL && strcmp(custos_json_text(chosen, "code"), "no_certificate") == 0;
-		if (strcmp(custos_json_text(p, "severity"), "error") == 0 && (chosen == NULL || vague))
-			chosen = p;
-	}
-	if (chosen == NULL)
-		return CUSTOS_OK;
-	custos_rc rc = custos_err_set(err, CUSTOS_E_INPUT, 0, "%s", custos_json_text(chosen, "text"));
-	custos_err_hint(err, "%s", custos_json_text(chosen, "remedy"));
-	return rc;
-}
-
 static custos_rc refuse_unusable(const struct custos_json *report, struct custos_err *err)
 {
-	CUSTOS_TRY(refuse_errors(custos_json_get(report, "problems"), err));
+	CUSTOS_TRY(custos_problems_refuse(custos_json_get(report, "problems"), err));
 	CUSTOS_REQUIRE(custos_json_bool(report, "usable", false), err, CUSTOS_E_INPUT, "no server could use these files");
 	return CUSTOS_OK;
 }
@@ -64,7 +47,7 @@ custos_rc custos_vault_check_request(const struct custos_csr_spec *spec, const c
 {
 	CUSTOS_AUTO(custos_json) *problems = NULL;
 	CUSTOS_TRY(custos_csr_lint(spec, key_type, &problems, err));
-	return refuse_errors(problems, err);
+	return custos_problems_refuse(problems, err);
 }
 
 static custos_rc choose_algorithm(const char *word, enum custos_key_type type, enum custos_signature *ret_algorithm, struct custos_err *err)
@@ -184,35 +167,6 @@ custos_rc custos_cert_accept(struct custos_custody *c, const char *name, const c
 	if (rc != CUSTOS_OK)
 		custos_vault_abort(c);
 	return rc;
-}
-
-static custos_rc open_anchors(const char *trust, struct custos_anchors **ret_anchors, struct custos_err *err)
-{
-	*ret_anchors = NULL;
-	if (trust == NULL)
-		return CUSTOS_OK;
-	if (strcmp(trust, "system") == 0)
-		return custos_anchors_new_system(ret_anchors, err);
-	CUSTOS_AUTO_BUF pem = { 0 };
-	CUSTOS_AUTO(custos_anchors) *anchors = NULL;
-	CUSTOS_TRY(custos_file_read(trust, &pem, err));
-	CUSTOS_TRY(custos_anchors_new(&anchors, err));
-	CUSTOS_TRY(custos_anchors_add_pem(anchors, custos_buf_view(&pem), trust, err));
-	*ret_anchors = CUSTOS_TAKE(anchors);
-	return CUSTOS_OK;
-}
-
-custos_rc custos_cert_inspect(const char *const files[], size_t count, const char *for_profile, const char *trust,
-                              struct custos_json **ret_report, struct custos_err *err)
-{
-	CUSTOS_AUTO(custos_bag) *bag = NULL;
-	CUSTOS_AUTO(custos_anchors) *anchors = NULL;
-	CUSTOS_AUTO(custos_chain) *chain = NULL;
-	CUSTOS_TRY(fill_bag(files, count, &bag, err));
-	CUSTOS_TRY(open_anchors(trust, &anchors, err));
-	struct custos_check_options options = { .for_profile = for_profile, .trust = anchors, .now_unix = custos_clock_unix() };
-	CUSTOS_TRY(custos_cert_check(bag, &options, ret_report, &chain, err));
-	return refuse_unusable(*ret_report, err);
 }
 
 static custos_rc find_accepted(struct custos_custody *c, const char *name, const struct custos_json **ret, struct custos_err *err)

@@ -143,7 +143,11 @@ static void note_order(const struct build *b)
 		wrong = wrong || chain->item[i] < chain->item[i - 1];
 		one_file = one_file && custos_bag_at(b->bag, chain->item[i])->file == custos_bag_at(b->bag, chain->item[0])->file;
 	}
-	if (wrong && one_file)
+	if (wrong && custos_bag_at(b->bag, chain->item[0])->form == CUSTOS_FORM_SERVED)
+		custos_problems_add(&b->chain->problems, "served_wrong_order", CUSTOS_SEVERITY_WARNING,
+		                    "have it serve its own certificate first, then each issuer; custos cert check with -o writes them so",
+		                    "%s: the certificates are served in the wrong order; some clients refuse that", custos_bag_at(b->bag, chain->item[0])->file);
+	else if (wrong && one_file)
 		custos_problems_add(&b->chain->problems, "wrong_order", CUSTOS_SEVERITY_FIXED,
 		                    "nothing to do; a server needs its own certificate first, then each issuer",
 		                    "%s: the certificates were in the wrong order; fixed", custos_bag_at(b->bag, chain->item[0])->file);

@@ -1,6 +1,8 @@
 /* The report: inputs, chain, rules, and the client's own verdict at the end, so that nothing the rules forgot passes as usable. */
 #include "x509/check.h"
+#include "base/text.h"
 #include "data/json.h"
+#include "x509/cert.h"
 #include "x509/judge.h"
 #include "x509/parsed.h"
 #include "x509/rules.h"
@@ -56,19 +58,41 @@ static custos_rc describe(const struct custos_bag_item *item, struct custos_json
 	return CUSTOS_OK;
 }
 
-static custos_rc describe_all(const struct custos_bag *bag, const struct custos_chain *chain, struct custos_json *report, struct custos_err *err)
+static custos_rc describe_all(const struct custos_bag *bag, struct custos_bag *last_use, const struct custos_chain *chain, struct custos_json *report, struct custos_err *err)
 {
 	struct custos_json *files = custos_json_array(), *list = custos_json_array(), *one = NULL;
 	custos_json_set(report, "files", files);
 	custos_json_set(report, "chain", list);
-	for (size_t i = 0; i < custos_bag_count(bag); i++) {
-		CUSTOS_TRY(describe(custos_bag_at(bag, i), &one, err));
-		custos_json_push(files, one);
-	}
 	for (size_t i = 0; i < chain->count; i++) {
 		CUSTOS_TRY(describe(custos_bag_at(bag, chain->item[i]), &one, err));
 		custos_json_push(list, one);
 	}
+	for (size_t i = 0; i < custos_bag_count(bag); i++) {
+		CUSTOS_TRY(describe(custos_bag_at(bag, i), &one, err));
+		custos_json_push(files, one);
+		if (last_use != NULL)
+			custos_bag_forget(last_use, i);
+	}
+	return CUSTOS_OK;
+}
+
+/* What is asked from outside: a key that is known by its hash, the name of a host. */
+static custos_rc ask_leaf(const struct custos_check_options *o, struct custos_chain *chain, struct custos_err *err)
+{
+	CUSTOS_AUTO_BUF spki = { .max = CUSTOS_BAG_INPUT_MAX };
+	uint8_t hash[CUSTOS_HASH_SIZE];
+	char own[2 * CUSTOS_HASH_SIZE + 1], wanted[2 * CUSTOS_HASH_SIZE + 1];
+	CUSTOS_TRY(custos_cert_spki(chain->der[0], &spki, err));
+	CUSTOS_TRY(custos_spki_sha256(custos_buf_view(&spki), hash, err));
+	if (o->spki_sha256.len > 0 && !custos_bytes_equal(o->spki_sha256, CUSTOS_BYTES(hash, sizeof hash))) {
+		custos_text_hex(hash, sizeof hash, own);
+		custos_text_hex(o->spki_sha256.ptr, o->spki_sha256.len, wanted);
+		custos_problems_add(&chain->problems, "other_key", CUSTOS_SEVERITY_ERROR, "give the certificate that was issued for this key's request",
+		                    "the certificate belongs to another key: it is for %.16s… (SHA-256 of the public key), asked was for %.16s…", own, wanted);
+	}
+	if (o->name != NULL && !custos_cert_covers(chain->der[0], o->name))
+		custos_problems_add(&chain->problems, "other_name", CUSTOS_SEVERITY_ERROR, "get a certificate with this name, or ask for the host by a name that the certificate has",
+		                    "the certificate does not name '%.300s'", o->name);
 	return CUSTOS_OK;
 }
 
@@ -90,12 +114,15 @@ custos_rc custos_cert_check(const struct custos_bag *bag, const struct custos_ch
 	CUSTOS_AUTO(custos_json) *report = custos_json_object();
 	CUSTOS_REQUIRE(report != NULL, err, CUSTOS_E_SYSTEM, "out of memory");
 	CUSTOS_TRY(check_options(options, err));
-	CUSTOS_TRY(custos_chain_build(bag, &(struct custos_chain_options){ .leaf_spki = options->spki, .now_unix = options->now_unix, .trust = options->trust }, &chain, err));
+	struct custos_bytes meant = options->spki.len > 0 ? options->spki : options->leaf_spki;
+	CUSTOS_TRY(custos_chain_build(bag, &(struct custos_chain_options){ .leaf_spki = meant, .now_unix = options->now_unix, .trust = options->trust }, &chain, err));
 	struct custos_rules rules = { .problems = &chain->problems, .options = options, .esxi = options->for_profile != NULL && strcmp(options->for_profile, "esxi") == 0 };
 	rules.anchored = chain->end == CUSTOS_CHAIN_ANCHORED;
 	custos_rules_inputs(&rules, bag);
-	if (chain->count > 0)
+	if (chain->count > 0) {
 		CUSTOS_TRY(custos_rules_leaf(&rules, custos_bag_at(bag, chain->item[0])->cert, err));
+		CUSTOS_TRY(ask_leaf(options, chain, err));
+	}
 	for (size_t i = 1; i < chain->count; i++)
 		custos_rules_issuer(&rules, custos_bag_at(bag, chain->item[i])->cert);
 	ask_client(options, chain);
@@ -103,7 +130,7 @@ custos_rc custos_cert_check(const struct custos_bag *bag, const struct custos_ch
 		custos_problems_accept(&chain->problems, options->accept[i]);
 	CUSTOS_TRY(custos_problems_whole(&chain->problems, err));
 	custos_json_set_bool(report, "usable", chain->count > 0 && custos_problems_count(&chain->problems, CUSTOS_SEVERITY_ERROR) == 0);
-	CUSTOS_TRY(describe_all(bag, chain, report, err));
+	CUSTOS_TRY(describe_all(bag, options->last_use, chain, report, err));
 	custos_json_set(report, "problems", custos_problems_json(&chain->problems));
 	*ret_report = CUSTOS_TAKE(report);
 	if (ret_chain != NULL)

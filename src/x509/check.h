@@ -15,9 +15,13 @@
 struct custos_check_options {
 	const char *for_profile;              /* "server" or "esxi"; NULL means "server" */
 	struct custos_bytes spki;             /* the key the certificate must belong to; empty: not asked */
+	struct custos_bytes spki_sha256;      /* the same when only its hash is known; empty: not asked */
+	struct custos_bytes leaf_spki;        /* which certificate is meant, where that is known; empty: found out. No demand */
+	const char *name;                     /* the host that the certificate must name; NULL: not asked */
 	struct custos_bytes csr;              /* DER of the request: its names must be covered, its key must be the certificate's; empty: not asked */
 	const struct custos_anchors *trust;   /* NULL: trust is not judged */
 	int64_t now_unix;
+	struct custos_bag *last_use;          /* the bag itself, from a caller who only wants the report: what was parsed is freed while the report grows; else NULL */
 	const char *const *accept;            /* codes of problems to accept, NULL-terminated, each custos_check_may_accept(); NULL: none */
 };
 

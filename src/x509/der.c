@@ -13,7 +13,7 @@ struct shape {
 	size_t elements; /* in it, those inside of octet strings with it */
 };
 
-enum { DEPTH_MAX = 32, CONTAINER_ELEMENTS_MAX = 600000 };
+enum { DEPTH_MAX = 32, CONTAINER_ELEMENTS_MAX = 600000, OBJECT_MAX = 1 << 19 };
 
 struct element {
 	int tag;
@@ -213,6 +213,10 @@ custos_rc custos_der_add(struct custos_bag *bag, const struct custos_found *foun
 		return add_pkcs7(bag, found, CUSTOS_BYTES(der.ptr, s.total), s.elements, ret_taken, err);
 	if (s.tags[0] == V_ASN1_SEQUENCE && s.tags[1] == V_ASN1_SEQUENCE && s.tags[2] == V_ASN1_BIT_STRING) {
 		CUSTOS_TRY(custos_bag_spend_elements(bag, found, s.elements, err));
+		if (s.total > OBJECT_MAX) {
+			*ret_taken = s.total;
+			return custos_bag_push(bag, found, CUSTOS_ITEM_UNKNOWN, "something signed that is larger than any certificate", &item, err);
+		}
 		return add_signed(bag, found, der, ret_taken, err);
 	}
 	if (s.tags[0] == V_ASN1_SEQUENCE && s.tags[1] == V_ASN1_BIT_STRING)

@@ -133,7 +133,10 @@ static void set_name(struct custos_json *facts, const char *key, const X509_NAME
 
 static void set_serial(struct custos_json *facts, const ASN1_INTEGER *serial)
 {
+	enum { SHOWN_MAX = 64 /* RFC 5280 allows 20 bytes */ };
 	size_t len = (size_t)ASN1_STRING_length(serial);
+	if (len > SHOWN_MAX)
+		len = SHOWN_MAX;
 	CUSTOS_AUTO_STR *text = malloc(2 * len + 2);
 	if (text != NULL) {
 		bool negative = ASN1_STRING_type(serial) == V_ASN1_NEG_INTEGER;

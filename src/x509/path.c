@@ -4,6 +4,8 @@
 #include "x509/openssl.h"
 #include "x509/parsed.h"
 
+enum { WORK_US = 500000 };
+
 void custos_graph_done(struct custos_graph *graph)
 {
 	free(graph->nodes);
@@ -64,6 +66,7 @@ static custos_rc allocate(struct custos_graph *graph, size_t certs, size_t **ret
 	memset(*ret_table, 0xff, buckets * sizeof **ret_table);
 	graph->buckets = buckets;
 	graph->budget = 4 * certs + 256;
+	graph->work_us = WORK_US;
 	return CUSTOS_OK;
 }
 
@@ -89,6 +92,30 @@ custos_rc custos_graph_init(struct custos_graph *graph, const struct custos_bag 
 	return CUSTOS_OK;
 }
 
+/* About what one verification takes on a common machine. An RSA one is squarings of the modulus, as many as the exponent has bits. */
+static uint64_t cost_us(const EVP_PKEY *key)
+{
+	uint64_t bits = (uint64_t)EVP_PKEY_get_bits(key), exponent = 17;
+	if (!EVP_PKEY_is_a(key, "RSA") && !EVP_PKEY_is_a(key, "RSA-PSS"))
+		return bits <= 256 ? 150 : 2500; /* only P-256 and the Edwards curves are fast */
+	CUSTOS_AUTO_OSSL(bn) BIGNUM *e = NULL;
+	if (EVP_PKEY_get_bn_param(key, "e", &e) == 1)
+		exponent = (uint64_t)BN_num_bits(e);
+	return 5 + 30 * (bits * bits / (2048 * 2048)) * (exponent + 3) / 20 + bits / 512;
+}
+
+/* Is there budget for looking at one more, and for verifying with this key? */
+static bool afford(struct custos_graph *graph, const EVP_PKEY *key)
+{
+	uint64_t cost = key == NULL ? 0 : cost_us(key);
+	if (cost > graph->work_us) {
+		graph->exhausted = true;
+		return false;
+	}
+	graph->work_us -= cost;
+	return true;
+}
+
 static bool issued_by(struct custos_graph *graph, size_t child, size_t issuer)
 {
 	struct custos_node *c = &graph->nodes[child], *i = &graph->nodes[issuer];
@@ -100,7 +127,7 @@ static bool issued_by(struct custos_graph *graph, size_t child, size_t issuer)
 	if (i->subject_hash != c->issuer_hash || !i->ca || X509_check_issued(i->cert, c->cert) != X509_V_OK)
 		return false;
 	EVP_PKEY *key = X509_get0_pubkey(i->cert);
-	return key != NULL && X509_verify(c->cert, key) == 1;
+	return key != NULL && afford(graph, key) && X509_verify(c->cert, key) == 1;
 }
 
 static bool is_root(struct custos_graph *graph, size_t node)
@@ -113,7 +140,8 @@ static bool is_root(struct custos_graph *graph, size_t node)
 		return false;
 	}
 	graph->budget--;
-	return X509_self_signed(n->cert, 1) == 1;
+	EVP_PKEY *key = X509_self_signed(n->cert, 0) == 1 ? X509_get0_pubkey(n->cert) : NULL;
+	return key != NULL && afford(graph, key) && X509_self_signed(n->cert, 1) == 1;
 }
 
 size_t custos_graph_root_of(struct custos_graph *graph, size_t node)

@@ -1,6 +1,6 @@
 /* The graph of a bag's certificates and the search for a path from a leaf upwards. An edge is a name, a key identifier and a signature that
- * verifies. Certificates are found by the hash of their subject; the number of signatures checked is bounded, so that a bag of
- * certificates that sign each other costs no more than an honest one. */
+ * verifies. Certificates are found by the hash of their subject, so looking is linear; what verifying may cost is the same for every bag, whoever
+ * signed what how often and with keys of what size. */
 #ifndef CUSTOS_X509_PATH_H
 #define CUSTOS_X509_PATH_H
 
@@ -25,6 +25,7 @@ struct custos_graph {
 	size_t *duplicates;        /* items that are equal to an earlier one */
 	size_t duplicate_count;
 	size_t budget;             /* candidates that may still be looked at */
+	uint64_t work_us;          /* signatures that may still be verified, in about the microseconds they take */
 	bool exhausted;
 };
 

@@ -100,3 +100,19 @@ struct custos_json *custos_problems_json(const struct custos_problems *list)
 	}
 	return array;
 }
+
+custos_rc custos_problems_refuse(const struct custos_json *problems, struct custos_err *err)
+{
+	const struct custos_json *chosen = NULL;
+	for (size_t i = 0; i < custos_json_count(problems); i++) {
+		const struct custos_json *p = custos_json_at(problems, i);
+		bool vague = chosen != NULL && strcmp(custos_json_text(chosen, "code"), "no_certificate") == 0;
+		if (strcmp(custos_json_text(p, "severity"), "error") == 0 && (chosen == NULL || vague))
+			chosen = p;
+	}
+	if (chosen == NULL)
+		return CUSTOS_OK;
+	custos_rc rc = custos_err_set(err, CUSTOS_E_INPUT, 0, "%s", custos_json_text(chosen, "text"));
+	custos_err_hint(err, "%s", custos_json_text(chosen, "remedy"));
+	return rc;
+}

@@ -34,6 +34,8 @@ const struct custos_problem *custos_problems_find(const struct custos_problems *
 /* Turns errors with this code into warnings that say they were accepted. */
 void custos_problems_accept(struct custos_problems *list, const char *code);
 CUSTOS_RC custos_problems_whole(const struct custos_problems *list, struct custos_err *err);
+/* The first error of such a list (as JSON) as an error of ours; that there is no certificate is said only when nothing says why. CUSTOS_OK when there is none. */
+CUSTOS_RC custos_problems_refuse(const struct custos_json *problems, struct custos_err *err);
 /* [{"code","severity":"error"|"warning"|"fixed","text","remedy"}] */
 struct custos_json *custos_problems_json(const struct custos_problems *list);
 

@@ -1,0 +1,22 @@
+/* Certificates without a custody: what files are, or what a host serves, and whether a server could use it. Nothing is stored. */
+#ifndef CUSTOS_INSPECT_H
+#define CUSTOS_INSPECT_H
+
+#include <custos/custody.h>
+
+struct custos_inspect_options {
+	const char *for_profile;           /* "server", "esxi" or NULL */
+	const char *trust;                 /* file with trust anchors (PEM), "system" or NULL: not judged */
+	const char *key;                   /* whose certificate it must be: SHA-256 of the public key (SPKI) in hex, or a file with a request, a public key
+	                                    * or a certificate; NULL: not asked. Of a request the names must be covered, too */
+	const char *server_name;           /* what a host is asked for (SNI) and must be called in its certificate; NULL: as it was named */
+	struct custos_secret *pass_phrase; /* of PKCS#12 files; NULL: only those without one are opened */
+};
+
+/* Each input is a file, a directory, "-" for standard input, or HOST:PORT when there is no file of that name: then a TLS handshake is made and what the host
+ * serves is judged. *ret_report is custos-cert(1)'s JSON, also when no server could use what was given (CUSTOS_E_INPUT); not written when it did not come to
+ * that. *ret_chain_pem, written on success only: leaf, then intermediates; may be NULL. */
+CUSTOS_API custos_cert_inspect(const char *const inputs[], size_t count, const struct custos_inspect_options *options, struct custos_json **ret_report,
+                               char **ret_chain_pem, struct custos_err *err);
+
+#endif

@@ -1,0 +1,90 @@
+/* custos cert check: of use to anybody who has certificates, and so without a custody, a token or a log. */
+#include "cli/document.h"
+#include "cli/output.h"
+#include "cli/report.h"
+#include "cli/rows.h"
+#include <custos/inspect.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+
+static const struct custos_option check_options[] = {
+	{ "--for", CUSTOS_OPTION_TEXT, "PROFILE", "also apply the rules of server or esxi" },
+	{ "--trust", CUSTOS_OPTION_TEXT, "FILE", "judge by these trust anchors (PEM), or by system" },
+	{ "--key", CUSTOS_OPTION_TEXT, "KEY", "whose it must be: SHA-256 of the public key, or a file with a request or public key" },
+	{ "--servername", CUSTOS_OPTION_TEXT, "NAME", "ask a host for this name, and demand that the certificate has it" },
+	{ "--pass-phrase", CUSTOS_OPTION_TEXT, "SRC", "where the pass phrase of PKCS#12 files comes from: a PIN source" },
+	{ "-o", CUSTOS_OPTION_TEXT, "FILE", "write the certificate and its intermediates to a new file, in the right order" },
+	{ 0 },
+};
+
+/* A new file, made before anything is asked for: what exists is never overwritten, and the answer comes at once. */
+static custos_rc create_file(const char *path, int *ret_fd, struct custos_err *err)
+{
+	if (path == NULL)
+		return CUSTOS_OK;
+	*ret_fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
+	if (*ret_fd < 0)
+		CUSTOS_FAIL_HINT(err, CUSTOS_E_INPUT, "name a file that does not exist", "cannot make %s: %s", path, strerror(errno));
+	return CUSTOS_OK;
+}
+
+static custos_rc write_file(int fd, const char *path, const char *pem, struct custos_err *err)
+{
+	for (size_t done = 0, len = strlen(pem); done < len;) {
+		ssize_t n = write(fd, pem + done, len - done);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			CUSTOS_FAIL_NATIVE(err, CUSTOS_E_SYSTEM, errno, "cannot write %s: %s", path, strerror(errno));
+		done += (size_t)n;
+	}
+	if (fsync(fd) != 0 && errno != EINVAL && errno != EROFS)
+		CUSTOS_FAIL_NATIVE(err, CUSTOS_E_SYSTEM, errno, "cannot write %s: %s", path, strerror(errno));
+	return CUSTOS_OK;
+}
+
+static void free_secret(struct custos_secret **secret)
+{
+	custos_secret_free(*secret);
+}
+
+static custos_rc inspect(struct custos_call *call, struct custos_json **ret_report, char **ret_pem, struct custos_err *err)
+{
+	CUSTOS_CLEANUP(free_secret) struct custos_secret *pass_phrase = NULL;
+	const char *source = custos_call_text(call, "--pass-phrase", NULL);
+	if (source != NULL)
+		CUSTOS_TRY(custos_pin_read(source, "pass phrase of the PKCS#12 files", &pass_phrase, err));
+	struct custos_inspect_options options = {
+		.for_profile = custos_call_text(call, "--for", NULL),
+		.trust = custos_call_text(call, "--trust", NULL),
+		.key = custos_call_text(call, "--key", NULL),
+		.server_name = custos_call_text(call, "--servername", NULL),
+		.pass_phrase = pass_phrase,
+	};
+	return custos_cert_inspect(call->args, call->count, &options, ret_report, ret_pem, err);
+}
+
+static custos_rc check(struct custos_call *call, struct custos_err *err)
+{
+	CUSTOS_AUTO_DOCUMENT *report = NULL;
+	CUSTOS_AUTO_STR *pem = NULL;
+	CUSTOS_AUTO_FD fd = -1;
+	const char *path = custos_call_text(call, "-o", NULL);
+	CUSTOS_TRY(create_file(path, &fd, err));
+	custos_rc rc = inspect(call, &report, &pem, err);
+	custos_cli_show_report(call, report);
+	if (rc == CUSTOS_OK && path != NULL)
+		rc = write_file(fd, path, pem, err);
+	if (rc != CUSTOS_OK && path != NULL)
+		unlink(path);
+	return rc;
+}
+
+const struct custos_command custos_cmd_cert_check = {
+	.noun = "cert", .verb = "check", .args = "FILE…|HOST:PORT",
+	.summary = "say what each file is, or what a host serves, and whether a server could use it; needs no custody", .min_args = 1,
+	.max_args = CUSTOS_ARGS_MAX, .options = check_options,
+	.needs = CUSTOS_READS, .run = check,
+};

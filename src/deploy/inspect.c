@@ -1,0 +1,177 @@
+/* What was given, or what a host serves, goes into one bag and is judged. The only network here is a TLS handshake, made for the sake of the certificates, in a process
+ * that has no custody open and holds no key. */
+#include <custos/inspect.h>
+
+#include "base/clock.h"
+#include "base/text.h"
+#include "crypto/served.h"
+#include "deploy/dial.h"
+#include "vault/file.h"
+#include "x509/cert.h"
+#include "x509/check.h"
+
+#include <ctype.h>
+#include <stdio.h>
+
+enum { DIAL_MS = 10000, FETCH_MS = 10000, HOST_MAX = 256 };
+
+struct inspection {
+	const struct custos_inspect_options *options;
+	struct custos_bag *bag;
+	struct custos_anchors *anchors;
+	struct custos_chain *chain;
+	struct custos_buf spki, csr, leaf_spki;
+	uint8_t hash[CUSTOS_HASH_SIZE];
+	char host[HOST_MAX];           /* of the last HOST:PORT, "" when there was none */
+	struct custos_check_options check;
+};
+
+static void inspection_done(struct inspection *i)
+{
+	custos_chain_free(i->chain);
+	custos_anchors_free(i->anchors);
+	custos_bag_free(i->bag);
+	custos_buf_done(&i->spki);
+	custos_buf_done(&i->csr);
+	custos_buf_done(&i->leaf_spki);
+}
+
+/* "HOST:PORT" or "[V6]:PORT", and nothing in the file system is called so. The host is copied. */
+static bool is_host(const char *input, char host[static HOST_MAX])
+{
+	const char *start = input[0] == '[' ? input + 1 : input, *end = input[0] == '[' ? strstr(start, "]:") : strchr(start, ':');
+	uint64_t port;
+	if (end == NULL || end == start || end - start >= HOST_MAX || strchr(input, '/') != NULL || access(input, F_OK) == 0)
+		return false;
+	if (!custos_text_u64(end + (input[0] == '[' ? 2 : 1), 1, 65535, &port))
+		return false;
+	snprintf(host, HOST_MAX, "%.*s", (int)(end - start), start);
+	return true;
+}
+
+static custos_rc fetch(struct inspection *i, const char *address, struct custos_err *err)
+{
+	CUSTOS_AUTO_FD fd = -1;
+	CUSTOS_CLEANUP(custos_served_done) struct custos_served served = { 0 };
+	const char *name = i->options->server_name != NULL ? i->options->server_name : i->host;
+	struct custos_err why = { 0 };
+	CUSTOS_TRY(custos_dial(address, "443", DIAL_MS, &fd, err));
+	custos_rc rc = custos_served_fetch(fd, name, FETCH_MS, &served, &why);
+	if (rc != CUSTOS_OK)
+		CUSTOS_FAIL_HINT(err, rc, "name a port on which it speaks TLS from the start", "%s: %s", address, why.msg);
+	CUSTOS_TRY(custos_bag_add_served(i->bag, address, served.der, served.count, err));
+	i->check.name = name;
+	i->leaf_spki.len = 0;
+	CUSTOS_TRY(custos_cert_spki(custos_buf_view(&served.der[0]), &i->leaf_spki, err));
+	i->check.leaf_spki = custos_buf_view(&i->leaf_spki);
+	return CUSTOS_OK;
+}
+
+static custos_rc open_anchors(const char *trust, struct custos_anchors **ret_anchors, struct custos_err *err)
+{
+	if (trust == NULL)
+		return CUSTOS_OK;
+	if (strcmp(trust, "system") == 0)
+		return custos_anchors_new_system(ret_anchors, err);
+	CUSTOS_AUTO_BUF pem = { 0 };
+	CUSTOS_AUTO(custos_anchors) *anchors = NULL;
+	CUSTOS_TRY(custos_file_read(trust, &pem, err));
+	CUSTOS_TRY(custos_anchors_new(&anchors, err));
+	CUSTOS_TRY(custos_anchors_add_pem(anchors, custos_buf_view(&pem), trust, err));
+	*ret_anchors = CUSTOS_TAKE(anchors);
+	return CUSTOS_OK;
+}
+
+static bool is_hash(const char *text, uint8_t hash[static CUSTOS_HASH_SIZE])
+{
+	return strlen(text) == 2 * (size_t)CUSTOS_HASH_SIZE && custos_text_unhex(text, hash, CUSTOS_HASH_SIZE);
+}
+
+/* The one thing in a file that tells a key: a request before a public key before a certificate. */
+static custos_rc read_key_file(struct inspection *i, const char *path, struct custos_err *err)
+{
+	static const enum custos_item_kind kinds[] = { CUSTOS_ITEM_REQUEST, CUSTOS_ITEM_PUBLIC_KEY, CUSTOS_ITEM_CERTIFICATE };
+	CUSTOS_AUTO(custos_bag) *bag = NULL;
+	const struct custos_bag_item *found = NULL;
+	CUSTOS_TRY(custos_bag_new(&bag, err));
+	CUSTOS_TRY(custos_bag_add_file(bag, path, err));
+	for (size_t k = 0; k < sizeof kinds / sizeof *kinds && found == NULL; k++) {
+		size_t at = 0;
+		found = custos_bag_next(bag, kinds[k], &at);
+		if (found != NULL && custos_bag_next(bag, kinds[k], &at) != NULL)
+			CUSTOS_FAIL_HINT(err, CUSTOS_E_INPUT, "name a file with one request, one public key or one certificate", "%s: holds several keys", path);
+	}
+	if (found == NULL)
+		CUSTOS_FAIL_HINT(err, CUSTOS_E_INPUT, "name the request, the public key or its SHA-256 (as custos key show prints it)",
+		                 "%s: this is %s, neither a request nor a public key", path, custos_bag_at(bag, 0)->what);
+	struct custos_bytes der = custos_buf_view(&found->der);
+	if (found->kind == CUSTOS_ITEM_PUBLIC_KEY) {
+		CUSTOS_REQUIRE(der.len > 0, err, CUSTOS_E_INPUT, "%s: this is %s in its old form, without its type", path, found->what);
+		return custos_buf_append(&i->spki, der.ptr, der.len, err);
+	}
+	if (found->kind == CUSTOS_ITEM_CERTIFICATE)
+		return custos_cert_spki(der, &i->spki, err);
+	CUSTOS_TRY(custos_buf_append(&i->csr, der.ptr, der.len, err));
+	return custos_csr_spki(der, &i->spki, err);
+}
+
+/* A hash becomes the key it belongs to, if a certificate of that key was given. */
+static custos_rc find_hash(struct inspection *i, struct custos_err *err)
+{
+	size_t at = 0;
+	for (const struct custos_bag_item *item; (item = custos_bag_next(i->bag, CUSTOS_ITEM_CERTIFICATE, &at)) != NULL;) {
+		uint8_t hash[CUSTOS_HASH_SIZE];
+		CUSTOS_AUTO_BUF spki = { .max = CUSTOS_BAG_INPUT_MAX };
+		CUSTOS_TRY(custos_cert_spki(custos_buf_view(&item->der), &spki, err));
+		CUSTOS_TRY(custos_spki_sha256(custos_buf_view(&spki), hash, err));
+		if (memcmp(hash, i->hash, sizeof hash) == 0)
+			return custos_buf_append(&i->spki, spki.ptr, spki.len, err);
+	}
+	return CUSTOS_OK;
+}
+
+static custos_rc settle_key(struct inspection *i, struct custos_err *err)
+{
+	const char *key = i->options->key;
+	if (key == NULL)
+		return CUSTOS_OK;
+	if (is_hash(key, i->hash)) {
+		i->check.spki_sha256 = CUSTOS_BYTES(i->hash, sizeof i->hash);
+		CUSTOS_TRY(find_hash(i, err));
+	} else {
+		CUSTOS_TRY(read_key_file(i, key, err));
+	}
+	i->check.spki = custos_buf_view(&i->spki);
+	i->check.csr = custos_buf_view(&i->csr);
+	return CUSTOS_OK;
+}
+
+static custos_rc write_chain(const struct inspection *i, char **ret_pem, struct custos_err *err)
+{
+	CUSTOS_AUTO_BUF pem = { .max = 4 * (size_t)CUSTOS_BAG_INPUT_MAX };
+	CUSTOS_TRY(custos_cert_pem(i->chain->der, i->chain->count, &pem, err));
+	*ret_pem = custos_text_dup((const char *)pem.ptr);
+	CUSTOS_REQUIRE(*ret_pem != NULL, err, CUSTOS_E_SYSTEM, "out of memory");
+	return CUSTOS_OK;
+}
+
+custos_rc custos_cert_inspect(const char *const inputs[], size_t count, const struct custos_inspect_options *options, struct custos_json **ret_report,
+                              char **ret_chain_pem, struct custos_err *err)
+{
+	CUSTOS_CLEANUP(inspection_done) struct inspection i = {
+		.options = options, .leaf_spki = { .max = CUSTOS_BAG_INPUT_MAX }, .spki = { .max = CUSTOS_BAG_INPUT_MAX }, .csr = { .max = CUSTOS_BAG_INPUT_MAX } };
+	i.check.for_profile = options->for_profile;
+	i.check.now_unix = custos_clock_unix();
+	CUSTOS_TRY(open_anchors(options->trust, &i.anchors, err));
+	i.check.trust = i.anchors;
+	CUSTOS_TRY(custos_bag_new(&i.bag, err));
+	custos_bag_use_pass_phrase(i.bag, options->pass_phrase);
+	for (size_t n = 0; n < count; n++)
+		CUSTOS_TRY(is_host(inputs[n], i.host) ? fetch(&i, inputs[n], err) : custos_bag_add_file(i.bag, inputs[n], err));
+	CUSTOS_TRY(settle_key(&i, err));
+	i.check.last_use = i.bag;
+	CUSTOS_TRY(custos_cert_check(i.bag, &i.check, ret_report, &i.chain, err));
+	CUSTOS_TRY(custos_problems_refuse(custos_json_get(*ret_report, "problems"), err));
+	CUSTOS_REQUIRE(custos_json_bool(*ret_report, "usable", false), err, CUSTOS_E_INPUT, "no server could use this");
+	return ret_chain_pem == NULL ? CUSTOS_OK : write_chain(&i, ret_chain_pem, err);
+}
