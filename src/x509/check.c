@@ -4,12 +4,13 @@
 #include "data/json.h"
 #include "x509/cert.h"
 #include "x509/judge.h"
+#include "x509/name.h"
 #include "x509/parsed.h"
 #include "x509/rules.h"
 
 static const char *const acceptable[] = {
 	"ec_for_esxi", "expired", "not_yet_valid", "sha1_signature", "pss_for_esxi", "large_rsa_for_esxi", "self_signed", "san_missing", "no_server_auth",
-	"untrusted_root", "missing_intermediate", "client_refuses",
+	"untrusted_root", "missing_intermediate", "client_refuses", "long_validity", "weak_rsa", "weak_ec", "close_primes", "roca", "blocked_key", "key_usage",
 };
 
 bool custos_check_may_accept(const char *code)
@@ -96,15 +97,58 @@ static custos_rc ask_leaf(const struct custos_check_options *o, struct custos_ch
 	return CUSTOS_OK;
 }
 
+/* A client is not asked again for what a person has accepted, but for everything else. */
+static unsigned accepted_flags(const struct custos_problems *problems)
+{
+	static const struct {
+		const char *code;
+		unsigned flag;
+	} accepted[] = {
+		{ "expired", CUSTOS_JUDGE_ANY_DATE }, { "not_yet_valid", CUSTOS_JUDGE_ANY_DATE }, { "sha1_signature", CUSTOS_JUDGE_ANY_STRENGTH },
+		{ "weak_rsa", CUSTOS_JUDGE_ANY_STRENGTH }, { "weak_ec", CUSTOS_JUDGE_ANY_STRENGTH }, { "no_server_auth", CUSTOS_JUDGE_ANY_PURPOSE },
+		{ "key_usage", CUSTOS_JUDGE_ANY_PURPOSE }, { "self_signed", CUSTOS_JUDGE_ANY_PATH }, { "untrusted_root", CUSTOS_JUDGE_ANY_PATH },
+		{ "missing_intermediate", CUSTOS_JUDGE_ANY_PATH },
+	};
+	unsigned flags = 0;
+	for (size_t i = 0; i < sizeof accepted / sizeof *accepted; i++)
+		if (custos_problems_accepted(problems, accepted[i].code))
+			flags |= accepted[i].flag;
+	return flags;
+}
+
 /* With anchors the last word is a client's. It only speaks when the rules found no error that explains its refusal better. */
 static void ask_client(const struct custos_check_options *o, struct custos_chain *chain)
 {
 	char why[512];
 	if (o->trust == NULL || custos_problems_count(&chain->problems, CUSTOS_SEVERITY_ERROR) > 0)
 		return;
-	if (custos_judge_served(chain->der, chain->count, CUSTOS_BYTES(NULL, 0), o->trust, NULL, o->now_unix, why, sizeof why) != CUSTOS_JUDGE_ACCEPTED)
+	const struct custos_judge_options asked = { .anchors = o->trust, .now_unix = o->now_unix, .flags = accepted_flags(&chain->problems) };
+	if (custos_judge_chain(chain->der, chain->count, &asked, why, sizeof why) != CUSTOS_JUDGE_ACCEPTED)
 		custos_problems_add(&chain->problems, "client_refuses", CUSTOS_SEVERITY_ERROR, "ask the CA for a certificate that its own root verifies",
 		                    "a client with these trust anchors refuses the chain: %s", why);
+}
+
+/* Of every certificate that is served the key, of the leaf the rest. */
+static custos_rc check_policy(const struct custos_rules *rules, const struct custos_bag *bag, const struct custos_chain *chain, struct custos_err *err)
+{
+	for (size_t i = 0; i < chain->count; i++) {
+		struct x509_st *cert = custos_bag_at(bag, chain->item[i])->cert;
+		CUSTOS_AUTO_STR *subject = custos_name_text(X509_get_subject_name(cert));
+		CUSTOS_REQUIRE(subject != NULL, err, CUSTOS_E_SYSTEM, "out of memory");
+		CUSTOS_TRY(custos_rules_key(rules, cert, subject, err));
+		if (i > 0)
+			continue;
+		custos_rules_validity(rules, cert, custos_bag_at(bag, chain->item[chain->count - 1])->cert, subject);
+		custos_rules_usage(rules, cert);
+		custos_rules_asked_names(rules, cert);
+	}
+	return CUSTOS_OK;
+}
+
+static void accept_all(const struct custos_check_options *options, struct custos_chain *chain)
+{
+	for (size_t i = 0; options->accept != NULL && options->accept[i] != NULL; i++)
+		custos_problems_accept(&chain->problems, options->accept[i]);
 }
 
 custos_rc custos_cert_check(const struct custos_bag *bag, const struct custos_check_options *options, struct custos_json **ret_report, struct custos_chain **ret_chain,
@@ -125,9 +169,10 @@ custos_rc custos_cert_check(const struct custos_bag *bag, const struct custos_ch
 	}
 	for (size_t i = 1; i < chain->count; i++)
 		custos_rules_issuer(&rules, custos_bag_at(bag, chain->item[i])->cert);
+	CUSTOS_TRY(check_policy(&rules, bag, chain, err));
+	accept_all(options, chain);
 	ask_client(options, chain);
-	for (size_t i = 0; options->accept != NULL && options->accept[i] != NULL; i++)
-		custos_problems_accept(&chain->problems, options->accept[i]);
+	accept_all(options, chain); /* also what the client says */
 	CUSTOS_TRY(custos_problems_whole(&chain->problems, err));
 	custos_json_set_bool(report, "usable", chain->count > 0 && custos_problems_count(&chain->problems, CUSTOS_SEVERITY_ERROR) == 0);
 	CUSTOS_TRY(describe_all(bag, options->last_use, chain, report, err));

@@ -9,8 +9,17 @@
 #ifndef CUSTOS_X509_CHECK_H
 #define CUSTOS_X509_CHECK_H
 
+#include "x509/blocklist.h"
 #include "x509/chain.h"
 #include <custos/json.h>
+
+/* How long a certificate may be valid for: as long as it likes; as long as those of public CAs may; so many days. */
+enum custos_validity_kind { CUSTOS_VALIDITY_ANY, CUSTOS_VALIDITY_PUBLIC, CUSTOS_VALIDITY_DAYS };
+struct custos_validity_limit {
+	enum custos_validity_kind kind;
+	unsigned days;                        /* DAYS */
+	const struct custos_anchors *roots;   /* PUBLIC: only chains that end at one of these; NULL: every chain */
+};
 
 struct custos_check_options {
 	const char *for_profile;              /* "server" or "esxi"; NULL means "server" */
@@ -22,11 +31,15 @@ struct custos_check_options {
 	const struct custos_anchors *trust;   /* NULL: trust is not judged */
 	int64_t now_unix;
 	struct custos_bag *last_use;          /* the bag itself, from a caller who only wants the report: what was parsed is freed while the report grows; else NULL */
+	struct custos_validity_limit validity;
+	const struct custos_blocklist *blocklist; /* NULL: none */
+	const char *const *names;             /* names that clients will ask for besides those of the request, NULL-terminated; NULL: none */
 	const char *const *accept;            /* codes of problems to accept, NULL-terminated, each custos_check_may_accept(); NULL: none */
 };
 
-/* Which errors a person may accept: "ec_for_esxi", "pss_for_esxi", "large_rsa_for_esxi", "expired", "not_yet_valid", "sha1_signature", "self_signed",
- * "san_missing", "no_server_auth", "untrusted_root", "missing_intermediate", "client_refuses". */
+/* Which errors a person may accept: "ec_for_esxi", "pss_for_esxi", "large_rsa_for_esxi", "expired", "not_yet_valid", "long_validity", "sha1_signature", "weak_rsa", "weak_ec",
+ * "close_primes", "roca", "blocked_key", "key_usage", "self_signed", "san_missing", "no_server_auth", "untrusted_root", "missing_intermediate", "client_refuses". What was accepted is
+ * a warning with "accepted":true. */
 CUSTOS_MUST bool custos_check_may_accept(const char *code);
 
 /* The report is made whatever the bag holds; the return code is about the call (memory, unknown profile or code), not about the certificate. ret_chain may be NULL. */

@@ -12,6 +12,21 @@ enum custos_judgement {
 	CUSTOS_JUDGE_REFUSED,
 };
 
+/* What the client does not look at, because a person has accepted it: how a certificate is judged before it is taken, never how a host is. */
+enum custos_judge_flags {
+	CUSTOS_JUDGE_ANY_DATE = 1u << 0,
+	CUSTOS_JUDGE_ANY_STRENGTH = 1u << 1,  /* of keys and signatures */
+	CUSTOS_JUDGE_ANY_PURPOSE = 1u << 2,
+	CUSTOS_JUDGE_ANY_PATH = 1u << 3,
+};
+struct custos_judge_options {
+	const struct custos_anchors *anchors; /* NULL: the path is not judged, only leaf, validity and name */
+	const char *name;                     /* DNS name or address; NULL: not judged */
+	int64_t now_unix;
+	unsigned flags;                       /* enum custos_judge_flags */
+};
+CUSTOS_MUST enum custos_judgement custos_judge_chain(const struct custos_bytes *ders, size_t count, const struct custos_judge_options *options, char *why, size_t why_size);
+
 /* `ders` as served, leaf first. `expected_leaf` (DER) may be empty: any leaf. `anchors` NULL: the path is not judged, only leaf, validity and name. `name`
  * (DNS name or address) NULL: not judged. `why` gets one line of plain words, empty when accepted. */
 CUSTOS_MUST enum custos_judgement custos_judge_served(const struct custos_bytes *ders, size_t count, struct custos_bytes expected_leaf, const struct custos_anchors *anchors,

@@ -73,7 +73,16 @@ void custos_problems_accept(struct custos_problems *list, const char *code)
 		free(p->text);
 		p->text = text;
 		p->severity = CUSTOS_SEVERITY_WARNING;
+		p->accepted = true;
 	}
+}
+
+bool custos_problems_accepted(const struct custos_problems *list, const char *code)
+{
+	for (size_t i = 0; i < list->count; i++)
+		if (list->items[i].accepted && strcmp(list->items[i].code, code) == 0)
+			return true;
+	return false;
 }
 
 custos_rc custos_problems_whole(const struct custos_problems *list, struct custos_err *err)
@@ -96,6 +105,8 @@ struct custos_json *custos_problems_json(const struct custos_problems *list)
 		custos_json_set_text(one, "severity", severity_name(list->items[i].severity));
 		custos_json_set_text(one, "text", list->items[i].text);
 		custos_json_set_text(one, "remedy", list->items[i].remedy);
+		if (list->items[i].accepted)
+			custos_json_set_bool(one, "accepted", true);
 		custos_json_push(array, one);
 	}
 	return array;

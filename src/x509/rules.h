@@ -18,4 +18,13 @@ CUSTOS_RC custos_rules_leaf(const struct custos_rules *rules, struct x509_st *le
 /* About an intermediate: dates, signature, key. */
 void custos_rules_issuer(const struct custos_rules *rules, struct x509_st *issuer);
 
+/* rules_policy.c: how long the leaf may last when the chain ends with `last`; a key that others can compute, or that is on the blocklist; a key usage that ends every handshake; the
+ * names that hosts are verified by. `subject` names the certificate. */
+void custos_rules_validity(const struct custos_rules *rules, struct x509_st *leaf, struct x509_st *last, const char *subject);
+CUSTOS_RC custos_rules_key(const struct custos_rules *rules, struct x509_st *cert, const char *subject, struct custos_err *err);
+void custos_rules_usage(const struct custos_rules *rules, struct x509_st *leaf);
+void custos_rules_asked_names(const struct custos_rules *rules, struct x509_st *leaf);
+/* Days that a certificate of a public CA may be valid for when it begins at this time. */
+unsigned custos_rules_public_days(int64_t not_before);
+
 #endif

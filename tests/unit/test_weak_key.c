@@ -1,48 +1,19 @@
 /* Weak RSA keys: a key of each kind is made on the spot and found, its honest neighbour is not. */
-#include "crypto/openssl.h"
+#include "weak_rsa.h"
+
 #include "crypto/weak_key.h"
 
-#include <openssl/core_names.h>
-#include <openssl/param_build.h>
-#include <openssl/x509.h>
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdio.h>
-
-#include <cmocka.h>
-
-static BIGNUM *number(BN_ULONG value)
-{
-	BIGNUM *n = BN_new();
-	assert_int_equal(BN_set_word(n, value), 1);
-	return n;
-}
-
-/* The SPKI of an RSA key with this modulus, which is used up. */
+/* Its SPKI. */
 static struct custos_buf key_of(BIGNUM *n, BN_ULONG exponent)
 {
 	struct custos_buf spki = { 0 };
-	EVP_PKEY *key = NULL;
-	BIGNUM *e = number(exponent);
-	OSSL_PARAM_BLD *build = OSSL_PARAM_BLD_new();
-	EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_name(NULL, "RSA", NULL);
-	assert_int_equal(OSSL_PARAM_BLD_push_BN(build, OSSL_PKEY_PARAM_RSA_N, n), 1);
-	assert_int_equal(OSSL_PARAM_BLD_push_BN(build, OSSL_PKEY_PARAM_RSA_E, e), 1);
-	OSSL_PARAM *params = OSSL_PARAM_BLD_to_param(build);
-	assert_int_equal(EVP_PKEY_fromdata_init(ctx), 1);
-	assert_int_equal(EVP_PKEY_fromdata(ctx, &key, EVP_PKEY_PUBLIC_KEY, params), 1);
+	EVP_PKEY *key = weak_key(n, exponent);
 	unsigned char *der = NULL;
 	int len = i2d_PUBKEY(key, &der);
 	assert_true(len > 0);
 	assert_int_equal(custos_buf_append(&spki, der, (size_t)len, NULL), CUSTOS_OK);
 	OPENSSL_free(der);
-	OSSL_PARAM_free(params);
-	OSSL_PARAM_BLD_free(build);
-	EVP_PKEY_CTX_free(ctx);
 	EVP_PKEY_free(key);
-	BN_free(e);
-	BN_free(n);
 	return spki;
 }
 
@@ -53,29 +24,6 @@ static unsigned look(struct custos_buf spki)
 	assert_int_equal(custos_weak_key_look(custos_buf_view(&spki), &weaknesses, &err), CUSTOS_OK);
 	custos_buf_done(&spki);
 	return weaknesses;
-}
-
-static BIGNUM *prime(int bits)
-{
-	BIGNUM *p = BN_new();
-	assert_int_equal(BN_generate_prime_ex(p, bits, 0, NULL, NULL, NULL), 1);
-	return p;
-}
-
-/* The next prime from n on, in place. */
-static void to_prime(BIGNUM *n, BN_CTX *ctx)
-{
-	if (!BN_is_odd(n))
-		BN_add_word(n, 1);
-	while (BN_check_prime(n, ctx, NULL) != 1)
-		BN_add_word(n, 2);
-}
-
-static BIGNUM *product(BIGNUM *p, BIGNUM *q, BN_CTX *ctx)
-{
-	BIGNUM *n = BN_new();
-	assert_int_equal(BN_mul(n, p, q, ctx), 1);
-	return n;
 }
 
 static void honest_keys(void **state)
@@ -130,32 +78,6 @@ static void exponents_and_small_factors(void **state)
 	BN_CTX_free(ctx);
 }
 
-/* p·q with a q so far from p that Fermat's method needs about this many rounds: (q - p)² is 8·rounds·√n, and √n is about p. */
-static BIGNUM *close_modulus(BN_ULONG rounds, BN_CTX *ctx)
-{
-	BIGNUM *p = prime(1024), *distance = BN_new(), *q = BN_new();
-	BN_copy(distance, p);
-	BN_mul_word(distance, 8 * rounds);
-	/* half the digits are enough of a square root: within a factor of two */
-	int bits = BN_num_bits(distance);
-	BN_one(q);
-	BN_lshift(q, q, bits / 2);
-	for (int i = 0; i < 64; i++) {
-		BIGNUM *next = BN_new();
-		BN_div(next, NULL, distance, q, ctx);
-		BN_add(next, next, q);
-		BN_rshift1(q, next);
-		BN_free(next);
-	}
-	BN_add(q, q, p);
-	to_prime(q, ctx);
-	BIGNUM *n = product(p, q, ctx);
-	BN_free(p);
-	BN_free(q);
-	BN_free(distance);
-	return n;
-}
-
 static void close_primes(void **state)
 {
 	(void)state;
@@ -171,41 +93,6 @@ static void close_primes(void **state)
 	BN_free(p);
 	BN_free(q);
 	BN_CTX_free(ctx);
-}
-
-static bool is_small_prime(BN_ULONG n)
-{
-	for (BN_ULONG d = 2; d * d <= n; d++)
-		if (n % d == 0)
-			return false;
-	return true;
-}
-
-/* The product of all primes up to `last`. */
-static BIGNUM *primorial(BN_ULONG last)
-{
-	BIGNUM *m = number(1);
-	for (BN_ULONG p = 2; p <= last; p++)
-		if (is_small_prime(p))
-			BN_mul_word(m, p);
-	return m;
-}
-
-/* A prime as RSALib made them: k·M + (65537^a mod M). */
-static BIGNUM *roca_prime(int bits, const BIGNUM *m, BN_CTX *ctx)
-{
-	BIGNUM *g = number(65537), *p = BN_new(), *k = BN_new(), *a = BN_new();
-	do {
-		BN_rand(a, 160, BN_RAND_TOP_ANY, BN_RAND_BOTTOM_ANY);
-		BN_mod_exp(p, g, a, m, ctx);
-		BN_rand(k, bits - BN_num_bits(m), BN_RAND_TOP_TWO, BN_RAND_BOTTOM_ANY);
-		BN_mul(k, k, m, ctx);
-		BN_add(p, p, k);
-	} while (BN_check_prime(p, ctx, NULL) != 1);
-	BN_free(g);
-	BN_free(k);
-	BN_free(a);
-	return p;
 }
 
 static void roca(void **state)
