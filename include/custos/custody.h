@@ -166,9 +166,10 @@ struct custos_csr_options {
 	const char *profile, *signature;
 };
 CUSTOS_API custos_csr_request_signed(struct custos_custody *custody, const char *name, const struct custos_csr_options *options, char **ret_pem, struct custos_err *err);
-/* What the CA sent: PEM, DER or PKCS#7, in any order. The report of `cert check` is returned also when the certificate is refused
- * (CUSTOS_E_INPUT); not written when it did not come to that. */
-CUSTOS_API custos_cert_accept(struct custos_custody *custody, const char *name, const char *const files[], size_t count,
+/* What the CA sent: PEM, DER or PKCS#7, in any order. `accept`: codes of errors that may be, NULL-terminated (custos-cert(1); NULL: none); those that were
+ * there go into the log. Before it is logged the key signs a challenge on the token, which must verify under the certificate's public key. The report of
+ * `cert check`, with "log_index" when it was taken, is returned also when the certificate is refused (CUSTOS_E_INPUT); not written when it did not come to that. */
+CUSTOS_API custos_cert_accept(struct custos_custody *custody, const char *name, const char *const files[], size_t count, const char *const accept[],
                               struct custos_json **ret_report, struct custos_err *err);
 CUSTOS_API custos_cert_show(struct custos_custody *custody, const char *name, struct custos_json **ret_cert, struct custos_err *err);
 /* Leaf, then intermediates. */

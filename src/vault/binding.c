@@ -36,6 +36,21 @@ static custos_rc open_directory(const char *dir, int *ret_fd, struct custos_err 
 	return CUSTOS_OK;
 }
 
+/* The whole of a file that nobody else may have written, at most text->max bytes. */
+static custos_rc take_text(int fd, const char *path, struct custos_buf *text, struct custos_err *err)
+{
+	struct stat st;
+	CUSTOS_REQUIRE(fstat(fd, &st) == 0 && S_ISREG(st.st_mode), err, CUSTOS_E_INPUT, "%s is not a regular file", path);
+	CUSTOS_TRY(check_owner("the file", path, &st, err));
+	CUSTOS_REQUIRE((uint64_t)st.st_size <= text->max, err, CUSTOS_E_INPUT, "%s is larger than %zu KiB", path, text->max >> 10);
+	uint8_t chunk[4096];
+	ssize_t n;
+	while ((n = read(fd, chunk, sizeof chunk)) > 0)
+		CUSTOS_TRY(custos_buf_append(text, chunk, (size_t)n, err));
+	CUSTOS_REQUIRE(n == 0, err, CUSTOS_E_SYSTEM, "cannot read %s: %s", path, strerror(errno));
+	return CUSTOS_OK;
+}
+
 static custos_rc read_text(const char *dir, const char *name, struct custos_buf *text, struct custos_err *err)
 {
 	CUSTOS_AUTO_FD dir_fd = -1;
@@ -47,16 +62,16 @@ static custos_rc read_text(const char *dir, const char *name, struct custos_buf 
 		CUSTOS_FAIL_HINT(err, CUSTOS_E_INPUT, "`custos init DIR --token URI` makes a custody",
 		                 "%s is not a custody directory: it has no %s", dir, name);
 	CUSTOS_REQUIRE(fd >= 0, err, CUSTOS_E_INPUT, "cannot open %s: %s", path, strerror(errno));
-	struct stat st;
-	CUSTOS_REQUIRE(fstat(fd, &st) == 0 && S_ISREG(st.st_mode), err, CUSTOS_E_INPUT, "%s is not a regular file", path);
-	CUSTOS_TRY(check_owner("the file", path, &st, err));
-	CUSTOS_REQUIRE(st.st_size <= SIZE_LIMIT, err, CUSTOS_E_INPUT, "%s is larger than 64 KiB", path);
-	uint8_t chunk[4096];
-	ssize_t n;
-	while ((n = read(fd, chunk, sizeof chunk)) > 0)
-		CUSTOS_TRY(custos_buf_append(text, chunk, (size_t)n, err));
-	CUSTOS_REQUIRE(n == 0, err, CUSTOS_E_SYSTEM, "cannot read %s: %s", path, strerror(errno));
-	return CUSTOS_OK;
+	return take_text(fd, path, text, err);
+}
+
+custos_rc custos_binding_read_named(const char *dir, const char *path, struct custos_buf *text, struct custos_err *err)
+{
+	CUSTOS_AUTO_FD dir_fd = -1;
+	CUSTOS_TRY(open_directory(dir, &dir_fd, err));
+	CUSTOS_AUTO_FD fd = openat(dir_fd, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	CUSTOS_REQUIRE(fd >= 0, err, CUSTOS_E_INPUT, "cannot open %s, which custody.yaml names: %s", path, strerror(errno));
+	return take_text(fd, path, text, err);
 }
 
 static custos_rc copy(const struct custos_yaml *map, const char *key, const char *otherwise, char **ret, struct custos_err *err)
@@ -68,9 +83,26 @@ static custos_rc copy(const struct custos_yaml *map, const char *key, const char
 	return CUSTOS_OK;
 }
 
+static custos_rc parse_certificates(const struct custos_yaml *map, struct custos_binding *b, struct custos_err *err)
+{
+	static const char *const keys[] = { "max_days", "blocklist", NULL };
+	uint64_t days;
+	if (map == NULL)
+		return CUSTOS_OK;
+	CUSTOS_TRY(custos_yaml_known(map, keys, err));
+	CUSTOS_TRY(copy(map, "max_days", NULL, &b->max_days, err));
+	CUSTOS_TRY(copy(map, "blocklist", NULL, &b->blocklist, err));
+	const char *max = b->max_days;
+	if (max != NULL && strcmp(max, "public") != 0 && strcmp(max, "none") != 0 && !custos_text_u64(max, 1, CUSTOS_BINDING_DAYS_MAX, &days))
+		return custos_yaml_refuse(custos_yaml_get(map, "max_days"), err, "\"max_days\" must be a number of days from 1 to %d, public or none", CUSTOS_BINDING_DAYS_MAX);
+	if (b->blocklist != NULL && b->blocklist[0] == '\0')
+		return custos_yaml_refuse(custos_yaml_get(map, "blocklist"), err, "\"blocklist\" must name a file");
+	return CUSTOS_OK;
+}
+
 static custos_rc parse(const struct custos_yaml *root, struct custos_binding *b, struct custos_err *err)
 {
-	static const char *const keys[] = { "custos", "origin", "token", "store", "log", "pin", NULL };
+	static const char *const keys[] = { "custos", "origin", "token", "store", "log", "pin", "certificates", NULL };
 	static const char *const token_keys[] = { "module", "uri", "serial", "profile", NULL };
 	static const char *const log_keys[] = { "vkey", NULL };
 	uint64_t version = 0;
@@ -81,6 +113,7 @@ static custos_rc parse(const struct custos_yaml *root, struct custos_binding *b,
 	CUSTOS_TRY(copy(root, "origin", CUSTOS_YAML_REQUIRED, &b->origin, err));
 	CUSTOS_TRY(copy(root, "store", CUSTOS_YAML_REQUIRED, &b->store, err));
 	CUSTOS_TRY(copy(root, "pin", NULL, &b->pin_source, err));
+	CUSTOS_TRY(parse_certificates(custos_yaml_get(root, "certificates"), b, err));
 	const struct custos_yaml *token = custos_yaml_get(root, "token"), *log = custos_yaml_get(root, "log");
 	if (token == NULL || log == NULL)
 		return custos_yaml_refuse(root, err, "\"%s\" is missing", token == NULL ? "token" : "log");
@@ -144,6 +177,8 @@ static custos_rc check_text(struct custos_bytes text, const struct custos_bindin
 	const char *const pairs[][2] = {
 		{ b->origin, again.origin }, { b->module, again.module }, { b->token_uri, again.token_uri }, { b->serial, again.serial },
 		{ b->profile, again.profile }, { b->store, again.store }, { b->vkey, again.vkey },
+		{ b->max_days == NULL ? "" : b->max_days, again.max_days == NULL ? "" : again.max_days },
+		{ b->blocklist == NULL ? "" : b->blocklist, again.blocklist == NULL ? "" : again.blocklist },
 	};
 	for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++)
 		CUSTOS_REQUIRE(strcmp(pairs[i][0], pairs[i][1]) == 0, err, CUSTOS_E_INPUT, "custody.yaml cannot hold \"%s\"", pairs[i][0]);
@@ -153,7 +188,7 @@ static custos_rc check_text(struct custos_bytes text, const struct custos_bindin
 static custos_rc write_as(const char *dir, const char *file, const struct custos_binding *b, struct custos_err *err)
 {
 	CUSTOS_AUTO_BUF text = { .max = SIZE_LIMIT };
-	static const char head[] = "# What this custody is bound to. Keys, certificates, targets and policy are in its log.\ncustos: 1\n";
+	static const char head[] = "# What this custody is bound to. Keys, certificates, targets and permissions are in its log.\ncustos: 1\n";
 	CUSTOS_TRY(custos_buf_append_str(&text, head, err));
 	CUSTOS_TRY(put(&text, "", "origin", b->origin, err));
 	CUSTOS_TRY(custos_buf_append_str(&text, "token:\n", err));
@@ -164,6 +199,12 @@ static custos_rc write_as(const char *dir, const char *file, const struct custos
 	CUSTOS_TRY(put(&text, "", "store", b->store, err));
 	CUSTOS_TRY(custos_buf_append_str(&text, "log:\n", err));
 	CUSTOS_TRY(put(&text, "  ", "vkey", b->vkey, err));
+	if (b->max_days != NULL || b->blocklist != NULL)
+		CUSTOS_TRY(custos_buf_append_str(&text, "certificates:\n", err));
+	if (b->max_days != NULL)
+		CUSTOS_TRY(put(&text, "  ", "max_days", b->max_days, err));
+	if (b->blocklist != NULL)
+		CUSTOS_TRY(put(&text, "  ", "blocklist", b->blocklist, err));
 	CUSTOS_TRY(check_text(custos_buf_view(&text), b, err));
 
 	CUSTOS_AUTO_FD dir_fd = -1;
@@ -199,7 +240,7 @@ custos_rc custos_binding_adopt(const char *dir, struct custos_err *err)
 
 void custos_binding_done(struct custos_binding *b)
 {
-	char *const owned[] = { b->origin, b->module, b->token_uri, b->serial, b->profile, b->store, b->vkey, b->pin_source };
+	char *const owned[] = { b->origin, b->module, b->token_uri, b->serial, b->profile, b->store, b->vkey, b->pin_source, b->max_days, b->blocklist };
 	for (size_t i = 0; i < sizeof owned / sizeof *owned; i++)
 		free(owned[i]);
 	*b = (struct custos_binding){ 0 };

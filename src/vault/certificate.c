@@ -1,6 +1,7 @@
 /* Certificates of keys: the request that is signed on the token, and what the CA sent back for it. */
 #include "base/clock.h"
 #include "base/text.h"
+#include "vault/cert_policy.h"
 #include "vault/file.h"
 #include "vault/release.h"
 #include "x509/bag.h"
@@ -113,8 +114,29 @@ static custos_rc fill_bag(const char *const files[], size_t count, struct custos
 	return CUSTOS_OK;
 }
 
-static custos_rc record_certificate(struct custos_custody *c, const char *name, const struct custos_chain *chain, struct custos_err *err)
+/* The codes of what a person accepted, each once; NULL when nothing was. */
+static struct custos_json *accepted_codes(const struct custos_json *problems)
 {
+	struct custos_json *codes = NULL;
+	for (size_t i = 0; i < custos_json_count(problems); i++) {
+		const struct custos_json *p = custos_json_at(problems, i);
+		const char *code = custos_json_text(p, "code");
+		bool known = !custos_json_bool(p, "accepted", false);
+		for (size_t k = 0; k < custos_json_count(codes) && !known; k++)
+			known = strcmp(custos_json_string_value(custos_json_at(codes, k)), code) == 0;
+		if (known)
+			continue;
+		codes = codes != NULL ? codes : custos_json_array();
+		custos_json_push(codes, custos_json_string(code));
+	}
+	return codes;
+}
+
+/* What was found and accepted goes with it: `report` and `policy` are borrowed, the report learns where the entry is. */
+static custos_rc record_certificate(struct custos_custody *c, const char *name, const struct custos_chain *chain, struct custos_json *report, const struct custos_json *policy,
+                                    struct custos_err *err)
+{
+	uint64_t index = 0;
 	uint8_t leaf_hash[CUSTOS_HASH_SIZE], chain_hash[CUSTOS_HASH_SIZE];
 	CUSTOS_AUTO_BUF pem = { 0 };
 	CUSTOS_AUTO(custos_json) *facts = NULL;
@@ -131,11 +153,16 @@ static custos_rc record_certificate(struct custos_custody *c, const char *name, 
 	static const char *const members[] = { "subject", "issuer", "sans", "not_before", "not_after", "serial" };
 	for (size_t i = 0; i < sizeof members / sizeof *members; i++)
 		custos_json_set(fields, members[i], custos_json_ref(custos_json_get(facts, members[i])));
-	CUSTOS_TRY(custos_vault_append(c, "cert.accept", fields, NULL, err));
+	struct custos_json *accepted = accepted_codes(custos_json_get(report, "problems"));
+	if (accepted != NULL)
+		custos_json_set(fields, "accepted", accepted);
+	custos_json_set(fields, "policy", custos_json_ref(policy));
+	CUSTOS_TRY(custos_vault_append(c, "cert.accept", fields, &index, err));
+	custos_json_set_int(report, "log_index", (int64_t)index);
 	return custos_vault_commit(c, err);
 }
 
-custos_rc custos_cert_accept(struct custos_custody *c, const char *name, const char *const files[], size_t count,
+custos_rc custos_cert_accept(struct custos_custody *c, const char *name, const char *const files[], size_t count, const char *const accept[],
                              struct custos_json **ret_report, struct custos_err *err)
 {
 	const struct custos_json *record;
@@ -149,9 +176,15 @@ custos_rc custos_cert_accept(struct custos_custody *c, const char *name, const c
 	CUSTOS_AUTO(custos_anchors) *anchors = NULL;
 	CUSTOS_TRY(custos_vault_anchors(c, &anchors, err));
 	CUSTOS_AUTO(custos_bag) *bag = NULL;
+	CUSTOS_CLEANUP(custos_cert_policy_done) struct custos_cert_policy policy = { 0 };
+	CUSTOS_TRY(custos_cert_policy_load(c, record, &policy, err));
 	CUSTOS_TRY(fill_bag(files, count, &bag, err));
 	struct custos_check_options options = {
 		.for_profile = custos_json_text(asked, "profile"),
+		.validity = policy.validity,
+		.blocklist = policy.blocklist,
+		.names = (const char *const *)policy.names,
+		.accept = accept,
 		.spki = custos_buf_view(&spki),
 		.csr = custos_buf_view(&csr),
 		.trust = anchors,
@@ -160,10 +193,10 @@ custos_rc custos_cert_accept(struct custos_custody *c, const char *name, const c
 	CUSTOS_AUTO(custos_chain) *chain = NULL;
 	CUSTOS_TRY(custos_cert_check(bag, &options, ret_report, &chain, err));
 	CUSTOS_TRY(refuse_unusable(*ret_report, err));
-	struct custos_token *token;
-	CUSTOS_TRY(custos_vault_token(c, &token, err));
+	CUSTOS_AUTO(custos_json) *in_force = custos_cert_policy_json(c, &policy);
+	CUSTOS_TRY(custos_vault_prove_leaf(c, record, chain->der[0], err));
 	CUSTOS_TRY(custos_vault_begin(c, err));
-	custos_rc rc = record_certificate(c, name, chain, err);
+	custos_rc rc = record_certificate(c, name, chain, *ret_report, in_force, err);
 	if (rc != CUSTOS_OK)
 		custos_vault_abort(c);
 	return rc;

@@ -120,6 +120,14 @@ static void bad_yaml_is_refused_with_its_line(void **state)
 		{ "origin: log.example/lab", "origin: !!str x", "custody.yaml:2: tags" },
 		{ "origin: log.example/lab", "origin: {a: b", "custody.yaml:" },
 		{ "store:", "pin: exec:/bin/evil\nstore:", "custody.yaml:8: a program as PIN source" },
+		{ "store:", "certificates: {max_days: 0}\nstore:", "custody.yaml:8: \"max_days\" must be a number of days" },
+		{ "store:", "certificates: {max_days: 090}\nstore:", "custody.yaml:8: \"max_days\" must be" },
+		{ "store:", "certificates: {max_days: 36501}\nstore:", "custody.yaml:8: \"max_days\" must be" },
+		{ "store:", "certificates: {max_days: [90]}\nstore:", "custody.yaml:8: \"max_days\" must be text" },
+		{ "store:", "certificates: {max_days: Public}\nstore:", "custody.yaml:8: \"max_days\" must be" },
+		{ "store:", "certificates: {blocklist: \"\"}\nstore:", "custody.yaml:8: \"blocklist\" must name a file" },
+		{ "store:", "certificates: {block_list: a}\nstore:", "custody.yaml:8: \"block_list\" is not known" },
+		{ "store:", "certificates: none\nstore:", "custody.yaml:8: a map is expected" },
 		{ "store:", "pin: \"exec:/bin/evil\"\nstore:", "custody.yaml:8: a program as PIN source" },
 	};
 	for (size_t i = 0; i < sizeof changes / sizeof *changes; i++) {
@@ -142,6 +150,53 @@ static void a_harmless_pin_source_is_kept(void **state)
 	assert_int_equal(read_back(p, &b), CUSTOS_OK);
 	assert_string_equal(b.pin_source, "file:/root/pin");
 	custos_binding_done(&b);
+}
+
+static void policy_about_certificates_is_kept(void **state)
+{
+	struct place *p = *state;
+	static const char *const limits[] = { "public", "none", "1", "90", "36500" };
+	for (size_t i = 0; i < sizeof limits / sizeof *limits; i++) {
+		struct custos_binding b, again;
+		char with[128];
+		snprintf(with, sizeof with, "certificates:\n  max_days: %s\n  blocklist: weak \\ keys.txt\nstore:", limits[i]);
+		put_changed(p, "store:", with);
+		assert_int_equal(read_back(p, &b), CUSTOS_OK);
+		assert_string_equal(b.max_days, limits[i]);
+		assert_string_equal(b.blocklist, "weak \\ keys.txt");
+		/* a custody that goes on with another token goes on with its policy */
+		assert_int_equal(custos_binding_stage(p->dir, &b, &p->err), CUSTOS_OK);
+		assert_int_equal(custos_binding_adopt(p->dir, &p->err), CUSTOS_OK);
+		assert_int_equal(read_back(p, &again), CUSTOS_OK);
+		assert_string_equal(again.max_days, b.max_days);
+		assert_string_equal(again.blocklist, b.blocklist);
+		custos_binding_done(&b);
+		custos_binding_done(&again);
+	}
+}
+
+/* What somebody else could have written keeps no key from being taken, nor lets one through. */
+static void named_files_are_believed_when_they_are_ours(void **state)
+{
+	struct place *p = *state;
+	CUSTOS_AUTO_BUF text = { .max = 16 };
+	CUSTOS_AUTO_BUF open = { .max = 16 };
+	CUSTOS_AUTO_BUF small = { .max = 3 };
+	put_file(p, "0123", 4, 0644);
+	assert_int_equal(custos_binding_read_named(p->dir, "custody.yaml", &text, &p->err), CUSTOS_OK);
+	assert_int_equal(text.len, 4);
+	assert_int_equal(custos_binding_read_named("/", p->file, &open, &p->err), CUSTOS_OK);
+	assert_int_equal(custos_binding_read_named(p->dir, "custody.yaml", &small, &p->err), CUSTOS_E_INPUT);
+	assert_non_null(strstr(p->err.msg, "is larger than"));
+	custos_err_clear(&p->err);
+	put_file(p, "0123", 4, 0664);
+	assert_int_equal(custos_binding_read_named(p->dir, "custody.yaml", &open, &p->err), CUSTOS_E_POLICY);
+	assert_non_null(strstr(p->err.msg, "can be written by others"));
+	custos_err_clear(&p->err);
+	assert_int_equal(custos_binding_read_named(p->dir, "nowhere.txt", &open, &p->err), CUSTOS_E_INPUT);
+	assert_non_null(strstr(p->err.msg, "cannot open nowhere.txt, which custody.yaml names"));
+	custos_err_clear(&p->err);
+	assert_int_equal(custos_binding_read_named(p->dir, ".", &open, &p->err), CUSTOS_E_INPUT);
 }
 
 static void size_is_limited(void **state)
@@ -192,7 +247,7 @@ static void what_belongs_to_others_is_not_read(void **state)
 	assert_refused(p, CUSTOS_E_POLICY, "belongs to user 65534");
 	/* writing there is refused as well: the owner could exchange what was written */
 	char v[] = "v";
-	struct custos_binding b = { v, v, v, v, v, v, v, NULL };
+	struct custos_binding b = { v, v, v, v, v, v, v, NULL, NULL, NULL };
 	assert_int_equal(unlink(p->file), 0);
 	assert_int_equal(custos_binding_write(p->dir, &b, NULL), CUSTOS_E_POLICY);
 	assert_int_equal(access(p->file, F_OK), -1);
@@ -225,7 +280,7 @@ static void only_a_regular_file_will_do(void **state)
 static void assert_round_trip(struct place *p, const char *value)
 {
 	char *const v = strdup(value);
-	struct custos_binding b = { v, v, v, v, v, v, v, NULL }, again;
+	struct custos_binding b = { v, v, v, v, v, v, v, NULL, NULL, NULL }, again;
 	custos_err_clear(&p->err);
 	unlink(p->file);
 	if (custos_binding_write(p->dir, &b, &p->err) != CUSTOS_OK || read_back(p, &again) != CUSTOS_OK)
@@ -269,7 +324,7 @@ static void what_cannot_be_kept_is_refused(void **state)
 			char *v = strdup(values[i]), plain[] = "plain";
 			char *m[7] = { plain, plain, plain, plain, plain, plain, plain };
 			m[member] = v;
-			struct custos_binding b = { m[0], m[1], m[2], m[3], m[4], m[5], m[6], NULL };
+			struct custos_binding b = { m[0], m[1], m[2], m[3], m[4], m[5], m[6], NULL, NULL, NULL };
 			custos_err_clear(&p->err);
 			if (custos_binding_write(p->dir, &b, &p->err) != CUSTOS_E_INPUT)
 				fail_msg("value %zu was written", i);
@@ -283,7 +338,7 @@ static void nothing_is_overwritten(void **state)
 {
 	struct place *p = *state;
 	char v[] = "v";
-	struct custos_binding b = { v, v, v, v, v, v, v, NULL };
+	struct custos_binding b = { v, v, v, v, v, v, v, NULL, NULL, NULL };
 	struct stat st;
 	mode_t before = umask(0);
 	assert_int_equal(custos_binding_write(p->dir, &b, NULL), CUSTOS_OK);
@@ -307,6 +362,8 @@ int main(void)
 		UNIT(a_good_one_is_read),
 		UNIT(bad_yaml_is_refused_with_its_line),
 		UNIT(a_harmless_pin_source_is_kept),
+		UNIT(policy_about_certificates_is_kept),
+		UNIT(named_files_are_believed_when_they_are_ours),
 		UNIT(size_is_limited),
 		UNIT(what_others_may_write_is_not_read),
 		UNIT(what_belongs_to_others_is_not_read),
