@@ -4,8 +4,9 @@
 const struct custos_intent_words *custos_intent_words(enum custos_intent_kind kind)
 {
 	static const struct custos_intent_words words[] = {
-		[CUSTOS_INTENT_RELEASE] = { "release.intent", "hosts" },
-		[CUSTOS_INTENT_KEK_BACKUP] = { "kek.backup_intent", "receivers" },
+		[CUSTOS_INTENT_RELEASE] = { "release.intent", "hosts", true },
+		[CUSTOS_INTENT_KEK_BACKUP] = { "kek.backup_intent", "receivers", true },
+		[CUSTOS_INTENT_OPENING] = { "key.open_intent", "hosts", false },
 	};
 	return &words[kind];
 }

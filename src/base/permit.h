@@ -11,10 +11,12 @@
 
 enum { CUSTOS_HASH_SIZE = 32, CUSTOS_POINT_SIZE = 65 };
 
-/* What is let out, and how its intent is written in the log: the event, and the member that lists who gets it. */
-enum custos_intent_kind { CUSTOS_INTENT_RELEASE, CUSTOS_INTENT_KEK_BACKUP };
+/* What is let out, and how its intent is written in the log: the event, the member that lists who gets it, and whether that is anybody at all: a sealed key that is
+ * opened in a courier to sign once goes to nobody, and its list is empty. */
+enum custos_intent_kind { CUSTOS_INTENT_RELEASE, CUSTOS_INTENT_KEK_BACKUP, CUSTOS_INTENT_OPENING };
 struct custos_intent_words {
 	const char *event, *receivers;
+	bool goes_out;
 };
 const struct custos_intent_words *custos_intent_words(enum custos_intent_kind kind);
 

@@ -17,7 +17,7 @@ static const struct custos_column key_lines[] = {
 
 static const struct custos_option generate_options[] = {
 	{ "--type", CUSTOS_OPTION_TEXT, "TYPE", "rsa-2048 (default), rsa-3072, rsa-4096, rsa-6144, rsa-8192, ec-p256, ec-p384, ec-p521, ed25519" },
-	{ "--class", CUSTOS_OPTION_TEXT, "CLASS", "deployable (default): kept wrapped; sign-only: never leaves the token" },
+	{ "--class", CUSTOS_OPTION_TEXT, "CLASS", "deployable (default): kept wrapped; sealed: born in a courier, for tokens that cannot wrap; sign-only: never leaves the token" },
 	{ 0 },
 };
 

@@ -41,13 +41,14 @@ struct custos_courier {
 	uint8_t intent_hash[CUSTOS_HASH_SIZE];
 	struct custos_buf wrapping_key;        /* under the transport key */
 	struct custos_buf leaf, chain;
+	struct custos_buf container;           /* of a sealed key; empty for any other */
 	char chain_sha256[65];
 	struct custos_courier_host *hosts;
 	uint32_t count;
 	bool keeper_gone;
 };
 
-/* Everything but the jobs that go to no host: a key from a file, shares. */
+/* Everything but the jobs that go to no host: a key from a file, shares, a sealed key's birth and signature. */
 static inline bool custos_courier_has_hosts(enum custos_courier_job job)
 {
 	return job < CUSTOS_JOB_IMPORT;
@@ -108,6 +109,14 @@ CUSTOS_RC custos_courier_seal_to_token(struct custos_courier *c, struct custos_s
 /* split.c, combine.c: the whole errand of a SPLIT or a COMBINE after HELLO. */
 CUSTOS_RC custos_courier_split(struct custos_courier *c, struct custos_err *err);
 CUSTOS_RC custos_courier_combine(struct custos_courier *c, struct custos_err *err);
+
+/* sealed.c: the whole errand of a BIRTH and of a SIGNING after HELLO. */
+CUSTOS_RC custos_courier_bear(struct custos_courier *c, struct custos_err *err);
+CUSTOS_RC custos_courier_sign(struct custos_courier *c, struct custos_err *err);
+/* A sealed key out of its container, by the content key that came sealed to this courier. That it is the key of a certificate,
+ * or of a public key, is checked by whoever uses it. */
+CUSTOS_RC custos_courier_open_container(struct custos_courier *c, struct custos_bytes container, const uint8_t token_point[static CUSTOS_POINT_SIZE], struct custos_bytes sealed,
+                                        struct custos_secret **ret_pkcs8, struct custos_err *err);
 
 /* scan.c: the whole errand of a SCAN after PREPARE. */
 CUSTOS_RC custos_courier_scan(struct custos_courier *c, struct custos_err *err);

@@ -35,7 +35,10 @@ static custos_rc read_parcel(const struct custos_courier *c, const struct custos
 static custos_rc unpack(struct custos_courier *c, const struct parcel *p, struct custos_secret **ret_pem, struct custos_err *err)
 {
 	CUSTOS_AUTO(custos_secret) *der = NULL;
-	CUSTOS_TRY(custos_courier_unseal(c, p->point, p->wrapped, &der, err));
+	if (c->container.len > 0)
+		CUSTOS_TRY(custos_courier_open_container(c, custos_buf_view(&c->container), p->point, p->wrapped, &der, err));
+	else
+		CUSTOS_TRY(custos_courier_unseal(c, p->point, p->wrapped, &der, err));
 	CUSTOS_TRY(custos_key_matches_leaf(der, c->padding, custos_buf_view(&c->leaf), err));
 	return custos_pem_from_pkcs8(der, c->key_format, c->padding, ret_pem, err);
 }

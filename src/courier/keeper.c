@@ -64,7 +64,7 @@ custos_rc custos_courier_receive_setup(struct custos_courier *c, struct custos_e
 	c->key_format = custos_wire_u8(&r);
 	c->padding = custos_wire_u8(&r);
 	struct custos_bytes leaf = custos_wire_bytes(&r), chain = custos_wire_bytes(&r);
-	CUSTOS_REQUIRE(!r.failed && job >= CUSTOS_JOB_DEPLOY && job <= CUSTOS_JOB_COMBINE && c->key_format <= 1 && c->padding <= 7, err, CUSTOS_E_INTERNAL, "SETUP message makes no sense");
+	CUSTOS_REQUIRE(!r.failed && job >= CUSTOS_JOB_DEPLOY && job <= CUSTOS_JOB_SIGNING && c->key_format <= 1 && c->padding <= 7, err, CUSTOS_E_INTERNAL, "SETUP message makes no sense");
 	CUSTOS_REQUIRE(job == CUSTOS_JOB_ROLLBACK || job == CUSTOS_JOB_SCAN || !custos_courier_has_hosts(job) || (leaf.len > 0 && chain.len > 0), err, CUSTOS_E_INTERNAL, "SETUP message holds no certificate");
 	CUSTOS_TRY(keep(&c->leaf, leaf, err));
 	CUSTOS_TRY(keep(&c->chain, chain, err));

@@ -23,6 +23,7 @@ static void courier_done(struct custos_courier *c)
 	custos_buf_done(&c->wrapping_key);
 	custos_buf_done(&c->leaf);
 	custos_buf_done(&c->chain);
+	custos_buf_done(&c->container);
 	custos_channel_close(&c->channel);
 }
 
@@ -85,12 +86,26 @@ static custos_rc receive_patiently(struct custos_courier *c, struct custos_frame
 	}
 }
 
+static custos_rc take_container(struct custos_courier *c, const struct custos_frame *frame, struct custos_err *err)
+{
+	struct custos_wire r = custos_wire_read(custos_buf_view(&frame->body));
+	struct custos_bytes container = custos_wire_bytes(&r);
+	CUSTOS_TRY(custos_wire_end(&r, "CONTAINER", err));
+	CUSTOS_REQUIRE(c->job == CUSTOS_JOB_DEPLOY && c->container.len == 0 && container.len > 0, err, CUSTOS_E_INTERNAL, "CONTAINER message makes no sense");
+	return custos_buf_append(&c->container, container.ptr, container.len, err);
+}
+
 static custos_rc decide(struct custos_courier *c, struct custos_err *err)
 {
 	CUSTOS_AUTO_FRAME frame = { .fd = -1 };
 	CUSTOS_TRY(receive_patiently(c, &frame, err));
 	if (frame.type == CUSTOS_COURIER_INTENT) {
 		CUSTOS_TRY(custos_courier_take_intent(c, &frame, err));
+		CUSTOS_TRY(receive_patiently(c, &frame, err));
+	}
+	if (frame.type == CUSTOS_COURIER_CONTAINER) {
+		CUSTOS_TRY(take_container(c, &frame, err));
+		custos_frame_done(&frame);
 		CUSTOS_TRY(receive_patiently(c, &frame, err));
 	}
 	if (frame.type == CUSTOS_COURIER_KEY)
@@ -131,6 +146,10 @@ custos_rc custos_courier_serve(struct custos_err *err)
 		return custos_courier_split(&c, err);
 	if (c.job == CUSTOS_JOB_COMBINE)
 		return custos_courier_combine(&c, err);
+	if (c.job == CUSTOS_JOB_BIRTH)
+		return custos_courier_bear(&c, err);
+	if (c.job == CUSTOS_JOB_SIGNING)
+		return custos_courier_sign(&c, err);
 	if (c.job == CUSTOS_JOB_SCAN)
 		return custos_courier_scan(&c, err);
 	for (uint32_t i = 0; i < c.count; i++)

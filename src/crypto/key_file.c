@@ -1,6 +1,7 @@
 /* From a key file to PKCS#8, through libcrypto's decoders: the only place that gives them a private key. What comes out is walked once more by our own
  * parser, so that it is exactly what the rest of custos handles. */
 #include "crypto/key_file.h"
+#include "crypto/key_pair.h"
 #include "crypto/openssl.h"
 #include "crypto/pkcs8.h"
 #include "crypto/verify.h"
@@ -158,7 +159,7 @@ static custos_rc check_numbers(EVP_PKEY *key, struct custos_err *err)
 	return CUSTOS_OK;
 }
 
-static custos_rc judge(EVP_PKEY *key, struct custos_buf *spki, struct custos_err *err)
+custos_rc custos_key_judge(EVP_PKEY *key, struct custos_buf *spki, struct custos_err *err)
 {
 	if (EVP_PKEY_is_a(key, "RSA"))
 		CUSTOS_TRY(rsa_spki(key, spki, err));
@@ -196,6 +197,28 @@ static custos_rc encode(struct reading *r, struct custos_secret **ret_pkcs8, str
 	return CUSTOS_OK;
 }
 
+custos_rc custos_key_encode(EVP_PKEY *key, struct custos_secret **ret_pkcs8, struct custos_err *err)
+{
+	CUSTOS_CLEANUP(reading_done) struct reading r = { .key = key };
+	/* reading_done() gives back what it holds */
+	CUSTOS_REQUIRE(EVP_PKEY_up_ref(key) == 1, err, CUSTOS_E_SYSTEM, "out of memory");
+	return encode(&r, ret_pkcs8, err);
+}
+
+static custos_rc decode_der(void *ctx, uint8_t *bytes, size_t len, struct custos_err *err)
+{
+	return decode(ctx, (struct custos_span){ bytes, len }, "DER", err);
+}
+
+custos_rc custos_key_decode(struct custos_secret *pkcs8, EVP_PKEY **ret_key, struct custos_err *err)
+{
+	CUSTOS_CLEANUP(reading_done) struct reading r = { 0 };
+	CUSTOS_TRY(custos_secret_expose(pkcs8, decode_der, &r, err));
+	CUSTOS_REQUIRE(r.key != NULL, err, CUSTOS_E_TAMPERED, "what was opened is no private key");
+	*ret_key = CUSTOS_TAKE(r.key);
+	return CUSTOS_OK;
+}
+
 struct decoding {
 	struct reading *reading;
 	struct custos_buf *spki;
@@ -209,7 +232,7 @@ static custos_rc with_file(void *ctx, uint8_t *bytes, size_t len, struct custos_
 	if (text)
 		CUSTOS_TRY(find_armour(bytes, len, &span, err));
 	CUSTOS_TRY(decode(d->reading, span, text ? "PEM" : "DER", err));
-	return d->reading->key == NULL ? CUSTOS_OK : judge(d->reading->key, d->spki, err);
+	return d->reading->key == NULL ? CUSTOS_OK : custos_key_judge(d->reading->key, d->spki, err);
 }
 
 custos_rc custos_key_file_read(struct custos_secret *file, struct custos_secret *pass_phrase, bool *ret_encrypted, struct custos_secret **ret_pkcs8, struct custos_buf *spki,

@@ -10,6 +10,6 @@ add_custom_target(gfshare_on_locked_heap DEPENDS ${gfshare})
 add_library(custos_gfshare INTERFACE)
 target_link_libraries(custos_gfshare INTERFACE ${gfshare})
 target_include_directories(custos_gfshare INTERFACE ${GFSHARE_INCLUDE_DIRS})
-custos_layer(crypto SOURCES base64.c digest.c heap.c key_file.c match.c openssl.c pem.c pkcs8.c pkcs12.c seal.c seal_key.c served.c share_text.c shares.c spki.c transport_key.c trial.c verify.c weak_key.c
+custos_layer(crypto SOURCES base64.c content_key.c digest.c heap.c key_file.c match.c new_key.c openssl.c pem.c pkcs8.c pkcs12.c seal.c seal_key.c sealed_container.c served.c share_text.c shares.c spki.c transport_key.c trial.c verify.c weak_key.c
   USES base memory LIBS OpenSSL::SSL OpenSSL::Crypto custos_gfshare)
 add_dependencies(custos_crypto gfshare_on_locked_heap)

@@ -201,7 +201,7 @@ static custos_rc run_group(struct deployment *d, const char *const targets[], si
 	CUSTOS_TRY(custos_sha256(e.leaf, e.wanted_leaf, err));
 	CUSTOS_TRY(prepare_errand(d, targets, count, taken, first, &e, err));
 	e.padding = d->c->token == NULL ? 0 : custos_token_info(d->c->token)->padding_max;
-	e.transport = d->c->token == NULL ? CUSTOS_TRANSPORT_ECDH_P256 : custos_token_info(d->c->token)->transport;
+	e.transport = custos_release_transport(&d->goods, d->c->token);
 	CUSTOS_AUTO(custos_confinement) *confinement = NULL;
 	if (!d->confined)
 		CUSTOS_TRY(custos_deploy_confinement(d->c, targets, taken, count, &confinement, err));

@@ -224,6 +224,13 @@ custos_rc custos_errand_deliver(struct custos_errand *e, const struct custos_rel
 	for (uint32_t i = 0; i < e->count; i++)
 		if (e->hosts[i].prepared == CUSTOS_PREPARED_READY)
 			e->hosts[i].verdict = 0;
+	if (parcel != NULL && parcel->container.len > 0) {
+		CUSTOS_AUTO_BUF container = { .max = CUSTOS_FRAME_BODY_MAX };
+		struct custos_wire_out to = { .buf = &container, .err = err };
+		custos_wire_put_bytes(&to, parcel->container);
+		CUSTOS_TRY(to.rc);
+		CUSTOS_TRY(send(e, CUSTOS_COURIER_CONTAINER, &container, -1, err));
+	}
 	e->went = true;
 	CUSTOS_TRY(send_intent(e, parcel, err));
 	CUSTOS_TRY(send(e, CUSTOS_COURIER_KEY, &body, -1, err));

@@ -46,6 +46,14 @@
  *   SEAL_KEY ────────────────────────────▶   after the intent is logged: sealed to the token
  *          ◀─────────────────────────────── KEY_SEALED, BYE
  *
+ * Of a sealed key the container goes to the courier as well, and KEY holds its content key: CONTAINER comes before KEY. A BIRTH makes such a key, a SIGNING has
+ * one sign once; both are given no socket:
+ *
+ *   BEAR_KEY ────────────────────────────▶   makes the key, seals it to the token's sealing key
+ *          ◀─────────────────────────────── KEY_BORN, BYE, or KEY_REFUSED
+ *   OPEN_KEY ────────────────────────────▶   after the intent is logged: opened, signs, wiped
+ *          ◀─────────────────────────────── KEY_SIGNED, BYE, or KEY_REFUSED
+ *
  * If the channel closes early the courier rolls back what it switched and ends. */
 #ifndef CUSTOS_LINK_COURIER_H
 #define CUSTOS_LINK_COURIER_H
@@ -103,7 +111,7 @@ enum custos_courier_message {
 	CUSTOS_COURIER_PHRASE,
 	/* bytes spki of the key in the file */
 	CUSTOS_COURIER_KEY_READ,
-	/* u8 category (custos_rc) · text why · text hint: there is no key in it that can be had; the courier ends */
+	/* u8 category (custos_rc) · text why · text hint: there is no key that can be had; the courier ends */
 	CUSTOS_COURIER_KEY_REFUSED,
 	/* fixed 65 point of the token's pair for this import */
 	CUSTOS_COURIER_SEAL_KEY,
@@ -137,15 +145,30 @@ enum custos_courier_message {
 	/* before KEY, when TRANSPORT was said: fixed 32 leaf hash of the logged intent · bytes wrapping key under the courier's (empty where KEY's wrapped is under an
 	 * agreed one) */
 	CUSTOS_COURIER_INTENT,
+	/* DEPLOY only, before KEY: bytes container of a sealed key (crypto/sealed_container.h); `wrapped` of KEY is its content key then */
+	CUSTOS_COURIER_CONTAINER,
+	/* BIRTH only, after HELLO: text origin · text key · text type · u8 method (enum custos_sealing) · bytes spki of the sealing key
+	 * · bytes message, by which the new key proves itself */
+	CUSTOS_COURIER_BEAR_KEY,
+	/* bytes spki · bytes container · bytes signature over the message. BYE follows. */
+	CUSTOS_COURIER_KEY_BORN,
+	/* SIGNING only, after HELLO: fixed 65 token point · bytes content key, sealed to the courier · bytes container · bytes spki · u8 algorithm (enum
+	 * custos_signature) · bytes message */
+	CUSTOS_COURIER_OPEN_KEY,
+	/* bytes signature. BYE follows. */
+	CUSTOS_COURIER_KEY_SIGNED,
 };
 
-enum custos_courier_job { CUSTOS_JOB_DEPLOY = 1, CUSTOS_JOB_DRY_RUN, CUSTOS_JOB_ROLLBACK, CUSTOS_JOB_SCAN, CUSTOS_JOB_IMPORT, CUSTOS_JOB_SPLIT, CUSTOS_JOB_COMBINE };
+enum custos_courier_job {
+	CUSTOS_JOB_DEPLOY = 1, CUSTOS_JOB_DRY_RUN, CUSTOS_JOB_ROLLBACK, CUSTOS_JOB_SCAN, CUSTOS_JOB_IMPORT, CUSTOS_JOB_SPLIT, CUSTOS_JOB_COMBINE, CUSTOS_JOB_BIRTH, CUSTOS_JOB_SIGNING
+};
 /* DRY_RUN: PREPARE probes and changes nothing on the host. ROLLBACK: no KEY; the keeper sends KEY with an empty `wrapped` as the go-ahead
  * after the intent is logged, and the courier puts the backup named in the plan back.
  * SCAN: PREPARE makes the SSH handshake and nothing else (no credential is sent); PREPARED's `version` is the server's banner and its
  * `backup` the host key's SHA256:… fingerprint.
  * IMPORT: SETUP has no certificate and no host; then READ_KEY and what follows it, instead of PREPARE.
- * SPLIT, COMBINE: the same with SPLIT_PLAN or COMBINE_PLAN. The KEY of a SPLIT names no host (count 0). */
+ * SPLIT, COMBINE: the same with SPLIT_PLAN or COMBINE_PLAN. The KEY of a SPLIT names no host (count 0).
+ * BIRTH, SIGNING: the same with BEAR_KEY or OPEN_KEY. */
 enum custos_courier_socket { CUSTOS_SOCKET_SSH = 1, CUSTOS_SOCKET_VERIFY };
 enum custos_courier_credential { CUSTOS_CREDENTIAL_PASSWORD = 1, CUSTOS_CREDENTIAL_KEY_FILE, CUSTOS_CREDENTIAL_SIGNER };
 enum custos_courier_verdict { CUSTOS_VERDICT_NEW = 1, CUSTOS_VERDICT_OLD, CUSTOS_VERDICT_OTHER, CUSTOS_VERDICT_UNACCEPTABLE, CUSTOS_VERDICT_NONE };

@@ -123,6 +123,19 @@ enum custos_token_message {
 	CUSTOS_TOKEN_RELEASE_TO_KEY,
 	/* bytes signature over the challenge · bytes wrapped · bytes the key it is wrapped under, under the courier's */
 	CUSTOS_TOKEN_RELEASED_TO_KEY,
+	/* fixed 16 id · text label: the key that content keys of sealed keys are sealed to */
+	CUSTOS_TOKEN_SEALING_CREATE,
+	/* u8 method (enum custos_sealing; 0: this token can neither decrypt nor derive, and nothing was made) · bytes spki · text JSON: the attributes as read back */
+	CUSTOS_TOKEN_SEALING_CREATED,
+	/* fixed 16 id · u8 method · bytes spki */
+	CUSTOS_TOKEN_SEALING_OPEN,
+	/* empty: it is there, is what it should be, and has opened what was sealed to `spki` just now */
+	CUSTOS_TOKEN_SEALING_OPENED,
+	/* u8 kind (enum custos_intent_kind: a release or an opening) · bytes container (crypto/sealed_container.h) · fixed 65 courier point · bytes leaf · u32 count · count × fixed 32 proof · bytes checkpoint body
+	 * · bytes hosts line */
+	CUSTOS_TOKEN_RELEASE_SEALED,
+	/* fixed 65 token point · bytes content key, sealed to the courier (crypto/seal.h) */
+	CUSTOS_TOKEN_SEALED_RELEASED,
 };
 
 enum custos_token_wire_flags {
@@ -136,7 +149,7 @@ enum custos_token_wire_flags {
 	CUSTOS_TOKEN_TRANSPORT_SHIFT = 8,      /* bits 8 to 11: enum custos_transport, by the profile */
 };
 
-enum custos_key_class { CUSTOS_CLASS_DEPLOYABLE = 1, CUSTOS_CLASS_SIGN_ONLY };
+enum custos_key_class { CUSTOS_CLASS_DEPLOYABLE = 1, CUSTOS_CLASS_SIGN_ONLY, CUSTOS_CLASS_SEALED };
 
 enum custos_token_job_kind { CUSTOS_JOB_MAKE = 1, CUSTOS_JOB_SIGN };
 enum { CUSTOS_TOKEN_JOBS_MAX = 64, CUSTOS_TOKEN_SESSIONS_MAX = 16 };

@@ -39,8 +39,10 @@ static custos_rc check_terms(const struct custos_json *fields, const struct cust
 	CUSTOS_REQUIRE(says_hex(fields, "courier_point", terms->courier_point, CUSTOS_POINT_SIZE), err, CUSTOS_E_POLICY,
 	               "the release would be logged for another courier");
 	CUSTOS_REQUIRE(says_transport(fields, terms), err, CUSTOS_E_POLICY, "the release would be logged for another transport");
-	const struct custos_json *hosts = custos_json_get(fields, custos_intent_words(terms->kind)->receivers);
-	CUSTOS_REQUIRE(custos_json_is_array(hosts) && custos_json_count(hosts) > 0, err, CUSTOS_E_POLICY, "the release would be logged for no host");
+	const struct custos_intent_words *words = custos_intent_words(terms->kind);
+	const struct custos_json *hosts = custos_json_get(fields, words->receivers);
+	CUSTOS_REQUIRE(custos_json_is_array(hosts) && (custos_json_count(hosts) > 0) == words->goes_out, err, CUSTOS_E_POLICY, "%s",
+	               words->goes_out ? "the release would be logged for no host" : "the opening would be logged for hosts");
 	CUSTOS_AUTO_BUF line = { .max = CUSTOS_ENTRY_MAX };
 	uint8_t hash[CUSTOS_HASH_SIZE];
 	CUSTOS_TRY(custos_json_line(hosts, &line, err));

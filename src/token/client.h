@@ -170,6 +170,7 @@ struct custos_release_parcel {
 	uint8_t token_point[CUSTOS_POINT_SIZE];
 	struct custos_buf wrapped, wrapping_key; /* the latter under the courier's key, when there is one */
 	uint8_t leaf_hash[CUSTOS_HASH_SIZE];     /* of the intent */
+	struct custos_bytes container; /* of a sealed key, borrowed: the courier needs it too; else empty. The caller of custos_token_release_sealed() sets it */
 };
 void custos_release_parcel_done(struct custos_release_parcel *parcel);
 CUSTOS_RC custos_token_release(struct custos_token *token, struct custos_permit *permit, const struct custos_release_request *request,
@@ -177,5 +178,19 @@ CUSTOS_RC custos_token_release(struct custos_token *token, struct custos_permit 
 /* The same for the KEK that was made for a backup: the key of the request is its canary, the point that of whoever keeps the backup, the leaf a `kek.backup_intent`. */
 CUSTOS_RC custos_token_kek_backup(struct custos_token *token, struct custos_permit *permit, const struct custos_release_request *request,
                                   struct custos_release_parcel *ret_parcel, struct custos_err *err);
+
+/* Sealed keys (crypto/sealed_container.h). create: `method` none when the token can neither decrypt nor derive; nothing is made then. open: before the first
+ * release; the key proves that it opens what is sealed to `spki`. release: as above, with the key's container; `kind` is a release, or an opening, which is for no
+ * host. The parcel is the content key, sealed to the courier's point whatever the token's transport is. */
+struct custos_token_sealing {
+	unsigned method;                     /* enum custos_sealing */
+	struct custos_buf spki;
+	struct custos_json *attributes;
+};
+void custos_token_sealing_done(struct custos_token_sealing *sealing);
+CUSTOS_RC custos_token_sealing_create(struct custos_token *token, const uint8_t id[static 16], const char *label, struct custos_token_sealing *ret_sealing, struct custos_err *err);
+CUSTOS_RC custos_token_sealing_open(struct custos_token *token, const uint8_t id[static 16], unsigned method, struct custos_bytes spki, struct custos_err *err);
+CUSTOS_RC custos_token_release_sealed(struct custos_token *token, enum custos_intent_kind kind, struct custos_permit *permit, const struct custos_release_request *request,
+                                      struct custos_release_parcel *ret_parcel, struct custos_err *err);
 
 #endif

@@ -76,20 +76,24 @@ static custos_rc take_parcel(const struct custos_frame *frame, const struct cust
 	return CUSTOS_OK;
 }
 
+/* Whatever happens the permit is spent: terms that could not be computed fit no permit. */
+static custos_rc spend(struct custos_permit *permit, enum custos_intent_kind kind, enum custos_transport transport, const struct custos_release_request *request, struct custos_err *err)
+{
+	struct custos_release_terms terms = { .kind = kind };
+	custos_rc rc = terms_of(request, transport, &terms, err);
+	if (rc != CUSTOS_OK)
+		memset(&terms, 0, sizeof terms);
+	CUSTOS_REQUIRE(permit != NULL, err, CUSTOS_E_POLICY, "a release needs a permit");
+	CUSTOS_TRY(custos_permit_consume(permit, &terms, err));
+	return rc;
+}
+
 static custos_rc let_out(struct custos_token *token, enum custos_intent_kind kind, struct custos_permit *permit, const struct custos_release_request *request,
                          struct custos_release_parcel *ret_parcel, struct custos_err *err)
 {
 	/* a KEK is agreed on directly, whatever keys do */
 	enum custos_transport transport = kind == CUSTOS_INTENT_RELEASE ? token->info.transport : CUSTOS_TRANSPORT_ECDH_P256;
-	struct custos_release_terms terms = { .kind = kind };
-	custos_rc rc = terms_of(request, transport, &terms, err);
-	/* whatever happens the permit is spent: terms that could not be computed fit no permit */
-	if (rc != CUSTOS_OK)
-		memset(&terms, 0, sizeof terms);
-	CUSTOS_REQUIRE(permit != NULL, err, CUSTOS_E_POLICY, "a release needs a permit");
-	CUSTOS_TRY(custos_permit_consume(permit, &terms, err));
-	CUSTOS_TRY(rc);
-
+	CUSTOS_TRY(spend(permit, kind, transport, request, err));
 	uint8_t challenge[CUSTOS_CHALLENGE_SIZE];
 	CUSTOS_TRY(custos_random(challenge, sizeof challenge, err));
 	CUSTOS_AUTO_BUF body = { 0 };
@@ -119,4 +123,40 @@ custos_rc custos_token_kek_backup(struct custos_token *token, struct custos_perm
 {
 	CUSTOS_REQUIRE(request->key->type == CUSTOS_KEY_EC_P256, err, CUSTOS_E_INTERNAL, "the KEK's canary is not a P-256 key");
 	return let_out(token, CUSTOS_INTENT_KEK_BACKUP, permit, request, ret_parcel, err);
+}
+
+static custos_rc write_sealed_request(enum custos_intent_kind kind, const struct custos_release_request *q, struct custos_buf *body, struct custos_err *err)
+{
+	struct custos_wire_out w = { .buf = body, .err = err };
+	custos_wire_put_u8(&w, (uint8_t)kind);
+	custos_wire_put_bytes(&w, q->key->container);
+	custos_wire_put_fixed(&w, q->courier_point, CUSTOS_POINT_SIZE);
+	custos_wire_put_bytes(&w, q->leaf);
+	custos_wire_put_u32(&w, (uint32_t)q->proof_count);
+	for (size_t i = 0; i < q->proof_count; i++)
+		custos_wire_put_fixed(&w, q->proof[i], CUSTOS_HASH_SIZE);
+	custos_wire_put_bytes(&w, q->checkpoint_body);
+	custos_wire_put_bytes(&w, q->hosts_line);
+	return w.rc;
+}
+
+/* custos-token itself seals the content key to the courier's point, whatever transport it has for keys that it wraps. */
+custos_rc custos_token_release_sealed(struct custos_token *token, enum custos_intent_kind kind, struct custos_permit *permit, const struct custos_release_request *request,
+                                      struct custos_release_parcel *ret_parcel, struct custos_err *err)
+{
+	CUSTOS_AUTO_BUF body = { .max = CUSTOS_FRAME_BODY_MAX };
+	CUSTOS_AUTO_FRAME frame = { .fd = -1 };
+	struct custos_release_parcel parcel = { .transport = CUSTOS_TRANSPORT_ECDH_P256 };
+	CUSTOS_TRY(spend(permit, kind, parcel.transport, request, err));
+	CUSTOS_TRY(write_sealed_request(kind, request, &body, err));
+	struct custos_exchange x = { CUSTOS_TOKEN_RELEASE_SEALED, CUSTOS_TOKEN_SEALED_RELEASED, -1, token->times.call_ms, "opening a content key" };
+	CUSTOS_TRY(custos_token_call(token, &x, custos_buf_view(&body), &frame, err));
+	struct custos_wire r = custos_wire_read(custos_buf_view(&frame.body));
+	custos_wire_fixed(&r, parcel.token_point, sizeof parcel.token_point);
+	struct custos_bytes sealed = custos_wire_bytes(&r);
+	CUSTOS_TRY(custos_wire_end(&r, "SEALED_RELEASED", err));
+	CUSTOS_REQUIRE(custos_token_is_wrapped(sealed), err, CUSTOS_E_TOKEN, "the content key came sealed in %zu bytes", sealed.len);
+	CUSTOS_TRY(custos_buf_append(&parcel.wrapped, sealed.ptr, sealed.len, err));
+	*ret_parcel = parcel;
+	return CUSTOS_OK;
 }

@@ -173,4 +173,18 @@ struct custos_rewrap {
 };
 CUSTOS_RC custos_key_rewrap(struct custos_session *session, const struct custos_rewrap *rewrap, struct custos_made_key *ret_key, struct custos_err *err);
 
+/* Sealed keys: the key on the token that content keys are sealed to, and one content key from it to one courier. It passes through locked memory of this process: the
+ * token can decrypt or derive, and wrap nothing. */
+struct custos_made_sealing {
+	enum custos_sealing method;              /* none: nothing was made */
+	struct custos_buf spki;
+	struct custos_json *attributes;          /* NULL with none */
+};
+void custos_made_sealing_done(struct custos_made_sealing *made);
+CUSTOS_RC custos_sealing_create(struct custos_session *session, struct custos_bytes id, struct custos_bytes label, struct custos_made_sealing *ret_made, struct custos_err *err);
+/* Found, read back, of this public half, and able to open what is sealed to it now. */
+CUSTOS_RC custos_sealing_open(struct custos_session *session, struct custos_bytes id, const struct custos_sealing_key *key, struct custos_err *err);
+/* Nothing is opened unless the guard admits the claim, whose `sealed` is filled in here. */
+CUSTOS_RC custos_sealed_release(struct custos_session *session, struct custos_guard_claim *claim, uint8_t ret_point[static CUSTOS_POINT_SIZE], struct custos_buf *sealed, struct custos_err *err);
+
 #endif

@@ -48,6 +48,7 @@ custos_rc custos_key_destroy(struct custos_session *session, struct custos_bytes
 	CUSTOS_TRY(find(session, CKO_PRIVATE_KEY, id, &private_key, err));
 	CUSTOS_TRY(find(session, CKO_PUBLIC_KEY, id, &public_key, err));
 	CUSTOS_REQUIRE(private_key == 0 || private_key != session->log_key, err, CUSTOS_E_POLICY, "the log's key is not destroyed");
+	CUSTOS_REQUIRE(private_key == 0 || private_key != session->sealing_key, err, CUSTOS_E_POLICY, "the sealing key is not destroyed");
 	CUSTOS_REQUIRE(private_key == 0 || public_key != 0, err, CUSTOS_E_TOKEN, "token “%s” holds only the private half of that key: whose it is cannot be told",
 	               session->info.label);
 	if (public_key != 0)

@@ -127,3 +127,27 @@ static const struct custos_row import_rows[] = {
 	YES(CKA_UNWRAP, "unwrap"), NO(CKA_ENCRYPT, "encrypt"), NO(CKA_DECRYPT, "decrypt"), NO(CKA_SIGN, "sign"), NO(CKA_VERIFY, "verify"), NO(CKA_DERIVE, "derive"),
 };
 const struct custos_policy custos_policy_import = { "the import key", ROWS(import_rows) };
+
+#define SEALING(decrypt, derive) \
+	YES(CKA_TOKEN, "token"), YES(CKA_PRIVATE, "private"), YES(CKA_SENSITIVE, "sensitive"), NO(CKA_EXTRACTABLE, "extractable"), NO(CKA_SIGN, "sign"), \
+	NO(CKA_SIGN_RECOVER, "sign_recover"), decrypt(CKA_DECRYPT, "decrypt"), NO(CKA_UNWRAP, "unwrap"), derive(CKA_DERIVE, "derive"), ID_AND_LABEL, \
+	NO(CKA_MODIFIABLE, "modifiable"), MAY(NO, CKA_COPYABLE, "copyable"), MAY(WRAP_MECHANISM, CKA_ALLOWED_MECHANISMS, "allowed_mechanisms"), \
+	SEEN(YES, CKA_LOCAL, "local"), SEEN(YES, CKA_ALWAYS_SENSITIVE, "always_sensitive"), SEEN(YES, CKA_NEVER_EXTRACTABLE, "never_extractable")
+
+static const struct custos_row sealing_decrypt_rows[] = { SEALING(YES, NO) };
+const struct custos_policy custos_policy_sealing_decrypt = { "the sealing key", ROWS(sealing_decrypt_rows) };
+static const struct custos_row sealing_derive_rows[] = { SEALING(NO, YES) };
+const struct custos_policy custos_policy_sealing_derive = { "the sealing key", ROWS(sealing_derive_rows) };
+
+static const struct custos_row sealing_public_rows[] = {
+	YES(CKA_TOKEN, "token"), NO_BUT(CUSTOS_ROW_LOOSE, CKA_VERIFY, "verify"), NO(CKA_VERIFY_RECOVER, "verify_recover"), NO_BUT(CUSTOS_ROW_LOOSE, CKA_ENCRYPT, "encrypt"),
+	NO(CKA_WRAP, "wrap"), ID_AND_LABEL, NO(CKA_MODIFIABLE, "modifiable"),
+};
+const struct custos_policy custos_policy_sealing_public = { "the public half of the sealing key", ROWS(sealing_public_rows) };
+
+static const struct custos_row agreed_rows[] = {
+	NUMBER(CKA_CLASS, "class", CKO_SECRET_KEY), NUMBER(CKA_KEY_TYPE, "key_type", CKK_GENERIC_SECRET), NUMBER(CKA_VALUE_LEN, "value_len", 32),
+	NO(CKA_TOKEN, "token"), YES(CKA_PRIVATE, "private"), NO(CKA_SENSITIVE, "sensitive"), YES(CKA_EXTRACTABLE, "extractable"), NO(CKA_WRAP, "wrap"),
+	NO(CKA_UNWRAP, "unwrap"), NO(CKA_ENCRYPT, "encrypt"), NO(CKA_DECRYPT, "decrypt"), NO(CKA_SIGN, "sign"), NO(CKA_VERIFY, "verify"), NO(CKA_DERIVE, "derive"),
+};
+const struct custos_policy custos_policy_agreed = { "the agreed secret", ROWS(agreed_rows) };

@@ -16,6 +16,7 @@ SHIPPED(tpm2);
 static const char *const tier_words[] = { "sign-only", "basic", "hardened", NULL };
 static const char *const copy_words[] = { "none", "softhsm", NULL };
 static const char *const format_words[] = { "rfc5649", NULL };
+static const char *const seal_words[] = { "none", "rsa-oaep-sha256", "ecdh-p256", NULL };
 static const char *const rsa_words[] = { "rsa-pkcs", "sha256-rsa-pkcs", NULL };
 static const char *const pss_words[] = { "none", "rsa-pkcs-pss", NULL };
 static const char *const ecdsa_words[] = { "ecdsa", "ecdsa-sha", NULL };
@@ -156,7 +157,7 @@ static custos_rc read_choices(const struct custos_yaml *root, struct custos_toke
 	const char *transport_words[CUSTOS_TRANSPORT_COUNT + 1] = { NULL };
 	for (unsigned i = 0; i < CUSTOS_TRANSPORT_COUNT; i++)
 		transport_words[i] = custos_transport_name((enum custos_transport)i);
-	size_t rsa = CUSTOS_RSA_DIGEST_INFO, ecdsa = CUSTOS_ECDSA_DIGEST, pss = CUSTOS_PSS_NONE, transport, sessions, copy;
+	size_t rsa = CUSTOS_RSA_DIGEST_INFO, ecdsa = CUSTOS_ECDSA_DIGEST, pss = CUSTOS_PSS_NONE, transport, seal, sessions, copy;
 	if (sign != NULL) {
 		CUSTOS_TRY(custos_yaml_known(sign, known_sign, err));
 		CUSTOS_TRY(custos_yaml_word(sign, "rsa", rsa_words, rsa_words[0], &rsa, err));
@@ -164,6 +165,7 @@ static custos_rc read_choices(const struct custos_yaml *root, struct custos_toke
 		CUSTOS_TRY(custos_yaml_word(sign, "pss", pss_words, pss_words[0], &pss, err));
 	}
 	CUSTOS_TRY(custos_yaml_word(root, "transport", transport_words, transport_words[0], &transport, err));
+	CUSTOS_TRY(custos_yaml_word(root, "seal", seal_words, seal_words[0], &seal, err));
 	CUSTOS_TRY(custos_yaml_word(root, "sessions", session_words, session_words[0], &sessions, err));
 	CUSTOS_TRY(custos_yaml_word(root, "token_file_copy", copy_words, copy_words[0], &copy, err));
 	CUSTOS_TRY(custos_yaml_bool(root, "session_objects", true, &p->session_objects, err));
@@ -173,6 +175,7 @@ static custos_rc read_choices(const struct custos_yaml *root, struct custos_toke
 	p->ecdsa = (enum custos_ecdsa_signing)ecdsa;
 	p->pss = (enum custos_pss_signing)pss;
 	p->transport = (enum custos_transport)transport;
+	p->sealing = (enum custos_sealing)seal;
 	p->sessions = (enum custos_sessions)sessions;
 	p->file_copy = (enum custos_file_copy)copy;
 	return CUSTOS_OK;
@@ -247,7 +250,7 @@ static custos_rc read_pin(const struct custos_yaml *root, struct custos_token_pr
 
 custos_rc custos_token_profile_parse(struct custos_bytes yaml, const char *file, struct custos_token_profile *ret_profile, struct custos_err *err)
 {
-	static const char *const known[] = { "name", "match", "parameters", "tier", "token_file_copy", "session_objects", "sessions", "wrap", "transport", "sign", "attributes", "keys",
+	static const char *const known[] = { "name", "match", "parameters", "tier", "token_file_copy", "session_objects", "sessions", "wrap", "transport", "seal", "sign", "attributes", "keys",
 		                                 "pin", NULL };
 	static const char *const known_match[] = { "module", "manufacturer", "model", "firmware", NULL };
 	CUSTOS_AUTO(custos_yaml) *root = NULL;

@@ -2,6 +2,7 @@
 #ifndef CUSTOS_TOKEN_PROFILE_H
 #define CUSTOS_TOKEN_PROFILE_H
 
+#include "crypto/sealed_container.h"
 #include "token/client.h"
 
 /* UNUSABLE is a verdict of the doctor; no profile says so. */
@@ -30,6 +31,7 @@ struct custos_token_profile {
 	unsigned padding;
 	unsigned long ec_point_attribute; /* what C_UnwrapKey wants to be told about an EC key; 0: nothing */
 	enum custos_transport transport; /* base/transport.h */
+	enum custos_sealing sealing;  /* how content keys of sealed keys get to the token; none: it can neither decrypt nor derive */
 	enum custos_rsa_signing rsa;
 	enum custos_ecdsa_signing ecdsa;
 	enum custos_pss_signing pss;

@@ -138,6 +138,15 @@ static custos_rc check_transport(const struct custos_json *entry, const struct c
 	return check_hex(entry, "courier_key_sha256", hash, sizeof hash, "the intent was logged for another courier's key", err);
 }
 
+/* The container is authenticated together with whose key it is; the log must speak of the same key, of this very custody. */
+static custos_rc check_sealed(const struct custos_guard *guard, const struct custos_json *entry, const struct custos_sealed_name *name, struct custos_err *err)
+{
+	const char *key = custos_json_text(entry, "key");
+	CUSTOS_REQUIRE(strcmp(name->origin, guard->last.origin) == 0, err, CUSTOS_E_POLICY, "the container is of another custody than the log");
+	CUSTOS_REQUIRE(key != NULL && strcmp(key, name->key) == 0, err, CUSTOS_E_POLICY, "the container is of another key than the logged intent");
+	return check_hex(entry, "spki_sha256", name->spki_sha256, CUSTOS_HASH_SIZE, "the container is of another public key than the logged intent", err);
+}
+
 static custos_rc check_entry(const struct custos_guard *guard, const struct custos_guard_claim *claim, struct custos_err *err)
 {
 	CUSTOS_AUTO(custos_json) *entry = NULL;
@@ -154,8 +163,11 @@ static custos_rc check_entry(const struct custos_guard *guard, const struct cust
 	CUSTOS_TRY(check_hex(entry, "container_sha256", hash, sizeof hash, "the intent was logged for another key", err));
 	CUSTOS_TRY(check_hex(entry, "courier_point", claim->courier_point, CUSTOS_POINT_SIZE, "the intent was logged for another courier", err));
 	CUSTOS_TRY(check_transport(entry, claim, err));
+	if (claim->sealed != NULL)
+		CUSTOS_TRY(check_sealed(guard, entry, claim->sealed, err));
 	const struct custos_json *hosts = custos_json_get(entry, words->receivers);
-	CUSTOS_REQUIRE(custos_json_is_array(hosts) && custos_json_count(hosts) > 0, err, CUSTOS_E_POLICY, "the logged intent names no hosts");
+	CUSTOS_REQUIRE(custos_json_is_array(hosts) && (custos_json_count(hosts) > 0) == words->goes_out, err, CUSTOS_E_POLICY, "the logged intent names %s",
+	               words->goes_out ? "no hosts" : "hosts");
 	CUSTOS_AUTO_BUF hosts_line = { 0 };
 	CUSTOS_TRY(custos_json_line(hosts, &hosts_line, err));
 	CUSTOS_REQUIRE(custos_bytes_equal(custos_buf_view(&hosts_line), claim->hosts_line), err, CUSTOS_E_POLICY, "the intent was logged for other hosts");
@@ -181,6 +193,9 @@ custos_rc custos_guard_leaf_hash(const struct custos_guard *guard, struct custos
 
 custos_rc custos_guard_admit(struct custos_guard *guard, const struct custos_guard_claim *claim, struct custos_err *err)
 {
+	/* only a sealed key is opened for nobody, and a KEK is none */
+	bool fits = claim->kind == CUSTOS_INTENT_RELEASE || (claim->kind == CUSTOS_INTENT_OPENING) == (claim->sealed != NULL);
+	CUSTOS_REQUIRE(fits, err, CUSTOS_E_POLICY, "nothing but a sealed key is opened by a %s", custos_intent_words(CUSTOS_INTENT_OPENING)->event);
 	CUSTOS_REQUIRE(guard->body.len > 0, err, CUSTOS_E_POLICY, "no checkpoint was signed here, so nothing is logged");
 	CUSTOS_REQUIRE(custos_bytes_equal(claim->checkpoint_body, custos_buf_view(&guard->body)), err, CUSTOS_E_POLICY, "the checkpoint is not the one signed last");
 	uint8_t leaf_hash[CUSTOS_HASH_SIZE];

@@ -2,11 +2,12 @@
  *
  * A pure core, without token and I/O: bodies and leaves come in, a verdict comes out. A checkpoint body is three lines, origin, size, root
  * (C2SP tlog-checkpoint); anything else is not signed, so the log key signs nothing but checkpoints. A release is allowed for the leaf that is the last entry
- * of the tree signed last, once. */
+ * of the tree signed last, once. A sealed key may also be opened for no host, by a key.open_intent, to sign in a courier. */
 #ifndef CUSTOS_TOKEN_RELEASE_GUARD_H
 #define CUSTOS_TOKEN_RELEASE_GUARD_H
 
 #include "base/permit.h"
+#include "crypto/sealed_container.h"
 
 struct custos_guard;
 
@@ -28,8 +29,9 @@ struct custos_guard_claim {
 	const uint8_t *courier_point;         /* CUSTOS_POINT_SIZE */
 	const uint8_t (*proof)[CUSTOS_HASH_SIZE];
 	size_t proof_count;
-	enum custos_transport transport;      /* the profile's, whatever the keeper says */
+	enum custos_transport transport;      /* the profile's, whatever the keeper says; of a sealed key ecdh-p256 */
 	struct custos_bytes courier_key;      /* SPKI; empty when the transport needs none */
+	const struct custos_sealed_name *sealed; /* NULL: a wrapped key. Else what the container of a sealed one says of itself, and the log must say the same */
 };
 /* CUSTOS_E_POLICY unless the claim holds in every part. Success uses the leaf up, whatever happens afterwards. */
 CUSTOS_RC custos_guard_admit(struct custos_guard *guard, const struct custos_guard_claim *claim, struct custos_err *err);

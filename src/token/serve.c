@@ -320,6 +320,23 @@ static custos_rc serve_kek_backup(struct request *q, struct custos_err *err)
 	return serve_letting_out(q, CUSTOS_INTENT_KEK_BACKUP, err);
 }
 
+static custos_rc serve_sealing_create(struct request *q, struct custos_err *err)
+{
+	(void)err;
+	return custos_serve_sealing_create(q->session, &q->in, &q->out);
+}
+
+static custos_rc serve_sealing_open(struct request *q, struct custos_err *err)
+{
+	return custos_serve_sealing_open(q->session, &q->in, err);
+}
+
+static custos_rc serve_release_sealed(struct request *q, struct custos_err *err)
+{
+	(void)err;
+	return custos_serve_release_sealed(q->session, &q->in, &q->out);
+}
+
 static custos_rc serve_keys(struct request *q, struct custos_err *err)
 {
 	return custos_serve_keys(q->channel, q->session, &q->in, err);
@@ -395,6 +412,9 @@ static const struct {
 	{ CUSTOS_TOKEN_KEK_DESTROY, CUSTOS_TOKEN_KEY_DESTROYED, serve_kek_destroy },
 	{ CUSTOS_TOKEN_KEY_REWRAP, CUSTOS_TOKEN_KEY_MADE, serve_rewrap },
 	{ CUSTOS_TOKEN_DOCTOR, CUSTOS_TOKEN_FOUND, serve_doctor },
+	{ CUSTOS_TOKEN_SEALING_CREATE, CUSTOS_TOKEN_SEALING_CREATED, serve_sealing_create },
+	{ CUSTOS_TOKEN_SEALING_OPEN, CUSTOS_TOKEN_SEALING_OPENED, serve_sealing_open },
+	{ CUSTOS_TOKEN_RELEASE_SEALED, CUSTOS_TOKEN_SEALED_RELEASED, serve_release_sealed },
 };
 
 /* LIST, INIT and OPEN start from nothing: whatever a failed one before has left is undone. */

@@ -11,4 +11,9 @@ CUSTOS_RC custos_serve(struct custos_channel *channel, const char *softhsm_conf,
 /* KEYS: the jobs of one request, each answered on the channel as soon as it is done. */
 CUSTOS_RC custos_serve_keys(struct custos_channel *channel, struct custos_session *session, struct custos_wire *in, struct custos_err *err);
 
+/* serve_sealed.c: the requests that concern sealed keys; bodies as link/token.h has them. */
+CUSTOS_RC custos_serve_sealing_create(struct custos_session *session, struct custos_wire *in, struct custos_wire_out *out);
+CUSTOS_RC custos_serve_sealing_open(struct custos_session *session, struct custos_wire *in, struct custos_err *err);
+CUSTOS_RC custos_serve_release_sealed(struct custos_session *session, struct custos_wire *in, struct custos_wire_out *out);
+
 #endif

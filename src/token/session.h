@@ -23,6 +23,8 @@ struct custos_session {
 	bool kek_is_unkept;            /* a session object that goes to its backup before it stays */
 	enum custos_key_type log_type;
 	CK_OBJECT_HANDLE import_key;   /* private half of the pair a courier is sealing a key to; 0: none */
+	CK_OBJECT_HANDLE sealing_key;  /* private half of what content keys are sealed to; 0: not found yet */
+	uint8_t sealing_sha256[CUSTOS_HASH_SIZE]; /* of its SPKI */
 	struct custos_guard *guard;
 };
 

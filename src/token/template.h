@@ -91,6 +91,10 @@ extern const struct custos_policy custos_policy_token_public;
 extern const struct custos_policy custos_policy_ephemeral_private;  /* the token's half of an ECDH agreement */
 extern const struct custos_policy custos_policy_ephemeral_public;
 extern const struct custos_policy custos_policy_import;             /* the AES key agreed with a courier that brings a key */
+extern const struct custos_policy custos_policy_sealing_decrypt;    /* what content keys are sealed to: an RSA key that decrypts */
+extern const struct custos_policy custos_policy_sealing_derive;     /* or a P-256 key that derives */
+extern const struct custos_policy custos_policy_sealing_public;     /* its public half, which the token is never asked to use */
+extern const struct custos_policy custos_policy_agreed;             /* what it has derived: the one key of all that can be read */
 extern const struct custos_policy custos_policy_transport;          /* the AES key agreed with a courier */
 extern const struct custos_policy custos_policy_travelling;         /* the AES key that goes to a courier under its RSA key */
 extern const struct custos_policy custos_policy_courier_key;        /* that RSA key's public half */

@@ -11,15 +11,15 @@
 #include "x509/csr.h"
 
 struct csr_signer {
-	struct custos_token *token;
-	const struct custos_token_key_ref *ref;
-	enum custos_signature algorithm;
+	struct custos_custody *c;
+	const struct custos_vault_key *key;
+	struct custos_vault_use use;
 };
 
 static custos_rc sign_request(void *ctx, struct custos_bytes message, struct custos_buf *signature, struct custos_err *err)
 {
 	struct csr_signer *s = ctx;
-	return custos_token_sign(s->token, s->ref, s->algorithm, message, signature, err);
+	return custos_vault_sign(s->c, s->key, &s->use, message, signature, err);
 }
 
 static custos_rc refuse_unusable(const struct custos_json *report, struct custos_err *err)
@@ -83,8 +83,8 @@ custos_rc custos_csr_request_signed(struct custos_custody *c, const char *name, 
 	enum custos_signature algorithm;
 	CUSTOS_TRY(choose_algorithm(options->signature, key.ref.type, &algorithm, err));
 	CUSTOS_TRY(custos_vault_token_for(c, &key, &token, err));
-	struct csr_signer ctx = { token, &key.ref, algorithm };
-	struct custos_signer signer = { .ctx = &ctx, .algorithm = ctx.algorithm, .spki = key.ref.spki, .sign = sign_request };
+	struct csr_signer ctx = { c, &key, { .name = name, .purpose = "request", .algorithm = algorithm } };
+	struct custos_signer signer = { .ctx = &ctx, .algorithm = algorithm, .spki = key.ref.spki, .sign = sign_request };
 	CUSTOS_AUTO_BUF der = { 0 };
 	CUSTOS_AUTO_BUF pem = { 0 };
 	CUSTOS_AUTO(custos_json) *facts = NULL;

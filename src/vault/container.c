@@ -5,6 +5,7 @@
 #include "crypto/verify.h"
 #include "vault/file.h"
 #include "vault/release.h"
+#include "vault/sealed.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -22,7 +23,10 @@ static custos_rc write_header(const struct custos_custody *c, const struct custo
 	CUSTOS_TRY(custos_buf_printf(out, err, "%s\n", first_line));
 	for (size_t i = 0; i < sizeof members / sizeof *members; i++)
 		CUSTOS_TRY(custos_buf_printf(out, err, "%s: %s\n", members[i][0], custos_json_text(key, members[i][1])));
-	CUSTOS_TRY(custos_buf_printf(out, err, "kek: %s\nkek-generation: %lld\n", custos_json_text(kek, "id"), (long long)generation));
+	if (custos_key_is_sealed(key))
+		CUSTOS_TRY(custos_buf_printf(out, err, "sealing-key: %s\n", custos_json_text(custos_sealing_of(c), "spki_sha256")));
+	else
+		CUSTOS_TRY(custos_buf_printf(out, err, "kek: %s\nkek-generation: %lld\n", custos_json_text(kek, "id"), (long long)generation));
 	CUSTOS_TRY(custos_buf_printf(out, err, "container-sha256: %s\n", custos_json_text(key, "container_sha256")));
 	CUSTOS_TRY(custos_buf_printf(out, err, "log: %s\nlog-entry: %lld\npublic-key: ", c->binding.origin, (long long)custos_json_int(key, "log_index", -1)));
 	CUSTOS_TRY(custos_base64_encode(spki, out, err));
@@ -182,17 +186,35 @@ static custos_rc check_body(struct parsed *p, struct custos_err *err)
 	return CUSTOS_OK;
 }
 
+static custos_rc refuse_other_log(const struct custos_custody *c, const struct parsed *p, const char *origin, struct custos_err *err)
+{
+	if (strcmp(origin, c->binding.origin) != 0)
+		CUSTOS_FAIL_HINT(err, CUSTOS_E_POLICY, "restore it in the custody it came from", "%s belongs to the custody %.200s, this one is %s", p->file, origin,
+		                 c->binding.origin);
+	return CUSTOS_OK;
+}
+
+static custos_rc check_sealing_home(const struct custos_custody *c, const struct parsed *p, const char *origin, const char *sealed_to, struct custos_err *err)
+{
+	const char *ours = custos_json_text(custos_sealing_of(c), "spki_sha256");
+	CUSTOS_TRY(refuse_other_log(c, p, origin, err));
+	if (ours == NULL || strcmp(sealed_to, ours) != 0)
+		CUSTOS_FAIL_HINT(err, CUSTOS_E_POLICY, "only the custody with that sealing key can open it", "%s is sealed to the key %.64s, this custody's is %s", p->file, sealed_to,
+		                 ours == NULL ? "unknown" : ours);
+	return CUSTOS_OK;
+}
+
 /* Whose it is, in words that help more than "line 6 is another". */
 static custos_rc check_home(const struct custos_custody *c, const struct parsed *p, struct custos_err *err)
 {
 	char origin[512] = "", kek[128] = "";
 	const struct custos_json *ours = NULL;
 	size_t count = custos_json_count(c->state.keks);
-	if (!header_value(p, "log", origin, sizeof origin) || !header_value(p, "kek", kek, sizeof kek))
+	if (header_value(p, "log", origin, sizeof origin) && header_value(p, "sealing-key", kek, sizeof kek))
+		return check_sealing_home(c, p, origin, kek, err);
+	if (origin[0] == '\0' || !header_value(p, "kek", kek, sizeof kek))
 		return damaged(p, "does not say which log and KEK it belongs to", err);
-	if (strcmp(origin, c->binding.origin) != 0)
-		CUSTOS_FAIL_HINT(err, CUSTOS_E_POLICY, "restore it in the custody it came from", "%s belongs to the custody %.200s, this one is %s", p->file, origin,
-		                 c->binding.origin);
+	CUSTOS_TRY(refuse_other_log(c, p, origin, err));
 	for (size_t i = 0; i < count && ours == NULL; i++)
 		ours = strcmp(custos_json_text(custos_json_at(c->state.keks, i), "id"), kek) == 0 ? custos_json_at(c->state.keks, i) : NULL;
 	if (ours == NULL)
@@ -242,15 +264,13 @@ static custos_rc refuse_present(struct custos_custody *c, const struct custos_js
 	return CUSTOS_OK;
 }
 
-static custos_rc prove(struct custos_custody *c, const struct parsed *p, const struct custos_json *key, struct custos_err *err)
+static custos_rc prove(struct custos_custody *c, const struct parsed *p, const struct custos_json *key, const char *name, struct custos_err *err)
 {
-	struct custos_token *token;
-	const struct custos_vault_key under = { .kek = custos_state_generation(key) };
-	struct custos_token_key_ref ref = { .spki = custos_buf_view(&p->spki), .container = custos_buf_view(&p->container) };
+	struct custos_vault_key opened = { .kek = custos_state_generation(key), .ref = { .spki = custos_buf_view(&p->spki), .container = custos_buf_view(&p->container) } };
 	struct custos_err why = { 0 };
-	CUSTOS_REQUIRE(custos_key_type_parse(custos_json_text(key, "type"), &ref.type), err, CUSTOS_E_TAMPERED, "the log names an unknown key type");
-	CUSTOS_TRY(custos_vault_token_for(c, &under, &token, err));
-	custos_rc rc = custos_vault_prove_key(token, &ref, &why);
+	opened.class = custos_key_is_sealed(key) ? CUSTOS_CLASS_SEALED : CUSTOS_CLASS_DEPLOYABLE;
+	CUSTOS_REQUIRE(custos_key_type_parse(custos_json_text(key, "type"), &opened.ref.type), err, CUSTOS_E_TAMPERED, "the log names an unknown key type");
+	custos_rc rc = custos_vault_prove_key(c, name, &opened, "restore", &why);
 	if (rc == CUSTOS_OK)
 		return rc;
 	return custos_err_set_hinted(err, rc, why.hint, "the container in %s does not open: %s", p->file, why.msg);
@@ -289,7 +309,7 @@ custos_rc custos_key_restore(struct custos_custody *c, const char *file, struct 
 	CUSTOS_REQUIRE(name != NULL, err, CUSTOS_E_SYSTEM, "out of memory");
 	CUSTOS_TRY(custos_vault_token(c, &token, err));
 	CUSTOS_TRY(check_header(c, &p, &key, err));
-	CUSTOS_TRY(prove(c, &p, key, err));
+	CUSTOS_TRY(prove(c, &p, key, name, err));
 	/* nobody is half-way through destroying it */
 	CUSTOS_TRY(custos_release_lock(c, err));
 	custos_rc rc = custos_vault_begin(c, err);

@@ -2,6 +2,7 @@
  * same breath, where the key may still be. Interrupted anywhere it is gone on with: everything in between may be done twice. */
 #include "base/text.h"
 #include "vault/release.h"
+#include "vault/sealed.h"
 
 #include <stdio.h>
 
@@ -124,7 +125,7 @@ static struct custos_json *remaining(const struct ending *e)
 		say(list, "backups of the token may hold the key", "", "");
 		return list;
 	}
-	say(list, "the KEK still opens every copy of the container", "", "");
+	say(list, custos_key_is_sealed(e->shown) ? "the token's sealing key" : "the KEK", " still opens every copy of the container", "");
 	say(list, "backups of the store may hold the container", "", "");
 	if ((e->options->flags & CUSTOS_DESTROY_SHRED) != 0)
 		say(list, "blocks that the file system or the disk has freed may hold the container", "", "");

@@ -1,15 +1,27 @@
-/* Drills: is what the custody would release still the key it says? The key never leaves the token; whatever comes of it is logged. */
+/* Drills: is what the custody would release still the key it says? The key never leaves the token, or, a sealed key, a courier without network; whatever comes of
+ * it is logged. */
 #include "crypto/digest.h"
 #include "token/wire_info.h"
-#include "vault/vault.h"
+#include "vault/sealed.h"
 
-custos_rc custos_vault_prove_key(struct custos_token *token, const struct custos_token_key_ref *key, struct custos_err *err)
+custos_rc custos_vault_sign(struct custos_custody *c, const struct custos_vault_key *key, const struct custos_vault_use *use, struct custos_bytes message,
+                            struct custos_buf *signature, struct custos_err *err)
+{
+	struct custos_token *token;
+	if (key->class == CUSTOS_CLASS_SEALED)
+		return custos_sealed_sign(c, &key->ref, use, message, signature, err);
+	CUSTOS_TRY(custos_vault_token_for(c, key, &token, err));
+	return custos_token_sign(token, &key->ref, use->algorithm, message, signature, err);
+}
+
+custos_rc custos_vault_prove_key(struct custos_custody *c, const char *name, const struct custos_vault_key *key, const char *purpose, struct custos_err *err)
 {
 	uint8_t challenge[CUSTOS_CHALLENGE_SIZE], text[CUSTOS_CHALLENGE_TEXT_SIZE];
 	CUSTOS_AUTO_BUF signature = { 0 };
+	const struct custos_vault_use use = { name, purpose, custos_key_signature(key->ref.type) };
 	CUSTOS_TRY(custos_random(challenge, sizeof challenge, err));
 	custos_challenge_text(challenge, text);
-	return custos_token_sign(token, key, custos_key_signature(key->type), CUSTOS_BYTES(text, sizeof text), &signature, err);
+	return custos_vault_sign(c, key, &use, CUSTOS_BYTES(text, sizeof text), &signature, err);
 }
 
 struct drill {
@@ -22,12 +34,10 @@ struct drill {
 static custos_rc try_key(struct custos_custody *c, const char *name, struct custos_err *err)
 {
 	const struct custos_json *record;
-	struct custos_token *token;
 	CUSTOS_CLEANUP(custos_vault_key_done) struct custos_vault_key key = { 0 };
 	CUSTOS_TRY(custos_vault_find_key(c, name, &record, err));
 	CUSTOS_TRY(custos_vault_load_key(c, record, &key, err));
-	CUSTOS_TRY(custos_vault_token_for(c, &key, &token, err));
-	return custos_vault_prove_key(token, &key.ref, err);
+	return custos_vault_prove_key(c, name, &key, "drill", err);
 }
 
 static void drill_one(struct drill *d, const char *name)

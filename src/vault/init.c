@@ -6,6 +6,7 @@
 #include "vault/file.h"
 #include "vault/kek.h"
 #include "vault/release.h"
+#include "vault/sealed.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -19,6 +20,7 @@ struct birth {
 	char kek_label[80], log_label[80];
 	struct custos_json *kek_attributes;
 	struct custos_token_key canary, log_key;
+	struct custos_sealing_birth sealing;
 	struct custos_buf trust, profile;
 	struct custos_err *err;
 	struct custos_keeper_of_backup *keeper; /* NULL: the KEK has no backup, and is made before the log is begun */
@@ -31,6 +33,7 @@ static void birth_done(struct birth *b)
 	custos_json_free(b->kek_attributes);
 	custos_token_key_done(&b->canary);
 	custos_token_key_done(&b->log_key);
+	custos_sealing_birth_done(&b->sealing);
 	custos_buf_done(&b->trust);
 	custos_buf_done(&b->profile);
 	custos_custody_free(b->c);
@@ -48,10 +51,9 @@ static void take_back(struct birth *b)
 	}
 	if (b->made_directory)
 		rmdir(b->options->dir);
-	if (b->made_objects && b->has_kek)
-		custos_err_hint(b->err, "the token may hold the new keys %s and %s now; remove them with the token's own tool", b->kek_label, b->log_label);
-	else if (b->made_objects)
-		custos_err_hint(b->err, "the token may hold the new key %s now; remove it with the token's own tool", b->log_label);
+	if (b->made_objects)
+		custos_err_hint(b->err, "the token may hold the new keys %s%s%s%s%s now; remove them with the token's own tool", b->has_kek ? b->kek_label : "", b->has_kek ? " and " : "", b->log_label,
+		                b->sealing.label[0] != '\0' ? " and " : "", b->sealing.label);
 }
 
 static custos_rc make_directory(struct birth *b)
@@ -171,6 +173,7 @@ static custos_rc make_keys(struct birth *b)
 	if (b->has_kek)
 		CUSTOS_TRY(make_kek(b));
 	CUSTOS_TRY(custos_token_log_key_create(token, b->log_id, b->log_label, &b->log_key, b->err));
+	CUSTOS_TRY(custos_sealing_make(token, suffix, &b->sealing, b->err));
 	CUSTOS_TRY(custos_buf_append(&b->c->log_spki, b->log_key.spki.ptr, b->log_key.spki.len, b->err));
 	CUSTOS_TRY(custos_token_log_signer(token, b->log_id, custos_buf_view(&b->c->log_spki), &b->c->signer, b->err));
 	CUSTOS_AUTO_BUF vkey = { 0 };
@@ -209,6 +212,7 @@ static custos_rc write_genesis(struct birth *b)
 	custos_json_set(fields, "kek", NULL);
 	if (b->has_kek)
 		CUSTOS_TRY(describe_kek(b, fields));
+	CUSTOS_TRY(custos_sealing_describe(c, &b->sealing, fields, b->err));
 	custos_json_set(fields, "log_key", log_key);
 	custos_json_set(fields, "tool", tool);
 	custos_json_set_text(tool, "name", "custos");
@@ -270,6 +274,7 @@ custos_rc custos_custody_init(const struct custos_init_options *options, const s
 	custos_json_set_text(report, "dir", options->dir);
 	custos_json_set(report, "token", custos_token_info_json(custos_token_info(b.c->token)));
 	custos_json_set(report, "kek", custos_json_copy(custos_state_kek(&b.c->state)));
+	custos_json_set(report, "sealing_key", custos_json_ref(custos_json_get(b.c->state.genesis, "sealing_key")));
 	*ret_report = report;
 	return CUSTOS_OK;
 }

@@ -187,6 +187,7 @@ static custos_rc change_over(struct restore *r, struct custos_err *err)
 
 /* ---- what is told ---- */
 
+/* What is under no KEK, sign-only or sealed, needs what is on the old token alone. */
 static struct custos_json *left_behind(const struct custos_custody *c, const struct custos_json *keys)
 {
 	struct custos_json *names = custos_json_array();
@@ -194,7 +195,7 @@ static struct custos_json *left_behind(const struct custos_custody *c, const str
 		const struct custos_json *key = custos_json_value(it);
 		int64_t generation = custos_state_generation(key);
 		const char *kek = custos_json_text(custos_state_kek_of(&c->state, generation), "state");
-		if (custos_state_is_live(key) && (custos_json_text(key, "id") != NULL || (kek != NULL && strcmp(kek, "lost") == 0)))
+		if (custos_state_is_live(key) && (generation == 0 || (kek != NULL && strcmp(kek, "lost") == 0)))
 			custos_json_push(names, custos_json_string(custos_json_key(it)));
 	}
 	return names;

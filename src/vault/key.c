@@ -1,5 +1,5 @@
 /* Keys: born on the token, kept as wrapped containers, known by the hash of their public key. */
-#include "vault/vault.h"
+#include "vault/sealed.h"
 #include "base/text.h"
 #include "crypto/digest.h"
 
@@ -49,6 +49,7 @@ custos_rc custos_vault_load_key(struct custos_custody *c, const struct custos_js
 	CUSTOS_TRY(custos_vault_get_blob(c, "the key's public key", custos_json_text(record, "spki_sha256"), &key.spki, err));
 	if (container != NULL)
 		CUSTOS_TRY(custos_vault_get_blob(c, "the key's container", container, &key.container, err));
+	key.class = container == NULL ? CUSTOS_CLASS_SIGN_ONLY : custos_key_is_sealed(record) ? CUSTOS_CLASS_SEALED : CUSTOS_CLASS_DEPLOYABLE;
 	if (id != NULL)
 		CUSTOS_REQUIRE(custos_text_unhex(id, key.id, sizeof key.id), err, CUSTOS_E_TAMPERED, "the log names an unusable key id");
 	*ret_key = key;
@@ -59,7 +60,7 @@ custos_rc custos_vault_load_key(struct custos_custody *c, const struct custos_js
 	return CUSTOS_OK;
 }
 
-enum key_class { DEPLOYABLE, SIGN_ONLY };
+enum key_class { DEPLOYABLE, SIGN_ONLY, SEALED };
 
 static custos_rc parse_class(const char *text, enum key_class *ret, struct custos_err *err)
 {
@@ -67,8 +68,10 @@ static custos_rc parse_class(const char *text, enum key_class *ret, struct custo
 		*ret = DEPLOYABLE;
 	else if (strcmp(text, "sign-only") == 0)
 		*ret = SIGN_ONLY;
+	else if (strcmp(text, "sealed") == 0)
+		*ret = SEALED;
 	else
-		CUSTOS_FAIL(err, CUSTOS_E_USAGE, "a key is deployable or sign-only, not \"%s\"", text);
+		CUSTOS_FAIL(err, CUSTOS_E_USAGE, "a key is deployable, sealed or sign-only, not \"%s\"", text);
 	return CUSTOS_OK;
 }
 
@@ -76,7 +79,10 @@ custos_rc custos_vault_check_deployable(const struct custos_custody *c, struct c
 {
 	const char *label = custos_json_text(custos_json_get(c->state.genesis, "token"), "label");
 	if (!custos_state_has_kek(&c->state))
-		CUSTOS_FAIL_HINT(err, CUSTOS_E_POLICY, "take --class sign-only: a key that stays on the token", "token “%s” cannot wrap keys: no key of this custody is deployable",
+		CUSTOS_FAIL_HINT(err, CUSTOS_E_POLICY,
+		                 custos_sealing_of(c) != NULL ? "take --class sealed: born in a courier, opened by the token; or --class sign-only: a key that stays on the token"
+		                                              : "take --class sign-only: a key that stays on the token",
+		                 "token “%s” cannot wrap keys: no key of this custody is deployable",
 		                 label == NULL ? "" : label);
 	return CUSTOS_OK;
 }
@@ -91,6 +97,8 @@ static custos_rc check_new(const struct custos_custody *c, const char *name, con
 		                 "\"%s\" is not a key type", type);
 	if (class == DEPLOYABLE)
 		CUSTOS_TRY(custos_vault_check_deployable(c, err));
+	if (class == SEALED)
+		CUSTOS_TRY(custos_sealed_check(c, *ret_type, err));
 	if (custos_state_key(&c->state, name) != NULL)
 		CUSTOS_FAIL_HINT(err, CUSTOS_E_POLICY, "names are given once; `custos key list` shows them", "there is a key named %s already", name);
 	return CUSTOS_OK;
@@ -136,6 +144,10 @@ custos_rc custos_key_generate(struct custos_custody *c, const char *name, const 
 	CUSTOS_TRY(parse_class(class_name, &class, err));
 	CUSTOS_TRY(check_new(c, name, type_name, &type, class, err));
 	CUSTOS_TRY(custos_vault_token(c, &token, err));
+	if (class == SEALED) {
+		CUSTOS_TRY(custos_sealed_generate(c, name, type, err));
+		return custos_key_show(c, name, ret_key, err);
+	}
 	if (class == SIGN_ONLY) {
 		char label[CUSTOS_VAULT_LABEL_SIZE];
 		CUSTOS_TRY(custos_random(id, sizeof id, err));

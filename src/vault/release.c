@@ -1,6 +1,7 @@
 /* The release, keeper's side: policy from the replayed log, intent and permit, the parcel for one courier; and the list of
  * what was left open. */
 #include "vault/release.h"
+#include "vault/sealed.h"
 #include "base/clock.h"
 #include "crypto/digest.h"
 #include "x509/cert.h"
@@ -266,13 +267,22 @@ struct custos_release_request custos_vault_request(const struct custos_log_inten
 	};
 }
 
+/* A sealed key's content key is sealed by custos-token itself, the only way it knows. */
+enum custos_transport custos_release_transport(const struct custos_consignment *goods, const struct custos_token *token)
+{
+	return token == NULL || goods->material.class == CUSTOS_CLASS_SEALED ? CUSTOS_TRANSPORT_ECDH_P256 : custos_token_info(token)->transport;
+}
+
 custos_rc custos_release_execute(struct custos_custody *c, const struct custos_release_order *order, uint64_t *ret_intent,
                                  struct custos_release_parcel *ret_parcel, struct custos_err *err)
 {
 	struct custos_token *token;
 	struct custos_release_terms terms = { .kind = CUSTOS_INTENT_RELEASE, .transport = order->transport };
 	CUSTOS_AUTO_BUF hosts_line = { 0 };
+	bool sealed = order->goods->material.class == CUSTOS_CLASS_SEALED;
 	CUSTOS_TRY(custos_vault_token_for(c, &order->goods->material, &token, err));
+	if (sealed)
+		CUSTOS_TRY(custos_sealing_open(c, token, err));
 	CUSTOS_TRY(custos_json_line(order->hosts, &hosts_line, err));
 	CUSTOS_TRY(custos_sha256(custos_buf_view(&hosts_line), terms.hosts_sha256, err));
 	CUSTOS_TRY(custos_sha256(order->goods->material.ref.container, terms.container_sha256, err));
@@ -280,8 +290,8 @@ custos_rc custos_release_execute(struct custos_custody *c, const struct custos_r
 	if (order->courier_key.len > 0)
 		CUSTOS_TRY(custos_sha256(order->courier_key, terms.courier_key_sha256, err));
 	/* nothing is logged that this token would not do */
-	CUSTOS_REQUIRE(order->transport == custos_token_info(token)->transport, err, CUSTOS_E_POLICY, "the courier was told another transport than %s",
-	               custos_transport_name(custos_token_info(token)->transport));
+	enum custos_transport transport = custos_release_transport(order->goods, token);
+	CUSTOS_REQUIRE(order->transport == transport, err, CUSTOS_E_POLICY, "the courier was told another transport than %s", custos_transport_name(transport));
 
 	CUSTOS_AUTO(custos_json) *fields = intent_fields(order, &terms);
 	CUSTOS_CLEANUP(custos_log_intent_done) struct custos_log_intent intent = { 0 };
@@ -295,5 +305,9 @@ custos_rc custos_release_execute(struct custos_custody *c, const struct custos_r
 	*ret_intent = intent.index;
 	struct custos_release_request request = custos_vault_request(&intent, &order->goods->material.ref, order->courier_point, custos_buf_view(&hosts_line));
 	request.courier_key = order->courier_key;
-	return custos_token_release(token, intent.permit, &request, ret_parcel, err);
+	if (!sealed)
+		return custos_token_release(token, intent.permit, &request, ret_parcel, err);
+	CUSTOS_TRY(custos_token_release_sealed(token, terms.kind, intent.permit, &request, ret_parcel, err));
+	ret_parcel->container = order->goods->material.ref.container;
+	return CUSTOS_OK;
 }

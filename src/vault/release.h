@@ -43,6 +43,8 @@ CUSTOS_RC custos_vault_commit_intent(struct custos_custody *c, const struct cust
 /* What custos-token wants to see of it. Borrows everything. */
 struct custos_release_request custos_vault_request(const struct custos_log_intent *intent, const struct custos_token_key_ref *key, const uint8_t *point, struct custos_bytes receivers);
 
+/* How these goods get from this token (NULL: none is there) to a courier. */
+enum custos_transport custos_release_transport(const struct custos_consignment *goods, const struct custos_token *token);
 /* The host as the intent names it: {"name","address","hostkeys","profile_sha256"}. */
 struct custos_json *custos_release_host(const struct custos_json *target);
 /* What one courier is to carry where. Everything is borrowed. */
@@ -50,7 +52,7 @@ struct custos_release_order {
 	const struct custos_consignment *goods;
 	const struct custos_json *hosts;            /* array of custos_release_host() */
 	const uint8_t *courier_point;               /* CUSTOS_POINT_SIZE bytes */
-	enum custos_transport transport;            /* as the courier was told; the token's */
+	enum custos_transport transport;            /* as the courier was told: custos_release_transport() */
 	struct custos_bytes courier_key;            /* SPKI, when the transport needs one; else empty */
 	const uint8_t *courier_sha256;              /* CUSTOS_HASH_SIZE bytes: the program that was started */
 	const char *memory_backend;                 /* how the courier has locked its memory */

@@ -320,6 +320,7 @@ static const struct {
 } events[] = {
 	{ "custody.genesis", genesis },
 	{ "key.generate", custos_step_key_generate },
+	{ "key.open_intent", custos_step_open_intent },
 	{ "key.import_intent", custos_step_import_intent },
 	{ "key.imported", custos_step_key_imported },
 	{ "key.drilled", custos_step_key_drilled },

@@ -5,6 +5,7 @@
  *   custody.genesis     token, KEK, log key, canary, trust anchors
  *   key.generate        a key appears: type, class, SPKI, container hash
  *   key.import_intent   a key out of a file is about to be sealed to the token; key.imported: it appears
+ *   key.open_intent     a sealed key is about to be opened in a courier, to sign once: for a request, a drill, at its birth, at its return
  *   key.drilled, key.drill_failed   its container was opened, or not; key.exported: there is a copy of it
  *   key.destroy_intent  the key is used for nothing any more; key.destroyed: it is gone; key.restored: it is back
  *   kek.generate_intent a new KEK is about to be made; kek.backup_intent: and to leave for its backup; kek.generated: it is the current one

@@ -26,10 +26,12 @@ const struct custos_json *custos_state_kek(const struct custos_state *state)
 	return find(state, (int64_t)custos_json_count(state->keks));
 }
 
-/* Entries that do not say it were written when there was one KEK. */
+/* Entries that do not say it were written when there was one KEK. A sealed key has a container, and that is under none. */
 int64_t custos_state_generation(const struct custos_json *record)
 {
-	return custos_json_text(record, "container_sha256") == NULL ? 0 : custos_json_int(record, "kek", 1);
+	const char *class = custos_json_text(record, "class");
+	bool under_one = custos_json_text(record, "container_sha256") != NULL && (class == NULL || strcmp(class, "sealed") != 0);
+	return under_one ? custos_json_int(record, "kek", 1) : 0;
 }
 
 size_t custos_state_count_under(const struct custos_state *state, int64_t generation)
@@ -113,7 +115,7 @@ custos_rc custos_step_key_rewrapped(struct custos_step *s)
 {
 	struct custos_json *key;
 	CUSTOS_TRY(custos_step_live_key(s, &key));
-	if (custos_json_text(key, "container_sha256") == NULL || !custos_json_equal(custos_json_get(key, "container_sha256"), custos_json_get(s->entry, "from_sha256")))
+	if (custos_state_generation(key) == 0 || !custos_json_equal(custos_json_get(key, "container_sha256"), custos_json_get(s->entry, "from_sha256")))
 		return custos_step_contradicts(s, "the container is not that of the key");
 	if (!is_state(find(s->state, custos_state_generation(s->entry)), "current") || custos_state_generation(key) == custos_state_generation(s->entry))
 		return custos_step_contradicts(s, "it does not move to the current KEK");

@@ -127,6 +127,19 @@ static bool names_container(const struct custos_step *s, const struct custos_jso
 	return container != NULL && custos_json_equal(custos_json_get(key, "container_sha256"), custos_json_get(s->entry, "container_sha256"));
 }
 
+/* Changes nothing: what came of it is told by the entry after it. At its birth a key has no name yet. */
+custos_rc custos_step_open_intent(struct custos_step *s)
+{
+	struct custos_json *key;
+	const char *purpose = custos_json_text(s->entry, "purpose");
+	if (purpose != NULL && strcmp(purpose, "birth") == 0)
+		return check_new(s);
+	CUSTOS_TRY(custos_step_any_key(s, &key));
+	if (!names_container(s, key))
+		return custos_step_contradicts(s, "the container is not that of the key");
+	return is_state(key, "active") || (purpose != NULL && strcmp(purpose, "restore") == 0) ? CUSTOS_OK : custos_step_contradicts(s, "the key is destroyed");
+}
+
 custos_rc custos_step_key_exported(struct custos_step *s)
 {
 	struct custos_json *key;

@@ -21,6 +21,7 @@ struct custos_json *custos_step_record(const struct custos_step *step);
 
 /* state_keys.c: how keys come, are proven, go and come back. */
 CUSTOS_RC custos_step_key_generate(struct custos_step *step);
+CUSTOS_RC custos_step_open_intent(struct custos_step *step);
 CUSTOS_RC custos_step_import_intent(struct custos_step *step);
 CUSTOS_RC custos_step_key_imported(struct custos_step *step);
 CUSTOS_RC custos_step_key_drilled(struct custos_step *step);

@@ -3,6 +3,7 @@
 #define CUSTOS_VAULT_VAULT_H
 
 #include "log/log.h"
+#include "link/token.h"
 #include "store/store.h"
 #include "token/client.h"
 #include "vault/binding.h"
@@ -25,6 +26,7 @@ struct custos_custody {
 	struct custos_signer signer;
 	struct custos_buf log_spki;        /* what the signer borrows */
 	uint64_t unsigned_from, unsigned_to; /* entries that stood unsigned when the transaction began */
+	bool sealing_is_open;              /* the token's sealing key was tried in this session */
 	int release_lock;                  /* held while a release is under way; -1 */
 };
 
@@ -98,12 +100,22 @@ CUSTOS_RC custos_vault_check_request(const struct custos_csr_spec *spec, const c
 struct custos_vault_key {
 	struct custos_buf spki, container;
 	uint8_t id[16];
-	int64_t kek;                       /* generation; 0 without a container */
+	int64_t kek;                       /* generation; 0 without a container, or with one that is under no KEK (sealed) */
+	enum custos_key_class class;
 	struct custos_token_key_ref ref;
 };
 void custos_vault_key_done(struct custos_vault_key *key);
 CUSTOS_RC custos_vault_load_key(struct custos_custody *c, const struct custos_json *record, struct custos_vault_key *ret_key, struct custos_err *err);
-/* The key signs a challenge on the token, out of its container if it has one, and the signature is verified against its SPKI. */
-CUSTOS_RC custos_vault_prove_key(struct custos_token *token, const struct custos_token_key_ref *key, struct custos_err *err);
+/* What a key signs for: its name and the purpose go into the log before a sealed key is opened ("request", "drill", "restore"). */
+struct custos_vault_use {
+	const char *name, *purpose;
+	enum custos_signature algorithm;
+};
+/* The key signs a message: on the token, out of its container if it has one, or, a sealed key, in a courier, which is logged before it is opened. The signature is
+ * verified against its SPKI. */
+CUSTOS_RC custos_vault_sign(struct custos_custody *c, const struct custos_vault_key *key, const struct custos_vault_use *use, struct custos_bytes message,
+                            struct custos_buf *signature, struct custos_err *err);
+/* The same over a challenge. */
+CUSTOS_RC custos_vault_prove_key(struct custos_custody *c, const char *name, const struct custos_vault_key *key, const char *purpose, struct custos_err *err);
 
 #endif

@@ -49,6 +49,11 @@ static const struct {
 	{ &custos_courier_protocol, CUSTOS_COURIER_TRANSPORT, "b" },
 	{ &custos_courier_protocol, CUSTOS_COURIER_TRANSPORT_KEY, "B" },
 	{ &custos_courier_protocol, CUSTOS_COURIER_INTENT, "HB" },
+	{ &custos_courier_protocol, CUSTOS_COURIER_CONTAINER, "B" },
+	{ &custos_courier_protocol, CUSTOS_COURIER_BEAR_KEY, "TTTbBB" },
+	{ &custos_courier_protocol, CUSTOS_COURIER_KEY_BORN, "BBB" },
+	{ &custos_courier_protocol, CUSTOS_COURIER_OPEN_KEY, "PBBBbB" },
+	{ &custos_courier_protocol, CUSTOS_COURIER_KEY_SIGNED, "B" },
 	{ &custos_token_protocol, CUSTOS_TOKEN_FAILED, "bqTT" },
 	{ &custos_token_protocol, CUSTOS_TOKEN_OPEN, "TTTT" },
 	{ &custos_token_protocol, CUSTOS_TOKEN_OPENED, "TTTTTTTTTwb" },
@@ -71,6 +76,11 @@ static const struct {
 	{ &custos_token_protocol, CUSTOS_TOKEN_KEK_TAKEN, "BB" },
 	{ &custos_token_protocol, CUSTOS_TOKEN_KEK_DESTROY, "I" },
 	{ &custos_token_protocol, CUSTOS_TOKEN_KEY_REWRAP, "IbbBBHH" },
+	{ &custos_token_protocol, CUSTOS_TOKEN_SEALING_CREATE, "IT" },
+	{ &custos_token_protocol, CUSTOS_TOKEN_SEALING_CREATED, "bBT" },
+	{ &custos_token_protocol, CUSTOS_TOKEN_SEALING_OPEN, "IbB" },
+	{ &custos_token_protocol, CUSTOS_TOKEN_RELEASE_SEALED, "bBPB+HBB" },
+	{ &custos_token_protocol, CUSTOS_TOKEN_SEALED_RELEASED, "PB" },
 };
 
 static void copy_fixed(struct custos_wire *r, struct custos_wire_out *w, size_t len)

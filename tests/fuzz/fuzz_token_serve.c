@@ -208,6 +208,12 @@ static bool lets_out(void)
 static CK_RV derive(CK_SESSION_HANDLE session, CK_MECHANISM *mechanism, CK_OBJECT_HANDLE base, CK_ATTRIBUTE *template, CK_ULONG count, CK_OBJECT_HANDLE *key)
 {
 	(void)session, (void)mechanism, (void)template, (void)count;
+	/* what content keys are sealed to, tried with one that was drawn here, or for an intent that was admitted */
+	if (play.asked == CUSTOS_TOKEN_SEALING_CREATE || play.asked == CUSTOS_TOKEN_SEALING_OPEN || play.asked == CUSTOS_TOKEN_RELEASE_SEALED) {
+		MUST(base == (play.asked == CUSTOS_TOKEN_SEALING_CREATE ? MADE + 1 : LOG_KEY) && (play.asked != CUSTOS_TOKEN_RELEASE_SEALED || play.admitted));
+		*key = MADE + 3;
+		return CKR_OK;
+	}
 	MUST(base == MADE + 1 && (play.asked == CUSTOS_TOKEN_IMPORT || play.asked == CUSTOS_TOKEN_KEK_RECEIVE || (lets_out() && play.admitted)));
 	*key = MADE + 3;
 	return CKR_OK;
@@ -373,8 +379,10 @@ static void check_claim(const struct custos_guard_claim *claim)
 {
 	uint8_t hash[CUSTOS_HASH_SIZE];
 	struct custos_bytes leaf = claim->leaf, hosts = claim->hosts_line;
-	const char *event = play.asked == CUSTOS_TOKEN_RELEASE ? "\"event\":\"release.intent\"" : "\"event\":\"kek.backup_intent\"";
-	MUST(lets_out() && play.checkpoint_len > 0 && custos_bytes_equal(claim->checkpoint_body, CUSTOS_BYTES(play.checkpoint, play.checkpoint_len)));
+	MUST((lets_out() || play.asked == CUSTOS_TOKEN_RELEASE_SEALED) && (claim->sealed != NULL) == (play.asked == CUSTOS_TOKEN_RELEASE_SEALED));
+	MUST((claim->kind == CUSTOS_INTENT_KEK_BACKUP) == (play.asked == CUSTOS_TOKEN_KEK_BACKUP) && (claim->kind != CUSTOS_INTENT_OPENING || (claim->sealed != NULL && hosts.len == 2)));
+	const char *event = claim->kind == CUSTOS_INTENT_OPENING ? "\"event\":\"key.open_intent\"" : claim->kind == CUSTOS_INTENT_RELEASE ? "\"event\":\"release.intent\"" : "\"event\":\"kek.backup_intent\"";
+	MUST(play.checkpoint_len > 0 && custos_bytes_equal(claim->checkpoint_body, CUSTOS_BYTES(play.checkpoint, play.checkpoint_len)));
 	MUST(custos_sha256(claim->container, hash, NULL) == CUSTOS_OK && holds_hex(leaf, hash, sizeof hash) && holds_hex(leaf, claim->courier_point, CUSTOS_POINT_SIZE));
 	MUST(memmem(leaf.ptr, leaf.len, hosts.ptr, hosts.len) != NULL && memmem(leaf.ptr, leaf.len, event, strlen(event)) != NULL);
 	/* and all of it is what the keeper said */
@@ -406,13 +414,15 @@ static const uint8_t replies[][2] = {
 	{ CUSTOS_TOKEN_KEY_DESTROY, CUSTOS_TOKEN_KEY_DESTROYED }, { CUSTOS_TOKEN_IMPORT_BEGIN, CUSTOS_TOKEN_IMPORT_POINT },
 	{ CUSTOS_TOKEN_IMPORT, CUSTOS_TOKEN_KEY_MADE }, { CUSTOS_TOKEN_KEK_BACKUP, CUSTOS_TOKEN_RELEASED }, { CUSTOS_TOKEN_KEK_KEEP, CUSTOS_TOKEN_KEK_TAKEN },
 	{ CUSTOS_TOKEN_KEK_RECEIVE, CUSTOS_TOKEN_KEK_TAKEN }, { CUSTOS_TOKEN_KEK_DESTROY, CUSTOS_TOKEN_KEY_DESTROYED }, { CUSTOS_TOKEN_KEY_REWRAP, CUSTOS_TOKEN_KEY_MADE }, { CUSTOS_TOKEN_DOCTOR, CUSTOS_TOKEN_FOUND },
+	{ CUSTOS_TOKEN_SEALING_CREATE, CUSTOS_TOKEN_SEALING_CREATED }, { CUSTOS_TOKEN_SEALING_OPEN, CUSTOS_TOKEN_SEALING_OPENED },
+	{ CUSTOS_TOKEN_RELEASE_SEALED, CUSTOS_TOKEN_SEALED_RELEASED },
 };
 
 /* What a request that succeeded has changed. */
 static void note_success(void)
 {
 	/* the profile of this token needs no key of the courier's */
-	MUST((!lets_out() || play.admitted) && play.asked != CUSTOS_TOKEN_RELEASE_TO_KEY);
+	MUST(((!lets_out() && play.asked != CUSTOS_TOKEN_RELEASE_SEALED) || play.admitted) && play.asked != CUSTOS_TOKEN_RELEASE_TO_KEY);
 	if (play.asked == CUSTOS_TOKEN_LOG_SIGN) {
 		struct custos_wire r = custos_wire_read(custos_buf_view(&play.request));
 		struct custos_bytes body = custos_wire_bytes(&r);

@@ -19,14 +19,18 @@ rules() {
 	cat << 'RULES'
 only custos_permit_mint | log/release.c | a permit is made in one place: the log's release commit
 only custos_permit_consume | token/client_release.c | and used in one: the token's release call
-only custos_secret_expose | crypto/key_file.c crypto/match.c crypto/pem.c crypto/seal.c crypto/seal_key.c crypto/share_text.c crypto/shares.c crypto/transport_key.c crypto/trial.c | key wrap, PEM, sharing and the modulus check work inside locked memory
+only custos_secret_expose | crypto/content_key.c crypto/key_file.c crypto/match.c crypto/pem.c crypto/seal.c crypto/seal_key.c crypto/sealed_container.c crypto/share_text.c crypto/shares.c crypto/transport_key.c crypto/trial.c | key wrap, PEM, sharing and the modulus check work inside locked memory
 also custos_secret_expose | crypto/pkcs12.c | the pass phrase of a PKCS#12 file, and what it decrypts
 also custos_secret_expose | token/exchange.c token/session.c token/token_admin.c | a PIN goes into its pipe, and from the pipe to C_Login and C_InitToken
+also custos_secret_expose | token/sealed.c | a content key comes out of the token into locked memory
 also custos_secret_expose | courier/login.c courier/ssh_login.c courier/ssh_run.c courier/terminal.c | a password or login key goes to libssh2, the key to the host's stdin, a share to the terminal
 only [A-Z][A-Za-z0-9]*_.* | crypto x509 | OpenSSL: every name that begins with a capital letter
 only (d2i|i2d|a2i|i2a|s2i|i2s)_.* | crypto x509 | OpenSSL's coders
 only (SSL|TLS)_.* | crypto/served.c | TLS is spoken to see what a host serves, nowhere else
 only (EVP_(Cipher|Encrypt|Decrypt|PKEY_derive|PKEY_Q_keygen|PKEY_keygen|PKEY_fromdata).*|RAND_.*|CRYPTO_set_mem_functions) | crypto | x509 sees public data only
+also EVP_DigestSign.* | crypto/new_key.c | but of a sealed key, which is born in a courier
+only custos_key_(birth|sign_once) | courier/sealed.c | whose libcrypto and stack are locked
+only custos_key_(judge|encode|decode) | crypto/key_file.c crypto/new_key.c | and nobody else has a private key as libcrypto has it
 only (EVP_DigestSign.*|EVP_PKEY_(sign|decrypt).*|PEM_(read|write).*PrivateKey.*|(d2i|i2d)_.*Private.*|EVP_PKEY2PKCS8|EVP_PKCS82PKEY) | - | no private key is handled by libcrypto's key objects
 also EVP_PKEY_decrypt(_init)? | crypto/transport_key.c | but the one that a courier makes for one release, whose libcrypto and stack are locked; what it opens is a wrapping key
 only custos_transport_key_(new|open) | courier/transport.c token/probe_transport.c | a courier, and the doctor who plays one with throw-away keys

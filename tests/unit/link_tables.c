@@ -51,6 +51,10 @@ static const struct allowed courier[] = {
 	{ 2, K, C(COMBINE_PLAN), 12, ANY_FD }, { 12, K, C(SHARE_FILE), 13, ONE_FD },
 	{ 13, H, C(NEED_PHRASE), 13, NO_FD }, { 13, K, C(PHRASE), 13, NO_FD }, { 13, H, C(SHARE_TAKEN), 12, NO_FD }, { 13, H, C(KEY_REFUSED), 5, NO_FD },
 	{ 12, K, C(COLLECT), 14, NO_FD }, { 14, H, C(SHARES_READY), 7, NO_FD }, { 14, H, C(KEY_REFUSED), 5, NO_FD },
+	/* a sealed key: its container on the way to hosts; born (16); opened to sign once (17) */
+	{ 3, K, C(CONTAINER), 3, NO_FD },
+	{ 2, K, C(BEAR_KEY), 16, NO_FD }, { 16, H, C(KEY_BORN), 4, NO_FD }, { 16, H, C(KEY_REFUSED), 5, NO_FD },
+	{ 2, K, C(OPEN_KEY), 17, NO_FD }, { 17, H, C(KEY_SIGNED), 4, NO_FD }, { 17, H, C(KEY_REFUSED), 5, NO_FD },
 };
 
 enum { NEW, STARTING, OPEN, OPEN_BUSY, LOGGING_IN, READY, READY_BUSY, KEYS_BUSY };
@@ -75,6 +79,9 @@ static const struct allowed token[] = {
 	/* the doctor: a check that needs no login, or one that does */
 	{ OPEN, K, T(DOCTOR), OPEN_BUSY, NO_FD }, { OPEN_BUSY, H, T(FOUND), OPEN, NO_FD }, { READY, K, T(DOCTOR), READY_BUSY, NO_FD }, { READY_BUSY, H, T(FOUND), READY, NO_FD },
 	{ READY, K, T(RELEASE_TO_KEY), READY_BUSY, NO_FD }, { READY_BUSY, H, T(RELEASED_TO_KEY), READY, NO_FD },
+	{ READY, K, T(SEALING_CREATE), READY_BUSY, NO_FD }, { READY_BUSY, H, T(SEALING_CREATED), READY, NO_FD },
+	{ READY, K, T(SEALING_OPEN), READY_BUSY, NO_FD }, { READY_BUSY, H, T(SEALING_OPENED), READY, NO_FD },
+	{ READY, K, T(RELEASE_SEALED), READY_BUSY, NO_FD }, { READY_BUSY, H, T(SEALED_RELEASED), READY, NO_FD },
 	{ READY, K, T(KEY_DESTROY), READY_BUSY, NO_FD }, { READY_BUSY, H, T(KEY_DESTROYED), READY, NO_FD },
 	{ READY, K, T(IMPORT_BEGIN), READY_BUSY, NO_FD }, { READY_BUSY, H, T(IMPORT_POINT), READY, NO_FD }, { READY, K, T(IMPORT), READY_BUSY, NO_FD },
 	{ READY, K, T(KEK_BACKUP), READY_BUSY, NO_FD }, { READY, K, T(KEK_KEEP), READY_BUSY, NO_FD }, { READY, K, T(KEK_RECEIVE), READY_BUSY, NO_FD },
@@ -87,7 +94,7 @@ struct table {
 	size_t count;
 	uint8_t states;
 };
-static const struct table courier_table = { &custos_courier_protocol, courier, sizeof courier / sizeof *courier, 16 };
+static const struct table courier_table = { &custos_courier_protocol, courier, sizeof courier / sizeof *courier, 18 };
 static const struct table token_table = { &custos_token_protocol, token, sizeof token / sizeof *token, 8 };
 
 static const struct allowed *find(const struct table *t, uint8_t state, enum custos_link_side side, uint8_t type, bool with_fd)
