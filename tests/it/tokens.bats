@@ -176,6 +176,24 @@ golden() {
 	on tpm2 "$here/tokens/sign-only-job" "$TOKEN" ec-p256 rsa-4096
 }
 
+@test "SoftHSM: sealed keys, opened by derivation" {
+	# Goal: a key that was born in a courier does everything that a deployable one does, and each time it is opened that stands in the log before.
+	need_softhsm
+	on softhsm "$here/tokens/sealed-job" "$TOKEN" ecdh-p256
+}
+
+@test "TPM 2.0: sealed keys, opened by decryption" {
+	# Goal: the same on a token that can wrap nothing, for types that it cannot even make.
+	need_tpm2
+	on tpm2 "$here/tokens/sealed-job" "$TOKEN" rsa-oaep-sha256
+}
+
+@test "openCryptoki: sealed keys, opened by decryption" {
+	# Goal: the same on a token without curves.
+	need_opencryptoki
+	on opencryptoki "$here/tokens/sealed-job" "$TOKEN" rsa-oaep-sha256
+}
+
 @test "the parameters of a module come from the variable its profile names, or the token is not opened" {
 	need_nss
 	expect 5 on nss bash -c 'unset NSS_LIB_PARAMS; custos token show "$TOKEN_URI"'

@@ -11,3 +11,4 @@ custos_unit(key_file crypto test_key_file.c USES base memory LIBS OpenSSL::Crypt
 custos_unit(trial crypto test_trial.c USES base memory LIBS OpenSSL::Crypto)
 custos_unit(shares crypto test_shares.c USES base memory LIBS custos_gfshare OpenSSL::Crypto)
 custos_unit(weak_key crypto test_weak_key.c USES base memory LIBS OpenSSL::Crypto)
+custos_unit(sealed_container crypto test_sealed_container.c USES base memory LIBS OpenSSL::Crypto)
