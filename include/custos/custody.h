@@ -47,7 +47,7 @@ struct custos_init_options {
 	const struct custos_kek_backup *kek_backup; /* NULL: none, ever, of this KEK */
 };
 /* Makes the directory with custody.yaml and store; generates KEK and log key on the token with read-back; writes and signs the genesis
- * entry. *ret_report: {"dir","origin","size","root","entries","vkey","checkpoint","token":{…},"kek":{…}}. On failure nothing is left in the
+ * entry. *ret_report: {"dir","origin","size","root","entries","vkey","checkpoint","token":{…},"kek":{…}|null,"sealing_key":{…}|null}. On failure nothing is left in the
  * directory; key objects already made on the token are named in the error's hint. */
 CUSTOS_API custos_custody_init(const struct custos_init_options *options, const struct custos_pin *pin, struct custos_json **ret_report,
                                struct custos_err *err);
@@ -68,7 +68,7 @@ CUSTOS_API custos_custody_status(struct custos_custody *custody, struct custos_j
 size_t custos_status_count_urgent(const struct custos_json *status);
 
 /* Keys; documents as of custos-key(1). `type`: "rsa-2048", "rsa-3072", "rsa-4096", "rsa-6144", "rsa-8192", "ec-p256", "ec-p384", "ec-p521", "ed25519".
- * `key_class`: "deployable" (kept wrapped) or "sign-only" (never leaves the token). A name that is taken is CUSTOS_E_POLICY, one that
+ * `key_class`: "deployable" (kept wrapped), "sealed" (born in a courier, opened by the token) or "sign-only" (never leaves the token). A name that is taken is CUSTOS_E_POLICY, one that
  * nobody has is CUSTOS_E_INPUT; so it is for targets. */
 CUSTOS_API custos_key_generate(struct custos_custody *custody, const char *name, const char *type, const char *key_class,
                                struct custos_json **ret_key, struct custos_err *err);

@@ -37,7 +37,7 @@ static custos_rc init(struct custos_call *call, struct custos_err *err)
 	CUSTOS_TRY(custos_custody_init(&options, &call->pin, &report, err));
 	static const struct custos_column lines[] = {
 		{ "custody", "dir" },       { "token", "token.label" }, { "serial", "token.serial" }, { "tier", "token.tier" }, { "KEK", "kek.label" },
-		{ "KEK backup", "kek.variant" }, { "kept by", "kek.backup.kind" }, { "set of shares", "kek.backup.set" }, { "log", "origin" },        { "log vkey", "vkey" },       { "log size", "size" },   { "log root", "root" },
+		{ "KEK backup", "kek.variant" }, { "kept by", "kek.backup.kind" }, { "set of shares", "kek.backup.set" }, { "sealing key", "sealing_key.label" }, { "log", "origin" },        { "log vkey", "vkey" },       { "log size", "size" },   { "log root", "root" },
 		{ NULL, NULL },
 	};
 	custos_out(call, report, lines);

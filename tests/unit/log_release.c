@@ -108,6 +108,33 @@ static void permitted_once(void **state)
 	custos_log_intent_done(&intent);
 }
 
+/* Goal: an opening is permitted for no host and a release for some, and neither entry is logged as the other. */
+static void an_opening_is_for_no_host(void **state)
+{
+	struct fixture *f = *state;
+	struct custos_log_intent intent = { 0 };
+	f->terms.kind = CUSTOS_INTENT_OPENING;
+	assert_int_equal(release(f, &intent), CUSTOS_E_POLICY);
+	assert_null(intent.permit);
+	assert_int_equal(custos_log_size(f->log), 1);
+	custos_json_set(f->fields, "hosts", custos_json_array());
+	hash_hosts(custos_json_get(f->fields, "hosts"), f->terms.hosts_sha256);
+	f->terms.kind = CUSTOS_INTENT_RELEASE;
+	assert_int_equal(release(f, &intent), CUSTOS_E_POLICY);
+	assert_null(intent.permit);
+	f->err = (struct custos_err){ 0 };
+	f->terms.kind = CUSTOS_INTENT_OPENING;
+	assert_int_equal(release(f, &intent), CUSTOS_OK);
+	assert_non_null(strstr((const char *)intent.leaf.ptr, "\"event\":\"key.open_intent\""));
+	assert_int_equal(custos_permit_consume(intent.permit, &f->terms, &f->err), CUSTOS_OK);
+	custos_log_intent_done(&intent);
+	/* its permit lets nothing out to hosts, whatever else the terms say */
+	assert_int_equal(release(f, &intent), CUSTOS_OK);
+	f->terms.kind = CUSTOS_INTENT_RELEASE;
+	assert_int_equal(custos_permit_consume(intent.permit, &f->terms, &f->err), CUSTOS_E_POLICY);
+	custos_log_intent_done(&intent);
+}
+
 static void assert_refused(struct fixture *f, custos_rc expected)
 {
 	struct custos_log_intent intent;
@@ -306,6 +333,7 @@ int main(void)
 {
 #define WITH(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
+		WITH(an_opening_is_for_no_host),
 		WITH(permitted_once),        WITH(entry_and_terms_differ), WITH(no_signature_no_permit),
 		WITH(not_durable_no_permit), WITH(outcomes),               WITH(outcomes_of_nothing),
 		cmocka_unit_test(clock_set_back),

@@ -128,6 +128,24 @@ static void it_begins_once_and_with_genesis(void **state)
 	bad(f, "{'event':'custody.genesis'}", "begins once");
 }
 
+#define OPENING(key, box, purpose) "{'event':'key.open_intent','key':'" key "','spki_sha256':'cc','container_sha256':'" box "','purpose':'" purpose "','hosts':[]}"
+
+/* Goal: a sealed key is opened as the key it is, while it is one; at its birth it has no name yet, and at its return it may be destroyed. */
+static void sealed_keys_are_opened_as_themselves(void **state)
+{
+	struct fold *f = *state;
+	furnish(f);
+	good(f, OPENING("a", BOX_A, "drill"));
+	bad(f, OPENING("a", BOX_B, "drill"), "not that of the key");
+	bad(f, OPENING("nobody", BOX_A, "request"), "no such key");
+	good(f, OPENING("new", BOX_A, "birth"));
+	assert_null(custos_state_key(&f->state, "new"));
+	bad(f, OPENING("a", BOX_A, "birth"), "exists already");
+	good(f, "{'event':'key.destroy_intent','key':'b','reason':'x'}");
+	bad(f, OPENING("b", BOX_B, "request"), "is destroyed");
+	good(f, OPENING("b", BOX_B, "restore"));
+}
+
 /* Goal: a custody on a token that cannot wrap has no KEK, and one whose genesis forgot it has none either. */
 static void without_a_kek(void **state)
 {
@@ -509,6 +527,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		UNIT(it_begins_once_and_with_genesis),
 		UNIT(without_a_kek),
+		UNIT(sealed_keys_are_opened_as_themselves),
 		UNIT(keys_appear_once),
 		UNIT(permission_is_added_and_lost_with_the_target),
 		UNIT(targets_appear_and_go_once),
