@@ -114,8 +114,11 @@ static custos_rc compare(void *ctx, uint8_t *bytes, size_t len, struct custos_er
 {
 	const struct comparison *c = ctx;
 	uint8_t different = len == c->len ? 0 : 1;
-	for (size_t i = 0; i < len && i < c->len; i++)
-		different |= bytes[i] ^ c->bytes[i];
+	/* the difference takes the place of what was drawn, which nobody needs any more */
+	for (size_t i = 0; i < len && i < c->len; i++) {
+		bytes[i] ^= c->bytes[i];
+		different |= bytes[i];
+	}
 	CUSTOS_REQUIRE(different == 0, err, CUSTOS_E_TOKEN, "the token's sealing key opens something else than what was sealed to it");
 	return CUSTOS_OK;
 }
