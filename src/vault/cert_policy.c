@@ -92,14 +92,11 @@ struct custos_json *custos_cert_policy_json(const struct custos_custody *c, cons
 
 custos_rc custos_vault_prove_leaf(struct custos_custody *c, const struct custos_json *key, struct custos_bytes leaf, struct custos_err *err)
 {
-	struct custos_token *token;
 	CUSTOS_AUTO_BUF spki = { 0 };
 	CUSTOS_CLEANUP(custos_vault_key_done) struct custos_vault_key material = { 0 };
 	CUSTOS_TRY(custos_cert_spki(leaf, &spki, err));
 	CUSTOS_TRY(custos_vault_load_key(c, key, &material, err));
-	CUSTOS_TRY(custos_vault_token_for(c, &material, &token, err));
 	/* the certificate's public key, not the one the log names: that they are the same was read, this is proven */
-	struct custos_token_key_ref ref = material.ref;
-	ref.spki = custos_buf_view(&spki);
-	return custos_vault_prove_key(token, &ref, err);
+	material.ref.spki = custos_buf_view(&spki);
+	return custos_vault_prove_key(c, custos_json_text(key, "name"), &material, "accept", err);
 }
