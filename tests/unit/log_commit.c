@@ -498,6 +498,76 @@ static void rollback_and_fork(void **state)
 	soft_storage_free(old);
 }
 
+/* The entry with which a log goes on under another key, and the key before. */
+static void go_on(struct fixture *f, const char *before, const struct soft_signer *next)
+{
+	char *vkey = soft_vkey(next, origin);
+	CUSTOS_AUTO(custos_json) *fields = custos_json_object();
+	struct custos_json *previous = custos_json_object();
+	custos_json_set(fields, "previous", previous);
+	custos_json_set_text(previous, "vkey", before);
+	custos_json_set_int(previous, "size", (int64_t)custos_log_signed_size(f->log));
+	assert_int_equal(custos_log_append(f->log, "kek.restored", fields, NULL, &f->err), CUSTOS_OK);
+	assert_int_equal(custos_log_change_vkey(f->log, vkey, &f->err), CUSTOS_OK);
+	assert_int_equal(custos_log_commit(f->log, &next->signer, &f->err), CUSTOS_OK);
+	free(vkey);
+}
+
+/* A checkpoint from before counts by the key of its time; what that key signs afterwards is a fork, however it looks; other keys count for nothing. */
+static void another_key_goes_on(void **state)
+{
+	struct fixture *f = *state;
+	struct soft_signer next, stranger;
+	soft_signer_init(&next, CUSTOS_SIGNATURE_ECDSA_SHA256);
+	soft_signer_init(&stranger, CUSTOS_SIGNATURE_ED25519);
+	add(f, "key.generate", "n", 1);
+	commit(f);
+	/* from here on two logs: one goes on under another key, one under the first */
+	struct soft_storage *forked = soft_storage_copy(f->storage);
+	CUSTOS_AUTO(custos_log) *fork = NULL;
+	CUSTOS_AUTO(custos_json) *report = NULL, *none = NULL;
+	struct custos_bytes common = custos_buf_view(&f->storage->note[1]);
+	assert_int_equal(reopen_with(forked, f->vkey, &fork, &f->err), CUSTOS_OK);
+	go_on(f, f->vkey, &next);
+	assert_int_equal(custos_log_verify(f->log, common, &report, &f->err), CUSTOS_OK);
+	assert_string_equal(custos_json_text(custos_json_at(custos_json_get(report, "successions"), 0), "vkey"), f->vkey);
+	assert_int_equal(custos_json_int(custos_json_at(custos_json_get(report, "successions"), 0), "index", -1), 2);
+	/* of the very size of the entry that ended it, and beyond */
+	for (int i = 0; i < 2; i++) {
+		f->err = (struct custos_err){ 0 };
+		assert_int_equal(custos_log_append(fork, "key.generate", NULL, NULL, &f->err), CUSTOS_OK);
+		assert_int_equal(custos_log_commit(fork, &f->signer.signer, &f->err), CUSTOS_OK);
+		add(f, "key.generate", "n", 2);
+		assert_int_equal(custos_log_commit(f->log, &next.signer, &f->err), CUSTOS_OK);
+		assert_int_equal(custos_log_verify(f->log, custos_log_checkpoint(fork), &none, &f->err), CUSTOS_E_TAMPERED);
+		assert_non_null(strstr(f->err.msg, "went on under another key at entry 2"));
+	}
+	/* and the other way round: the old key's log knows nothing of the new one */
+	f->err = (struct custos_err){ 0 };
+	assert_int_equal(custos_log_verify(fork, custos_log_checkpoint(f->log), &none, &f->err), CUSTOS_E_TAMPERED);
+	assert_non_null(strstr(f->err.msg, "is not signed by"));
+	/* an entry that names a stranger's key makes no checkpoint of his good that is not of this tree */
+	CUSTOS_AUTO(custos_log) *other = NULL;
+	struct soft_storage *elsewhere = soft_storage_new();
+	char *vkey = soft_vkey(&stranger, origin);
+	f->err = (struct custos_err){ 0 };
+	assert_int_equal(reopen_with(elsewhere, NULL, &other, &f->err), CUSTOS_OK);
+	assert_int_equal(custos_log_append(other, "key.generate", NULL, NULL, &f->err), CUSTOS_OK);
+	assert_int_equal(custos_log_set_vkey(other, vkey, &f->err), CUSTOS_OK);
+	assert_int_equal(custos_log_commit(other, &stranger.signer, &f->err), CUSTOS_OK);
+	assert_int_equal(custos_log_verify(f->log, custos_log_checkpoint(other), &none, &f->err), CUSTOS_E_TAMPERED);
+	go_on(f, vkey, &next);
+	f->err = (struct custos_err){ 0 };
+	assert_int_equal(custos_log_verify(f->log, custos_log_checkpoint(other), &none, &f->err), CUSTOS_E_TAMPERED);
+	assert_non_null(strstr(f->err.msg, "fork"));
+	assert_null(none);
+	free(vkey);
+	soft_storage_free(elsewhere);
+	soft_storage_free(forked);
+	soft_signer_done(&next);
+	soft_signer_done(&stranger);
+}
+
 int main(void)
 {
 #define WITH(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
@@ -516,6 +586,7 @@ int main(void)
 		WITH(changed_under_an_open_log),
 		WITH(opened_while_written),
 		WITH(rollback_and_fork),
+		WITH(another_key_goes_on),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
