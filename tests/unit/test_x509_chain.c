@@ -282,6 +282,30 @@ static void loops(void **state)
 	EVP_PKEY_free(b);
 }
 
+/* What a host serves keeps its order; that it is wrong is the host's fault, and not put right there. */
+static void served(void **state)
+{
+	struct fixture *f = *state;
+	static const int orders[][3] = { { LEAF, LOW, TOP }, { LEAF, TOP, LOW } };
+	for (size_t n = 0; n < 2; n++) {
+		struct custos_buf ders[3] = { { 0 }, { 0 }, { 0 } };
+		struct custos_bag *bag = NULL;
+		for (size_t i = 0; i < 3; i++)
+			lab_der(&ders[i], f->cert[orders[n][i]]);
+		assert_int_equal(custos_bag_new(&bag, NULL), CUSTOS_OK);
+		assert_int_equal(custos_bag_add_served(bag, "host.example.com:443", ders, 3, NULL), CUSTOS_OK);
+		assert_int_equal(custos_bag_at(bag, 2)->form, CUSTOS_FORM_SERVED);
+		struct custos_chain *chain = build(bag, (struct custos_chain_options){ 0 });
+		assert_int_equal(chain->count, 3);
+		assert_int_equal(has(chain, "served_wrong_order"), n == 1);
+		assert_false(has(chain, "wrong_order"));
+		custos_chain_free(chain);
+		custos_bag_free(bag);
+		for (size_t i = 0; i < 3; i++)
+			custos_buf_done(&ders[i]);
+	}
+}
+
 static int64_t milliseconds(void)
 {
 	struct timespec t;
@@ -390,7 +414,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_order), cmocka_unit_test(missing_issuer), cmocka_unit_test(duplicates_strangers_and_several_leaves),
-		cmocka_unit_test(only_authorities_or_nothing), cmocka_unit_test(cross_signed_pair), cmocka_unit_test(impostor), cmocka_unit_test(loops),
+		cmocka_unit_test(only_authorities_or_nothing), cmocka_unit_test(cross_signed_pair), cmocka_unit_test(impostor), cmocka_unit_test(loops), cmocka_unit_test(served),
 		cmocka_unit_test(a_thousand), cmocka_unit_test(judged),
 	};
 	return cmocka_run_group_tests_name("x509 chain", tests, setup, teardown);
