@@ -18,10 +18,16 @@
 
 struct custos_custody;
 
-/* Where PINs come from. `what` says which ("PIN of token lab"). Called once per login: one attempt, never a second. */
+/* Where PINs come from. `what` says which ("PIN of token lab"). `get` is called once per login: one attempt, never a second.
+ * The other two are for tokens with a PIN pad of their own and may be NULL. `choose` is told before each login whether the token has one; when it answers ON_PAD, `get` is not called and no
+ * PIN is read or sent, and a token without a pad is refused before any attempt. `announce`: a person is about to be waited for at that pad. */
+enum custos_pin_pad { CUSTOS_PIN_PAD_NONE, CUSTOS_PIN_PAD_PRESENT };
+enum custos_pin_way { CUSTOS_PIN_BY_GET, CUSTOS_PIN_ON_PAD };
 struct custos_pin {
 	void *ctx;
 	__attribute__((warn_unused_result)) custos_rc (*get)(void *ctx, const char *what, struct custos_secret **ret_secret, struct custos_err *err);
+	enum custos_pin_way (*choose)(void *ctx, enum custos_pin_pad pad);
+	void (*announce)(void *ctx, const char *what);
 };
 
 /* Where a KEK's backup goes when the KEK is made; later it never leaves its token. TOKEN: onto a second one, whose PIN comes from `pin` and from nowhere else. SHARES: in pieces, of

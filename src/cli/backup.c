@@ -42,8 +42,9 @@ custos_rc custos_cli_backup_read(const struct custos_call *call, const char *whe
 		b->wanted.kind = CUSTOS_KEK_BACKUP_TOKEN;
 		b->wanted.token_uri = where + 6;
 		b->wanted.module = custos_call_text(call, "--backup-module", NULL);
-		b->source = strdup(custos_call_text(call, "--backup-pin-source", "tty"));
-		CUSTOS_REQUIRE(b->source != NULL, err, CUSTOS_E_SYSTEM, "out of memory");
+		const char *source = custos_call_text(call, "--backup-pin-source", NULL);
+		b->source = source == NULL ? NULL : strdup(source);
+		CUSTOS_REQUIRE(source == NULL || b->source != NULL, err, CUSTOS_E_SYSTEM, "out of memory");
 		b->pin = custos_cli_source(b->source);
 		b->wanted.pin = &b->pin;
 	} else if (where != NULL && strncmp(where, "shares:", 7) == 0) {

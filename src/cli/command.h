@@ -72,11 +72,11 @@ CUSTOS_RC custos_help_noun(const char *noun, struct custos_err *err);
 void custos_help_command(const struct custos_command *command);
 
 /* pin.c */
-/* Reads a PIN or password from a source: tty (also NULL), fd:N, file:PATH, exec:COMMAND. `what` is the prompt and names it in errors. */
+/* Reads a PIN or password from a source: tty (also NULL), fd:N, file:PATH, exec:COMMAND; from `pinpad` nothing can be read. `what` is the prompt and names it in errors. */
 CUSTOS_RC custos_pin_read(const char *source, const char *what, struct custos_secret **ret_secret, struct custos_err *err);
-/* A source as a callback; it must outlive the pin. */
+/* A source as a callback; it must outlive the pin. NULL: the token's own pad if it has one, else the terminal. */
 struct custos_pin custos_cli_source(char *source);
-/* The call's PIN source as a callback: --pin-source, else custody.yaml's, else the terminal. */
+/* The call's PIN source as a callback: --pin-source, else custody.yaml's, else the token's own pad or the terminal. */
 struct custos_pin custos_call_pin(struct custos_call *call);
 
 #endif

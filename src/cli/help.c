@@ -38,7 +38,7 @@ void custos_help_all(void)
 	                "usage: custos [-C DIR] [--json] [--pin-source SRC] [--quiet] NOUN VERB [ARGS]\n\n");
 	for (size_t i = 0; custos_commands[i] != NULL; i++)
 		row(custos_commands[i]);
-	custos_out_text("\nDIR is the custody directory, from -C or CUSTOS_DIR. SRC is tty, fd:N, file:PATH or exec:COMMAND.\n"
+	custos_out_text("\nDIR is the custody directory, from -C or CUSTOS_DIR. SRC is tty, fd:N, file:PATH, exec:COMMAND or pinpad.\n"
 	                "`custos help NOUN` and `custos NOUN VERB --help` say more; custos-exit(7) lists the exit codes.\n");
 }
 

@@ -5,7 +5,7 @@
 
 static const struct custos_option global_dir = { "-C", CUSTOS_OPTION_TEXT, "DIR", "the custody directory" };
 static const struct custos_option global_json = { "--json", CUSTOS_OPTION_FLAG, NULL, "one JSON document on stdout" };
-static const struct custos_option global_pin = { "--pin-source", CUSTOS_OPTION_TEXT, "SRC", "tty, fd:N, file:PATH, exec:COMMAND" };
+static const struct custos_option global_pin = { "--pin-source", CUSTOS_OPTION_TEXT, "SRC", "tty, fd:N, file:PATH, exec:COMMAND, pinpad" };
 static const struct custos_option global_quiet = { "--quiet", CUSTOS_OPTION_FLAG, NULL, "no progress lines" };
 static const struct custos_option global_help = { "--help", CUSTOS_OPTION_FLAG, NULL, "help for this command" };
 static const struct custos_option *const globals[] = { &global_dir, &global_json, &global_pin, &global_quiet, &global_help };

@@ -15,6 +15,7 @@
 #include <termios.h>
 
 enum { PIN_MAX = 1024 };
+static const char PINPAD[] = "pinpad";
 
 static void free_secret(struct custos_secret **secret)
 {
@@ -117,8 +118,26 @@ custos_rc custos_pin_read(const char *source, const char *what, struct custos_se
 		CUSTOS_REQUIRE(custos_text_u64(source + 3, 0, 1023, &fd), err, CUSTOS_E_USAGE, "fd: is followed by the number of a descriptor");
 		return custos_secret_read_line((int)fd, PIN_MAX, what, ret_secret, err);
 	}
+	if (strcmp(source, PINPAD) == 0)
+		CUSTOS_FAIL_HINT(err, CUSTOS_E_USAGE, "tty, fd:N, file:PATH or exec:COMMAND", "the %s cannot be entered on a token's own PIN pad", what);
 	/* it is not shown: it may be a PIN */
-	CUSTOS_FAIL_HINT(err, CUSTOS_E_USAGE, "tty, fd:N, file:PATH or exec:COMMAND", "what was given is not a PIN source");
+	CUSTOS_FAIL_HINT(err, CUSTOS_E_USAGE, "tty, fd:N, file:PATH, exec:COMMAND or pinpad", "what was given is not a PIN source");
+}
+
+/* Whoever names no source means the pad where there is one. */
+static enum custos_pin_way choose_by(const char *source, enum custos_pin_pad pad)
+{
+	if (source == NULL)
+		return pad == CUSTOS_PIN_PAD_PRESENT ? CUSTOS_PIN_ON_PAD : CUSTOS_PIN_BY_GET;
+	return strcmp(source, PINPAD) == 0 ? CUSTOS_PIN_ON_PAD : CUSTOS_PIN_BY_GET;
+}
+
+/* On the terminal if there is one: a program that reads standard error expects errors there. */
+static void announce(void *ctx, const char *what)
+{
+	(void)ctx;
+	CUSTOS_AUTO_FD tty = open("/dev/tty", O_WRONLY | O_CLOEXEC | O_NOCTTY);
+	dprintf(tty >= 0 ? tty : STDERR_FILENO, "custos: enter the %s on the token's own pad\n", what);
 }
 
 static custos_rc get_from(void *source, const char *what, struct custos_secret **ret_secret, struct custos_err *err)
@@ -126,21 +145,35 @@ static custos_rc get_from(void *source, const char *what, struct custos_secret *
 	return custos_pin_read(source, what, ret_secret, err);
 }
 
+static enum custos_pin_way choose_from(void *source, enum custos_pin_pad pad)
+{
+	return choose_by(source, pad);
+}
+
 struct custos_pin custos_cli_source(char *source)
 {
-	return (struct custos_pin){ .ctx = source, .get = get_from };
+	return (struct custos_pin){ .ctx = source, .get = get_from, .choose = choose_from, .announce = announce };
+}
+
+/* What the call says, else what custody.yaml says; NULL: neither. */
+static const char *source_of(const struct custos_call *call)
+{
+	if (call->pin_source != NULL || call->custody == NULL)
+		return call->pin_source;
+	return custos_custody_pin_source(call->custody);
 }
 
 static custos_rc get(void *ctx, const char *what, struct custos_secret **ret_secret, struct custos_err *err)
 {
-	const struct custos_call *call = ctx;
-	const char *source = call->pin_source;
-	if (source == NULL && call->custody != NULL)
-		source = custos_custody_pin_source(call->custody);
-	return custos_pin_read(source, what, ret_secret, err);
+	return custos_pin_read(source_of(ctx), what, ret_secret, err);
+}
+
+static enum custos_pin_way choose(void *ctx, enum custos_pin_pad pad)
+{
+	return choose_by(source_of(ctx), pad);
 }
 
 struct custos_pin custos_call_pin(struct custos_call *call)
 {
-	return (struct custos_pin){ .ctx = call, .get = get };
+	return (struct custos_pin){ .ctx = call, .get = get, .choose = choose, .announce = announce };
 }

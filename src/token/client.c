@@ -112,12 +112,17 @@ static void refresh_info(struct custos_token *token)
 
 custos_rc custos_token_login(struct custos_token *token, struct custos_secret *pin, struct custos_err *err)
 {
-	CUSTOS_REQUIRE(pin != NULL || token->info.protected_path, err, CUSTOS_E_USAGE, "token %s has no PIN pad of its own", token->info.label);
+	if (pin == NULL && !token->info.protected_path)
+		CUSTOS_FAIL_HINT(err, CUSTOS_E_USAGE, "name another PIN source; no attempt was made", "token %s has no PIN pad of its own", token->info.label);
 	CUSTOS_AUTO_FRAME frame = { .fd = -1 };
 	CUSTOS_AUTO_FD pipe_fd = -1;
 	if (pin != NULL)
 		CUSTOS_TRY(custos_token_pin_pipe(&pin, 1, &pipe_fd, err));
 	struct custos_exchange x = { CUSTOS_TOKEN_LOGIN, CUSTOS_TOKEN_LOGGED_IN, pipe_fd, token->times.call_ms, "logging in" };
+	if (pin == NULL) {
+		x.timeout_ms = token->times.pad_ms;
+		x.doing = "waiting for the PIN at the token's own pad";
+	}
 	custos_rc rc = custos_token_call(token, &x, CUSTOS_BYTES(NULL, 0), &frame, err);
 	if (rc == CUSTOS_E_AUTH)
 		refresh_info(token);

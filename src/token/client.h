@@ -61,7 +61,7 @@ pid_t custos_token_pid(const struct custos_token *token);
  * "broke the protocol", "is gone or out of order". The first of these stays. */
 const char *custos_token_trouble(const struct custos_token *token);
 
-/* One attempt. Refused before any attempt when the flags say FINAL_TRY or LOCKED. On CUSTOS_E_AUTH the message holds the flags after the attempt, and *info
+/* One attempt; `pin` NULL: at the token's own PIN pad, where a person is waited for. Refused before any attempt when the flags say FINAL_TRY or LOCKED. On CUSTOS_E_AUTH the message holds the flags after the attempt, and *info
  * is fresh. */
 CUSTOS_RC custos_token_login(struct custos_token *token, struct custos_secret *pin, struct custos_err *err);
 

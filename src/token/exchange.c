@@ -49,7 +49,7 @@ custos_rc custos_token_start(const struct custos_token_where *where, struct cust
 	CUSTOS_AUTO(custos_token) *token = calloc(1, sizeof *token);
 	CUSTOS_REQUIRE(token != NULL, err, CUSTOS_E_SYSTEM, "out of memory");
 	token->helper.channel.fd = -1;
-	token->times = (struct custos_token_times){ .open_ms = 90000, .call_ms = 30000, .generate_ms = 120000 };
+	token->times = (struct custos_token_times){ .open_ms = 90000, .call_ms = 30000, .generate_ms = 120000, .pad_ms = 300000 };
 	CUSTOS_TRY(custos_helper_start(exe, "custos-token", 0, confinement, &custos_token_protocol, &token->helper, err));
 	*ret_token = CUSTOS_TAKE(token);
 	return CUSTOS_OK;

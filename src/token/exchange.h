@@ -10,6 +10,7 @@ struct custos_token_times {
 	int open_ms;      /* includes waiting for the token's lock, twice when the serial is not known */
 	int call_ms;
 	int generate_ms;  /* RSA-4096 in a slow device */
+	int pad_ms;       /* a person who walks to the token's PIN pad */
 };
 
 struct custos_token {

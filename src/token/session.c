@@ -268,6 +268,8 @@ static custos_rc judge_login(struct custos_session *session, CK_RV rv, struct cu
 		(void)custos_err_set(err, CUSTOS_E_AUTH, (long)rv, "PIN refused by token “%s” (%s); flags now: %s", session->info.label, name, flags);
 		custos_err_hint(err, "one attempt was made and counts; be sure of the PIN before the next");
 		return CUSTOS_E_AUTH;
+	case CKR_FUNCTION_CANCELED:
+		CUSTOS_FAIL_NATIVE(err, CUSTOS_E_AUTH, (long)rv, "no PIN was entered at the pad of token “%s” (%s); flags now: %s", session->info.label, name, flags);
 	default:
 		return custos_ck(rv, err, "cannot log in to token “%s”", session->info.label);
 	}
@@ -285,7 +287,8 @@ custos_rc custos_session_login(struct custos_session *session, struct custos_sec
 			                 session->profile.pin_max);
 		CUSTOS_TRY(custos_secret_expose(pin, attempt_login, &attempt, err));
 	} else {
-		CUSTOS_REQUIRE(session->info.protected_path, err, CUSTOS_E_USAGE, "token “%s” has no PIN pad of its own", session->info.label);
+		if (!session->info.protected_path)
+			CUSTOS_FAIL_HINT(err, CUSTOS_E_USAGE, "name another PIN source; no attempt was made", "token “%s” has no PIN pad of its own", session->info.label);
 		attempt.rv = session->module.functions->C_Login(session->handle, CKU_USER, NULL, 0);
 	}
 	/* SoftHSM rewrites its token file at every login: look at what it left, while a copy is at hand */

@@ -5,6 +5,7 @@
 #include "crypto/digest.h"
 #include "vault/file.h"
 #include "vault/kek.h"
+#include "vault/login.h"
 #include "vault/release.h"
 #include "vault/sealed.h"
 
@@ -135,11 +136,7 @@ static custos_rc open_token(struct birth *b, const struct custos_pin *pin)
 	CUSTOS_TRY(copy_text(&c->binding.serial, info->serial, b->err));
 	CUSTOS_TRY(copy_text(&c->binding.profile, info->profile, b->err));
 	CUSTOS_TRY(copy_text(&c->binding.store, b->options->store != NULL ? b->options->store : "sqlite:custody.db", b->err));
-	char what[128];
-	snprintf(what, sizeof what, "PIN of token %s (serial %s)", info->label, info->serial);
-	CUSTOS_AUTO(custos_secret) *secret = NULL;
-	CUSTOS_TRY(pin->get(pin->ctx, what, &secret, b->err));
-	return custos_token_login(c->token, secret, b->err);
+	return custos_vault_log_in(c->token, pin, b->err);
 }
 
 static custos_rc make_kek(struct birth *b)

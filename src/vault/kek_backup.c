@@ -3,6 +3,7 @@
 #include "base/text.h"
 #include "crypto/digest.h"
 #include "vault/kek.h"
+#include "vault/login.h"
 #include "vault/release.h"
 #include "vault/shares.h"
 
@@ -51,20 +52,15 @@ static custos_rc open_second(struct custos_keeper_of_backup *k, struct custos_er
 {
 	struct custos_custody *c = k->c;
 	CUSTOS_AUTO_STR *folder = NULL;
-	CUSTOS_AUTO(custos_secret) *pin = NULL;
-	char what[128];
 	if (c->store != NULL)
 		CUSTOS_TRY(custos_store_folder(c->store, &folder, err));
 	const struct custos_token_where where = {
 		.module = k->options->module != NULL ? k->options->module : c->binding.module, .uri = k->options->token_uri, .out_of_reach = { c->dir, folder } };
 	CUSTOS_TRY(open_other(k, &where, err));
-	const struct custos_token_info *info = custos_token_info(k->second);
-	CUSTOS_TRY(custos_vault_require_wrapping(info, err));
+	CUSTOS_TRY(custos_vault_require_wrapping(custos_token_info(k->second), err));
 	if (k->options->pin == NULL)
 		CUSTOS_FAIL_HINT(err, CUSTOS_E_AUTH, "name where its PIN comes from: --backup-pin-source", "the PIN of the second token is needed");
-	snprintf(what, sizeof what, "PIN of token %s (serial %s)", info->label, info->serial);
-	CUSTOS_TRY(k->options->pin->get(k->options->pin->ctx, what, &pin, err));
-	CUSTOS_TRY(custos_token_login(k->second, pin, err));
+	CUSTOS_TRY(custos_vault_log_in(k->second, k->options->pin, err));
 	return custos_token_import_begin(k->second, k->point, err);
 }
 

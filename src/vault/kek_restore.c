@@ -4,6 +4,7 @@
 #include "base/text.h"
 #include "crypto/digest.h"
 #include "vault/kek.h"
+#include "vault/login.h"
 #include "vault/release.h"
 #include "vault/shares.h"
 
@@ -41,9 +42,7 @@ static void restore_done(struct restore *r)
 static custos_rc open_token(struct restore *r, const struct custos_pin *pin, struct custos_err *err)
 {
 	struct custos_custody *c = r->c;
-	char what[128];
 	CUSTOS_AUTO_STR *folder = NULL;
-	CUSTOS_AUTO(custos_secret) *secret = NULL;
 	CUSTOS_TRY(custos_store_folder(c->store, &folder, err));
 	const struct custos_token_where where = {
 		.module = r->options->module != NULL ? r->options->module : c->binding.module, .uri = r->options->token_uri, .out_of_reach = { c->dir, folder } };
@@ -52,9 +51,7 @@ static custos_rc open_token(struct restore *r, const struct custos_pin *pin, str
 	if (strcmp(info->serial, c->binding.serial) == 0)
 		CUSTOS_FAIL_HINT(err, CUSTOS_E_POLICY, "name the token that is to take its place", "token %s is the one that this custody is bound to", info->label);
 	CUSTOS_TRY(custos_vault_require_wrapping(info, err));
-	snprintf(what, sizeof what, "PIN of token %s (serial %s)", info->label, info->serial);
-	CUSTOS_TRY(pin->get(pin->ctx, what, &secret, err));
-	return custos_token_login(r->token, secret, err);
+	return custos_vault_log_in(r->token, pin, err);
 }
 
 static custos_rc from_shares(struct restore *r, const struct custos_json *backup, struct custos_err *err)

@@ -4,6 +4,7 @@
 #include "base/text.h"
 #include "crypto/digest.h"
 #include "vault/kek.h"
+#include "vault/login.h"
 #include "vault/release.h"
 #include "vault/snapshot.h"
 
@@ -174,14 +175,9 @@ static custos_rc record_login_failure(struct custos_custody *c, const struct cus
 
 static custos_rc log_in(struct custos_custody *c, struct custos_token *token, struct custos_err *err)
 {
-	const struct custos_token_info *info = custos_token_info(token);
-	char what[128];
-	snprintf(what, sizeof what, "PIN of token %s (serial %s)", info->label, info->serial);
 	if (!c->has_pin)
 		CUSTOS_FAIL_HINT(err, CUSTOS_E_AUTH, "give a PIN source with --pin-source", "the token's PIN is needed, and there is no way to ask for it");
-	CUSTOS_AUTO(custos_secret) *pin = NULL;
-	CUSTOS_TRY(c->pin.get(c->pin.ctx, what, &pin, err));
-	custos_rc rc = custos_token_login(token, pin, err);
+	custos_rc rc = custos_vault_log_in(token, &c->pin, err);
 	if (rc == CUSTOS_E_AUTH) {
 		custos_rc noted = record_login_failure(c, token, err);
 		if (noted != CUSTOS_OK)

@@ -3,6 +3,7 @@
 #include "link/token.h"
 #include "token/doctor.h"
 #include "vault/file.h"
+#include "vault/login.h"
 #include "vault/vault.h"
 
 #include <stdio.h>
@@ -29,6 +30,8 @@ custos_rc custos_tokens_init(const char *module, const char *uri, const char *la
                              const struct custos_pin *pin, struct custos_json **ret_token, struct custos_err *err)
 {
 	struct custos_token_where where = { .module = module, .uri = uri };
+	if (pin->choose != NULL && pin->choose(pin->ctx, CUSTOS_PIN_PAD_NONE) == CUSTOS_PIN_ON_PAD)
+		CUSTOS_FAIL_HINT(err, CUSTOS_E_USAGE, "use the device's own tool, or name another PIN source", "the PINs of a new token cannot be set on its own PIN pad");
 	CUSTOS_AUTO(custos_secret) *so = NULL;
 	CUSTOS_AUTO(custos_secret) *user = NULL;
 	CUSTOS_TRY(so_pin->get(so_pin->ctx, "new security officer PIN", &so, err));
@@ -48,14 +51,9 @@ custos_rc custos_vault_read_profile(const char *path, struct custos_buf *ret_tex
 
 static custos_rc examine(struct custos_token *token, unsigned flags, const struct custos_pin *pin, struct custos_json *checks, struct custos_err *err)
 {
-	const struct custos_token_info *info = custos_token_info(token);
 	unsigned probe_flags = ((flags & CUSTOS_DOCTOR_CLEAN) != 0 ? (unsigned)CUSTOS_PROBE_CLEAN : 0) | ((flags & CUSTOS_DOCTOR_LARGE) != 0 ? (unsigned)CUSTOS_PROBE_LARGE : 0);
-	char what[128];
-	CUSTOS_AUTO(custos_secret) *secret = NULL;
 	CUSTOS_TRY(custos_doctor_look(token, probe_flags, checks, err));
-	snprintf(what, sizeof what, "PIN of token %s (serial %s)", info->label, info->serial);
-	CUSTOS_TRY(pin->get(pin->ctx, what, &secret, err));
-	CUSTOS_TRY(custos_token_login(token, secret, err));
+	CUSTOS_TRY(custos_vault_log_in(token, pin, err));
 	return custos_doctor_examine(token, probe_flags, checks, err);
 }
 

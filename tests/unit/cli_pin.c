@@ -170,6 +170,36 @@ static void what_is_no_source_is_not_repeated(void **state)
 	}
 }
 
+/* Nothing can be read from a token's pad; whoever names no source means it where there is one, and any other word means that word. */
+static void a_token_s_own_pad(void **state)
+{
+	(void)state;
+	static const struct {
+		char source[16];
+		enum custos_pin_way without, with;
+	} rows[] = {
+		{ "pinpad", CUSTOS_PIN_ON_PAD, CUSTOS_PIN_ON_PAD }, { "tty", CUSTOS_PIN_BY_GET, CUSTOS_PIN_BY_GET }, { "file:pin", CUSTOS_PIN_BY_GET, CUSTOS_PIN_BY_GET },
+		{ "pinpad ", CUSTOS_PIN_BY_GET, CUSTOS_PIN_BY_GET }, { "", CUSTOS_PIN_BY_GET, CUSTOS_PIN_BY_GET },
+	};
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		char source[16];
+		memcpy(source, rows[i].source, sizeof source);
+		struct custos_call call = { .pin_source = source };
+		struct custos_pin pins[] = { custos_cli_source(source), custos_call_pin(&call) };
+		for (size_t k = 0; k < 2; k++) {
+			assert_int_equal(pins[k].choose(pins[k].ctx, CUSTOS_PIN_PAD_NONE), rows[i].without);
+			assert_int_equal(pins[k].choose(pins[k].ctx, CUSTOS_PIN_PAD_PRESENT), rows[i].with);
+		}
+	}
+	struct custos_call silent = { .pin_source = NULL };
+	struct custos_pin pins[] = { custos_cli_source(NULL), custos_call_pin(&silent) };
+	for (size_t k = 0; k < 2; k++) {
+		assert_int_equal(pins[k].choose(pins[k].ctx, CUSTOS_PIN_PAD_NONE), CUSTOS_PIN_BY_GET);
+		assert_int_equal(pins[k].choose(pins[k].ctx, CUSTOS_PIN_PAD_PRESENT), CUSTOS_PIN_ON_PAD);
+	}
+	assert_refused("pinpad", CUSTOS_E_USAGE, "cannot be entered on a token's own PIN pad");
+}
+
 /* --- the terminal --- */
 
 enum { READ_IT = 10, REFUSED = 11 };
@@ -321,6 +351,7 @@ int main(void)
 		cmocka_unit_test(a_descriptor),
 		cmocka_unit_test(a_program),
 		cmocka_unit_test(what_is_no_source_is_not_repeated),
+		cmocka_unit_test(a_token_s_own_pad),
 	};
 	const struct CMUnitTest terminal_tests[] = {
 		cmocka_unit_test(a_pin_is_typed_unseen),

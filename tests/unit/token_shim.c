@@ -23,13 +23,24 @@ static bool plays(const char *part)
 	return wanted != NULL && strcmp(wanted, part) == 0;
 }
 
+static bool plays_pad(void)
+{
+	const char *wanted = getenv("CUSTOS_SHIM");
+	return wanted != NULL && strncmp(wanted, "pad", 3) == 0;
+}
+
 /* One byte into the file or FIFO that the test watches. */
-static void report(void)
+static void report_as(char what)
 {
 	const char *path = getenv("CUSTOS_SHIM_REPORT");
 	int fd = path == NULL ? -1 : open(path, O_WRONLY | O_APPEND);
-	if (fd >= 0 && write(fd, "x", 1) == 1)
+	if (fd >= 0 && write(fd, &what, 1) == 1)
 		close(fd);
+}
+
+static void report(void)
+{
+	report_as('x');
 }
 
 static CK_RV initialize(void *args)
@@ -50,9 +61,11 @@ static CK_RV initialize(void *args)
 static CK_RV token_info(CK_SLOT_ID slot, CK_TOKEN_INFO *info)
 {
 	CK_RV rv = real->C_GetTokenInfo(slot, info);
-	if (plays("final-try"))
+	if (plays_pad())
+		info->flags |= CKF_PROTECTED_AUTHENTICATION_PATH;
+	if (plays("final-try") || plays("pad-final-try"))
 		info->flags |= CKF_USER_PIN_COUNT_LOW | CKF_USER_PIN_FINAL_TRY;
-	if (plays("locked"))
+	if (plays("locked") || plays("pad-locked"))
 		info->flags |= CKF_USER_PIN_LOCKED;
 	if (plays("stranger"))
 		memset(info->model, 'x', sizeof info->model);
@@ -65,8 +78,26 @@ static bool tear(const char *path)
 	return fd >= 0 && close(fd) == 0;
 }
 
+/* A token with a PIN pad, and the person at it, who types what the test put into CUSTOS_SHIM_PIN. */
+static CK_RV pad_login(CK_SESSION_HANDLE session, CK_USER_TYPE user, const unsigned char *pin)
+{
+	const char *typed = getenv("CUSTOS_SHIM_PIN");
+	unsigned char keys[64];
+	report_as(pin == NULL ? 'p' : 'P');
+	while (plays("pad-hangs"))
+		pause();
+	if (plays("pad-cancelled"))
+		return CKR_FUNCTION_CANCELED;
+	if (pin != NULL || typed == NULL || strlen(typed) >= sizeof keys)
+		return CKR_ARGUMENTS_BAD;
+	memcpy(keys, typed, strlen(typed));
+	return real->C_Login(session, user, keys, strlen(typed));
+}
+
 static CK_RV login(CK_SESSION_HANDLE session, CK_USER_TYPE user, unsigned char *pin, CK_ULONG len)
 {
+	if (plays_pad())
+		return pad_login(session, user, pin);
 	CK_RV rv = real->C_Login(session, user, pin, len);
 	report();
 	/* as SoftHSM does it: a file that is opened to be written again */
