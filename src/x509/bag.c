@@ -5,7 +5,7 @@
 #include "x509/read.h"
 
 /* An ordinary certificate has a hundred DER elements, one of a public CA with many names a few hundred. A parsed element takes up to 130 bytes. */
-enum { ELEMENTS_FREE = 150, ELEMENTS_SURPLUS = 200000, ITERATIONS = 1500000 };
+enum { ELEMENTS_FREE = 150, ELEMENTS_SURPLUS = 200000, ITERATIONS = 3000000 };
 
 struct custos_bag {
 	struct custos_bag_item *items;
