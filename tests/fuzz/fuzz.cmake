@@ -60,3 +60,10 @@ custos_fuzz(courier courier USES base confine memory crypto data link target MUT
   WRAP custos_helper_attach custos_courier_enter_sandbox custos_arena_new custos_crypto_use_arena custos_courier_login custos_courier_deliver custos_ssh_open custos_ssh_scan custos_ssh_free
        custos_ssh_login custos_ssh_run custos_ssh_keep_alive custos_served_fetch custos_unseal custos_key_matches_leaf custos_clock_monotonic_ms
        custos_channel_receive poll)
+# What strangers send: certificates in every form. The seeds are made by tests/fuzz/seeds.
+foreach(kind bag pkcs7 zip)
+  custos_fuzz(${kind} x509 USES base memory crypto data LIBS OpenSSL::Crypto MUTATIONS 300)
+endforeach()
+custos_fuzz(pkcs12 x509 USES base memory crypto data LIBS OpenSSL::Crypto MUTATIONS 300)
+custos_fuzz(dn x509 USES base crypto data LIBS OpenSSL::Crypto)
+custos_fuzz(san x509 USES base crypto data LIBS OpenSSL::Crypto)
