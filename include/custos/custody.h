@@ -67,10 +67,14 @@ void custos_custody_free(struct custos_custody *custody); /* NULL is fine */
 /* `pin:` of custody.yaml, or NULL. Borrowed. */
 const char *custos_custody_pin_source(const struct custos_custody *custody);
 
-/* {"keys":[…],"targets":[…],"open_releases":[…],"log":{…,"unsigned"},"token":{…},"kek":{"variant","backup","generation","waiting" (keys a rotation has not moved)}}. */
+/* {"keys":[…],"targets":[…],"open_releases":[…],"log":{…,"unsigned"},"token":{…},"kek":{"variant","backup","generation","waiting" (keys a rotation has not moved)},"attention":[…]}; a
+ * key with a certificate has "days_left" and "renewal": {"from" (the window opens),"state":"not_yet"|"due"|"urgent"|"expired","requested" (a request is newer than the
+ * certificate),"superseded_by" (the key that renews it and has a certificate, or null)}. */
 CUSTOS_API custos_custody_status(struct custos_custody *custody, struct custos_json **ret_status, struct custos_err *err);
-/* How many things in a status need a person: open releases, certificates that have expired or will within 30 days, hosts whose last
- * deployment or rollback ended badly, keys whose last drill failed or whose destruction was begun and not finished. */
+/* What in a status needs a person: open releases, certificates whose renewal is due (custos(1)) or that have expired, hosts whose last deployment or rollback ended badly or that
+ * do not serve what they should, keys whose last drill failed or whose destruction was begun and not finished, keys that a rotation has not moved. A status has it as
+ * "attention": [{"level":"warning"|"critical","what":"certificate"|"key"|"kek"|"release"|"target"|"probe","name","text"}]. */
+struct custos_json *custos_status_attention(const struct custos_json *status);
 size_t custos_status_count_urgent(const struct custos_json *status);
 
 /* Keys; documents as of custos-key(1). `type`: "rsa-2048", "rsa-3072", "rsa-4096", "rsa-6144", "rsa-8192", "ec-p256", "ec-p384", "ec-p521", "ed25519".
@@ -172,6 +176,11 @@ struct custos_csr_options {
 	const char *profile, *signature;
 };
 CUSTOS_API custos_csr_request_signed(struct custos_custody *custody, const char *name, const struct custos_csr_options *options, char **ret_pem, struct custos_err *err);
+/* A request like the last one, for a certificate that takes the place of the key's: with the subject, names and profile of what is newer, the certificate that was accepted or the request.
+ * NEW_KEY: for a new key of the same type and class, called NAME.2, NAME.3, …, that may go to the same targets; the old one stays as it is. *ret_report: {"key","renews" (null: the same
+ * key),"subject","sans","profile","targets","csr" (PKCS#10 in PEM),"deployed" (targets that serve the old one)}. CUSTOS_E_INPUT: there is neither a certificate nor a request. */
+enum custos_renew_flags { CUSTOS_RENEW_NEW_KEY = 1u << 0 };
+CUSTOS_API custos_key_renew(struct custos_custody *custody, const char *name, unsigned flags, struct custos_json **ret_report, struct custos_err *err);
 /* What the CA sent: PEM, DER or PKCS#7, in any order. `accept`: codes of errors that may be, NULL-terminated (custos-cert(1); NULL: none); those that were
  * there go into the log. Before it is logged the key signs a challenge on the token, which must verify under the certificate's public key. The report of
  * `cert check`, with "log_index" when it was taken, is returned also when the certificate is refused (CUSTOS_E_INPUT); not written when it did not come to that. */

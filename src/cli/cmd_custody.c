@@ -1,9 +1,11 @@
 /* custos init, custos status */
 #include "cli/backup.h"
 #include "cli/document.h"
+#include "cli/nagios.h"
 #include "cli/output.h"
 #include "cli/rows.h"
 
+#include <custos/deploy.h>
 #include <string.h>
 
 static const struct custos_option init_options[] = {
@@ -51,6 +53,8 @@ const struct custos_command custos_cmd_init = {
 
 static const struct custos_option status_options[] = {
 	{ "--check", CUSTOS_OPTION_FLAG, NULL, "exit non-zero when something needs a person" },
+	{ "--nagios", CUSTOS_OPTION_FLAG, NULL, "with --check: one line and the exit codes of a monitoring plugin" },
+	{ "--probe", CUSTOS_OPTION_FLAG, NULL, "also compare what each target serves with what is stored" },
 	{ 0 },
 };
 
@@ -61,7 +65,7 @@ static void status_text(const struct custos_call *call, const struct custos_json
 		{ "entries", "log.size" },  { "root", "log.root" },   { "unsigned", "log.unsigned" }, { NULL, NULL },
 	};
 	static const struct custos_column keys[] = {
-		{ "KEY", "name" }, { "TYPE", "type" }, { "CLASS", "class" }, { "DAYS LEFT", "days_left" },
+		{ "KEY", "name" }, { "TYPE", "type" }, { "CLASS", "class" }, { "DAYS LEFT", "days_left" }, { "RENEW FROM", "renewal.from" },
 		{ "CERTIFICATE", "certificate.subject" }, { "DEPLOYED", "deployed" }, { "STATE", "state" }, { "LAST DRILL", "drill.time" },
 		{ "DRILL", "drill.result" }, { NULL, NULL },
 	};
@@ -88,23 +92,55 @@ static void status_text(const struct custos_call *call, const struct custos_json
 		custos_out_text("\nKEK: no backup; if the token is lost, deployable keys are lost with it\n");
 	if (custos_json_int(kek, "waiting", 0) > 0)
 		custos_out_text("\nKEK: keys are still under the old one; `custos key rewrap --to-new-kek` goes on with it\n");
+	const struct custos_json *attention = custos_json_get(status, "attention");
+	for (size_t i = 0; i < custos_json_count(attention); i++)
+		custos_out_line("%s%s: %s", i == 0 ? "\n" : "", custos_json_text(custos_json_at(attention, i), "level"), custos_json_text(custos_json_at(attention, i), "text"));
+}
+
+/* One row for each endpoint. */
+static void probe_text(const struct custos_call *call, const struct custos_json *status)
+{
+	static const struct custos_column columns[] = {
+		{ "SERVED BY", "target" }, { "AT", "address" }, { "RESULT", "result" }, { "CERTIFICATE", "served.subject" }, { "UNTIL", "served.not_after" },
+		{ "TRUSTED", "trusted" }, { "WHY NOT", "why" }, { NULL, NULL },
+	};
+	CUSTOS_AUTO_DOCUMENT *rows = custos_json_array();
+	const struct custos_json *targets = custos_json_get(status, "targets");
+	for (size_t i = 0; i < custos_json_count(targets); i++) {
+		const struct custos_json *target = custos_json_at(targets, i), *probes = custos_json_get(target, "probe");
+		for (size_t k = 0; k < custos_json_count(probes); k++) {
+			struct custos_json *row = custos_json_copy(custos_json_at(probes, k));
+			custos_json_set_text(row, "target", custos_json_text(target, "name"));
+			custos_json_push(rows, row);
+		}
+	}
+	custos_out_text("\n");
+	custos_out(call, rows, columns);
 }
 
 static custos_rc status(struct custos_call *call, struct custos_err *err)
 {
-	CUSTOS_AUTO_DOCUMENT *document = NULL;
-	CUSTOS_TRY(custos_custody_status(call->custody, &document, err));
+	bool check = custos_call_flag(call, "--check"), nagios = custos_call_flag(call, "--nagios"), probe = custos_call_flag(call, "--probe");
+	CUSTOS_REQUIRE(!nagios || (check && !call->json), err, CUSTOS_E_USAGE, "--nagios goes with --check, and not with --json");
+	CUSTOS_TRY(custos_custody_status(call->custody, &call->result, err));
+	if (probe)
+		CUSTOS_TRY(custos_status_probe(call->custody, call->result, nagios ? NULL : custos_out_progress, call, err));
+	if (nagios)
+		return CUSTOS_OK;
 	if (call->json)
-		custos_out_json(document);
+		custos_out_json(call->result);
 	else
-		status_text(call, document);
-	size_t urgent = custos_status_count_urgent(document);
-	if (custos_call_flag(call, "--check") && urgent > 0)
-		CUSTOS_FAIL(err, CUSTOS_E_POLICY, "%zu thing%s a person", urgent, urgent == 1 ? " needs" : "s need");
+		status_text(call, call->result);
+	if (probe && !call->json)
+		probe_text(call, call->result);
+	const struct custos_json *attention = custos_json_get(call->result, "attention");
+	size_t count = custos_json_count(attention);
+	if (check && count > 0)
+		CUSTOS_FAIL_HINT(err, CUSTOS_E_POLICY, custos_json_text(custos_json_at(attention, 0), "text"), "%zu thing%s a person", count, count == 1 ? " needs" : "s need");
 	return CUSTOS_OK;
 }
 
 const struct custos_command custos_cmd_status = {
 	.noun = "status", .args = "", .summary = "keys, certificates, targets, open releases, the log", .max_args = 0,
-	.options = status_options, .needs = CUSTOS_NEEDS_CUSTODY | CUSTOS_READS, .run = status,
+	.options = status_options, .needs = CUSTOS_NEEDS_CUSTODY | CUSTOS_READS, .run = status, .conclude = custos_nagios_conclude,
 };

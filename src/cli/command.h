@@ -35,6 +35,8 @@ struct custos_command {
 	const struct custos_option *options;
 	unsigned needs;
 	custos_rc (*run)(struct custos_call *call, struct custos_err *err);
+	/* How it ends for a caller with rules of its own, errors before `run` included: prints and returns the exit code; -1: as every command does. May be NULL. */
+	int (*conclude)(const struct custos_call *call, const struct custos_err *err);
 };
 
 enum { CUSTOS_ARGS_MAX = 512, CUSTOS_GIVEN_MAX = 128 };
@@ -53,6 +55,7 @@ struct custos_call {
 	size_t given_count;
 	struct custos_custody *custody;
 	struct custos_pin pin;
+	struct custos_json *result;      /* what `run` leaves for `conclude` */
 };
 
 /* NULL-terminated, in the order of help. */

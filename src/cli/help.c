@@ -51,7 +51,7 @@ void custos_help_command(const struct custos_command *c)
 	for (const struct custos_option *o = c->options; o != NULL && o->name != NULL; o++) {
 		snprintf(line, sizeof line, "%s%s%s%s", o->name, o->value != NULL ? " " : "", o->value != NULL ? o->value : "",
 		         o->kind == CUSTOS_OPTION_LIST ? " …" : "");
-		padded(line, 28, o->summary);
+		padded(line, 30, o->summary);
 	}
 }
 

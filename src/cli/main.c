@@ -61,6 +61,12 @@ int main(int argc, char **argv)
 	if (rc == CUSTOS_OK)
 		rc = run(&call, &err);
 	custos_custody_free(call.custody);
+	int own = call.command != NULL && call.command->conclude != NULL ? call.command->conclude(&call, &err) : -1;
+	if (own >= 0) {
+		rc = CUSTOS_OK;
+		custos_err_clear(&err);
+	}
+	custos_json_free(call.result);
 	struct custos_err flush = { 0 };
 	custos_rc flushed = custos_out_flush(&flush);
 	if (rc == CUSTOS_OK && flushed != CUSTOS_OK) {
@@ -69,5 +75,5 @@ int main(int argc, char **argv)
 	}
 	if (err.rc != CUSTOS_OK)
 		custos_out_error(&err);
-	return (int)rc;
+	return rc == CUSTOS_OK && own >= 0 ? own : (int)rc;
 }

@@ -11,6 +11,7 @@ extern const struct custos_command custos_cmd_key_drill, custos_cmd_key_destroy,
 extern const struct custos_command custos_cmd_kek_list, custos_cmd_kek_backup, custos_cmd_kek_restore;
 extern const struct custos_command custos_cmd_csr_create;
 extern const struct custos_command custos_cmd_enroll;
+extern const struct custos_command custos_cmd_renew;
 extern const struct custos_command custos_cmd_cert_check, custos_cmd_cert_accept, custos_cmd_cert_show;
 extern const struct custos_command custos_cmd_target_scan, custos_cmd_target_add, custos_cmd_target_list, custos_cmd_target_show,
 	custos_cmd_target_remove;

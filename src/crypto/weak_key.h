@@ -8,8 +8,8 @@
 
 enum custos_weakness {
 	CUSTOS_WEAK_EXPONENT = 1u << 0,      /* RSA: the public exponent is even or less than 3 */
-	CUSTOS_WEAK_SMALL_FACTOR = 1u << 1,  /* RSA: the modulus has a factor below 752 (CA/Browser Forum, Baseline Requirements 6.1.6) */
-	CUSTOS_WEAK_CLOSE_PRIMES = 1u << 2,  /* RSA: Fermat's method finds the primes in 100 rounds (the same, 6.1.1.3) */
+	CUSTOS_WEAK_SMALL_FACTOR = 1u << 1,  /* RSA: the modulus has a factor below 752 (CA/Browser Forum, Baseline Requirements, 6.1.6) */
+	CUSTOS_WEAK_CLOSE_PRIMES = 1u << 2,  /* RSA: Fermat's method finds the primes in 100 rounds (the same, on generating key pairs) */
 	CUSTOS_WEAK_ROCA = 1u << 3,          /* RSA: made by Infineon's RSALib, CVE-2017-15361 */
 };
 /* *ret_weaknesses: enum custos_weakness; 0 for keys that are not RSA. CUSTOS_E_INPUT when it is no public key. */

@@ -113,9 +113,16 @@ void custos_vault_label_key(const char *name, const uint8_t id[static 16], char 
 custos_rc custos_vault_append_key(struct custos_custody *c, const char *name, const struct custos_token_key *key, const uint8_t *id,
                                   struct custos_err *err)
 {
+	return custos_vault_append_successor(c, name, NULL, key, id, err);
+}
+
+custos_rc custos_vault_append_successor(struct custos_custody *c, const char *name, const char *renews, const struct custos_token_key *key, const uint8_t *id, struct custos_err *err)
+{
 	uint8_t hash[CUSTOS_HASH_SIZE];
 	CUSTOS_AUTO(custos_json) *fields = custos_json_object();
 	custos_json_set_text(fields, "key", name);
+	if (renews != NULL)
+		custos_json_set_text(fields, "renews", renews);
 	custos_json_set_text(fields, "type", custos_key_type_name(key->type));
 	custos_json_set_text(fields, "class", id != NULL ? "sign-only" : "deployable");
 	custos_json_set_text(fields, "born", "token");

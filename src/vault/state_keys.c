@@ -64,14 +64,16 @@ custos_rc custos_step_key_generate(struct custos_step *s)
 {
 	CUSTOS_TRY(check_new(s));
 	CUSTOS_TRY(check_kek(s));
-	const char *name = custos_json_text(s->entry, "key");
+	const char *name = custos_json_text(s->entry, "key"), *renews = custos_json_text(s->entry, "renews");
+	if (renews != NULL && custos_state_key(s->state, renews) == NULL)
+		return custos_step_contradicts(s, "it renews a key that does not exist");
 	struct custos_json *key = custos_json_object();
 	custos_json_set_text(key, "name", name);
 	custos_json_set_text(key, "created", custos_json_text(s->entry, "time"));
 	custos_json_set_text(key, "state", "active");
 	custos_json_set(key, "targets", custos_json_array());
 	custos_json_set_int(key, "log_index", (int64_t)s->index);
-	static const char *const members[] = { "type", "class", "born", "spki_sha256", "container_sha256", "id", "kek" };
+	static const char *const members[] = { "type", "class", "born", "spki_sha256", "container_sha256", "id", "kek", "renews" };
 	for (size_t i = 0; i < sizeof members / sizeof *members; i++)
 		custos_step_copy(key, s->entry, members[i]);
 	custos_pages_set(s->state->keys, name, key);

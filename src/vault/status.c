@@ -1,19 +1,44 @@
 /* One look at everything that may need a person. */
 #include "base/clock.h"
+#include "vault/renewal.h"
 #include "vault/vault.h"
 
-enum { SOON_DAYS = 30, SECONDS_A_DAY = 86400 };
-
-/* A key gets its certificate's days left. */
-static void add_days_left(struct custos_json *key)
+/* Of each key the one that took its place: live, with a certificate. */
+static struct custos_json *successors(const struct custos_json *keys)
 {
-	int64_t end;
-	const char *not_after = custos_json_text(custos_json_get(key, "certificate"), "not_after");
-	/* of a key that is no more nothing is due */
-	if (custos_state_is_live(key) && not_after != NULL && custos_clock_parse(not_after, &end)) {
-		int64_t left = end - custos_clock_unix();
-		custos_json_set_int(key, "days_left", left < 0 ? -((-left + SECONDS_A_DAY - 1) / SECONDS_A_DAY) : left / SECONDS_A_DAY);
+	struct custos_json *of = custos_json_object();
+	for (size_t i = 0; i < custos_json_count(keys); i++) {
+		const struct custos_json *key = custos_json_at(keys, i);
+		const char *renews = custos_json_text(key, "renews");
+		if (renews != NULL && custos_state_is_live(key) && custos_json_get(key, "certificate") != NULL)
+			custos_json_set_text(of, renews, custos_json_text(key, "name"));
 	}
+	return of;
+}
+
+static void set_renewal(struct custos_json *key, const char *successor, int64_t from, int64_t until)
+{
+	const struct custos_renewal window = custos_renewal_of(from, until);
+	const struct custos_json *request = custos_json_get(key, "csr"), *certificate = custos_json_get(key, "certificate");
+	char text[CUSTOS_TIME_TEXT];
+	struct custos_json *renewal = custos_json_object();
+	custos_clock_text(window.from, text);
+	custos_json_set_text(renewal, "from", text);
+	custos_json_set_text(renewal, "state", custos_renewal_state_name(custos_renewal_state(&window, custos_clock_unix())));
+	custos_json_set_bool(renewal, "requested", custos_json_int(request, "log_index", -1) > custos_json_int(certificate, "log_index", -1));
+	custos_json_set_text(renewal, "superseded_by", successor);
+	custos_json_set(key, "renewal", renewal);
+	custos_json_set_int(key, "days_left", custos_renewal_days_left(&window, custos_clock_unix()));
+}
+
+/* A key gets its certificate's days left, and when the next one is due; of a key that is no more nothing is. */
+static void add_renewal(struct custos_json *key, const struct custos_json *successors)
+{
+	int64_t from, until;
+	const struct custos_json *certificate = custos_json_get(key, "certificate");
+	const char *not_before = custos_json_text(certificate, "not_before"), *not_after = custos_json_text(certificate, "not_after");
+	if (custos_state_is_live(key) && not_before != NULL && not_after != NULL && custos_clock_parse(not_before, &from) && custos_clock_parse(not_after, &until))
+		set_renewal(key, custos_json_text(successors, custos_json_text(key, "name")), from, until);
 }
 
 /* Keys that a rotation has not moved yet. */
@@ -31,8 +56,9 @@ custos_rc custos_custody_status(struct custos_custody *c, struct custos_json **r
 	struct custos_json *keys = NULL, *targets = NULL, *open = NULL, *kek = custos_json_object();
 	CUSTOS_TRY(custos_key_list(c, &keys, err));
 	custos_json_set(status, "keys", keys);
+	CUSTOS_AUTO(custos_json) *next = successors(keys);
 	for (size_t i = 0; i < custos_json_count(keys); i++)
-		add_days_left(custos_json_item(keys, i));
+		add_renewal(custos_json_item(keys, i), next);
 	CUSTOS_TRY(custos_target_list(c, &targets, err));
 	custos_json_set(status, "targets", targets);
 	CUSTOS_TRY(custos_release_list(c, &open, err));
@@ -46,27 +72,7 @@ custos_rc custos_custody_status(struct custos_custody *c, struct custos_json **r
 	custos_json_set(kek, "generation", custos_json_ref(custos_json_get(now, "generation")));
 	custos_json_set_int(kek, "waiting", (int64_t)count_waiting(c));
 	custos_json_set(status, "kek", kek);
+	custos_json_set(status, "attention", custos_status_attention(status));
 	*ret_status = CUSTOS_TAKE(status);
 	return CUSTOS_OK;
-}
-
-size_t custos_status_count_urgent(const struct custos_json *status)
-{
-	size_t urgent = custos_json_count(custos_json_get(status, "open_releases"));
-	urgent += custos_json_int(custos_json_get(status, "kek"), "waiting", 0) > 0;
-	const struct custos_json *keys = custos_json_get(status, "keys");
-	for (size_t i = 0; i < custos_json_count(keys); i++) {
-		const struct custos_json *key = custos_json_at(keys, i);
-		const char *state = custos_json_text(key, "state"), *drill = custos_json_text(custos_json_get(key, "drill"), "result");
-		urgent += custos_json_int(key, "days_left", SOON_DAYS) < SOON_DAYS;
-		urgent += state != NULL && strcmp(state, "destroying") == 0;
-		urgent += state != NULL && strcmp(state, "active") == 0 && drill != NULL && strcmp(drill, "failed") == 0;
-	}
-	/* an unknown release is counted above; a host that was not rolled back has a closed release and still needs somebody */
-	const struct custos_json *targets = custos_json_get(status, "targets");
-	for (size_t i = 0; i < custos_json_count(targets); i++) {
-		const char *attention = custos_json_text(custos_json_at(targets, i), "attention");
-		urgent += attention != NULL && strcmp(attention, "release.unknown") != 0;
-	}
-	return urgent;
 }

@@ -89,6 +89,8 @@ void custos_vault_label_key(const char *name, const uint8_t id[static 16], char 
 /* --- inside begin and commit: a new key (of class sign-only when it has an id), a request that was made for a key --- */
 CUSTOS_RC custos_vault_append_key(struct custos_custody *c, const char *name, const struct custos_token_key *key, const uint8_t *id,
                                   struct custos_err *err);
+/* The same for a key that takes the place of another one. */
+CUSTOS_RC custos_vault_append_successor(struct custos_custody *c, const char *name, const char *renews, const struct custos_token_key *key, const uint8_t *id, struct custos_err *err);
 /* `facts` as of custos_csr_facts(). */
 CUSTOS_RC custos_vault_append_request(struct custos_custody *c, const char *name, const char *profile, struct custos_bytes der,
                                       const struct custos_json *facts, struct custos_err *err);
@@ -106,7 +108,7 @@ struct custos_vault_key {
 };
 void custos_vault_key_done(struct custos_vault_key *key);
 CUSTOS_RC custos_vault_load_key(struct custos_custody *c, const struct custos_json *record, struct custos_vault_key *ret_key, struct custos_err *err);
-/* What a key signs for: its name and the purpose go into the log before a sealed key is opened ("request", "drill", "restore"). */
+/* What a key signs for: its name and the purpose go into the log before a sealed key is opened ("request", "drill", "restore", "accept"). */
 struct custos_vault_use {
 	const char *name, *purpose;
 	enum custos_signature algorithm;

@@ -362,7 +362,7 @@ handmade_is_served() {
 	custos_in key generate short > /dev/null
 	custos_in csr create short --subject CN=short.example.com --san dns:short.example.com -o "$LAB/short.csr" > /dev/null
 	expect 0 custos status --check
-	lab_ca_sign "$LAB/ca" "$LAB/short.csr" "$LAB/short" 10
+	lab_ca_sign "$LAB/ca" "$LAB/short.csr" "$LAB/short" 90 80
 	custos_in cert accept short "$LAB/short.p7b" > /dev/null
 	expect 3 custos status --check
 	says "1 thing needs a person"

@@ -1,8 +1,9 @@
 # A certification authority for tests and the demo, made at run time with the openssl command. Sourced; works under set -eu.
 #
 #   lab_ca_new DIR                      root and intermediate in DIR (0700). LAB_CA_KEY=rsa makes RSA-2048 keys, the default is P-256
-#   lab_ca_sign DIR CSR PREFIX [DAYS]   sign CSR (PEM) with the intermediate, for DAYS (90); the leaf has the request's subject and subject
-#                                       alternative names, and server extensions of our choice whatever else was asked for. Writes
+#   lab_ca_sign DIR CSR PREFIX [DAYS]   sign CSR (PEM) with the intermediate, for DAYS (90), which a fifth argument has begun so many days ago; the leaf has the
+#                                       request's subject and subject alternative names, and server extensions of our choice whatever else was
+#                                       asked for. Writes
 #                                         PREFIX.leaf.pem   the certificate
 #                                         PREFIX.chain.pem  leaf and intermediate, in the order a server wants
 #                                         PREFIX.p7b        PKCS#7 in PEM in the wrong order: root, intermediate, leaf
@@ -37,8 +38,12 @@ lab_ca_new() {
 }
 
 lab_ca_sign() {
-	local dir=$1 csr=$2 prefix=$3 days=${4:-90}
-	openssl ca -batch -notext -config "$dir/ca.cnf" -name intermediate_ca -extensions leaf -days "$days" \
+	local dir=$1 csr=$2 prefix=$3 days=${4:-90} ago=${5:-0} dates
+	dates=(-days "$days")
+	if [ "$ago" -gt 0 ]; then
+		dates=(-startdate "$(date -u -d "-$ago days" +%Y%m%d%H%M%SZ)" -enddate "$(date -u -d "$((days - ago)) days" +%Y%m%d%H%M%SZ)")
+	fi
+	openssl ca -batch -notext -config "$dir/ca.cnf" -name intermediate_ca -extensions leaf "${dates[@]}" \
 		-in "$csr" -out "$prefix.leaf.pem" 2> "$dir/ca.log" || { cat "$dir/ca.log" >&2; return 1; }
 	cat "$prefix.leaf.pem" "$dir/intermediate.pem" > "$prefix.chain.pem"
 	set -- -nocrl -certfile "$dir/root.pem" -certfile "$dir/intermediate.pem" -certfile "$prefix.leaf.pem"

@@ -19,9 +19,9 @@ static const struct custos_option generate_options[] = {
 	{ "--type", CUSTOS_OPTION_TEXT, "TYPE", "" }, { "--force", CUSTOS_OPTION_FLAG, NULL, "" }, { "-o", CUSTOS_OPTION_TEXT, "FILE", "" },
 	{ "--san", CUSTOS_OPTION_LIST, "SAN", "" }, { 0 },
 };
-static const struct custos_command key_generate = { "key", "generate", "NAME", "", 1, 1, generate_options, CUSTOS_READS, no_run };
-static const struct custos_command key_list = { "key", "list", "", "", 0, 0, NULL, CUSTOS_READS, no_run };
-static const struct custos_command deploy = { "deploy", NULL, "KEY TARGET…", "", 2, 600, generate_options, 0, no_run };
+static const struct custos_command key_generate = { "key", "generate", "NAME", "", 1, 1, generate_options, CUSTOS_READS, no_run, NULL };
+static const struct custos_command key_list = { "key", "list", "", "", 0, 0, NULL, CUSTOS_READS, no_run, NULL };
+static const struct custos_command deploy = { "deploy", NULL, "KEY TARGET…", "", 2, 600, generate_options, 0, no_run, NULL };
 const struct custos_command *const custos_commands[] = { &key_generate, &key_list, &deploy, NULL };
 
 static struct custos_call call;

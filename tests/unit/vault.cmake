@@ -1,4 +1,4 @@
-foreach(name state fold life kek binding)
+foreach(name state fold life kek binding renewal)
   custos_unit(vault_${name} vault vault_${name}.c USES base data)
 endforeach()
 custos_unit(vault_pages vault vault_pages.c USES base crypto data)
