@@ -11,7 +11,7 @@ CUSTOS_RC custos_courier_start(struct custos_helper *ret_helper, uint8_t ret_sha
 /* HELLO: its point, and how it has locked its memory (the caller's to free). One that does not say is refused. */
 CUSTOS_RC custos_courier_take_hello(const struct custos_frame *frame, uint8_t ret_point[static CUSTOS_POINT_SIZE], char **ret_memory_backend, struct custos_err *err);
 
-/* What goes to no host: a key from a file, shares. */
+/* What goes to no host: a key from a file, shares, a sealed key that is born or signs. */
 struct custos_courier_met {
 	uint8_t point[CUSTOS_POINT_SIZE], sha256[CUSTOS_HASH_SIZE];
 	char *memory_backend;

@@ -83,7 +83,7 @@ static custos_rc ask_for_key(struct birth *b, struct custos_err *err)
 	CUSTOS_TRY(custos_sealing_public(b->c, &sealing_spki, &sealing, err));
 	CUSTOS_TRY(custos_random(challenge, sizeof challenge, err));
 	custos_challenge_text(challenge, text);
-	CUSTOS_TRY(custos_sealed_courier_start(CUSTOS_JOB_BIRTH, &courier, err));
+	CUSTOS_TRY(custos_courier_meet(CUSTOS_JOB_BIRTH, &courier.helper, &courier.met, err));
 	struct custos_wire_out w = { .buf = &body, .err = err };
 	custos_wire_put_text(&w, b->c->binding.origin);
 	custos_wire_put_text(&w, b->name);
@@ -94,8 +94,8 @@ static custos_rc ask_for_key(struct birth *b, struct custos_err *err)
 	CUSTOS_TRY(w.rc);
 	CUSTOS_TRY(custos_sealed_courier_ask(&courier, CUSTOS_COURIER_BEAR_KEY, &body, CUSTOS_COURIER_KEY_BORN, &frame, err));
 	CUSTOS_TRY(take_key(b, &frame, &sealing, CUSTOS_BYTES(text, sizeof text), err));
-	memcpy(b->courier_sha256, courier.sha256, sizeof b->courier_sha256);
-	b->memory_backend = CUSTOS_TAKE(courier.memory_backend);
+	memcpy(b->courier_sha256, courier.met.sha256, sizeof b->courier_sha256);
+	b->memory_backend = CUSTOS_TAKE(courier.met.memory_backend);
 	return CUSTOS_OK;
 }
 

@@ -4,8 +4,7 @@
 #define CUSTOS_VAULT_SEALED_H
 
 #include "crypto/sealed_container.h"
-#include "link/courier.h"
-#include "link/spawn.h"
+#include "vault/courier.h"
 #include "vault/vault.h"
 
 /* sealing.c: the sealing key, made with the custody; nothing is made, and the genesis says null, where the token cannot. */
@@ -41,11 +40,9 @@ CUSTOS_RC custos_sealed_sign(struct custos_custody *c, const struct custos_token
 /* A courier without hosts, and what it has said of itself. */
 struct custos_sealed_courier {
 	struct custos_helper helper;
-	uint8_t point[CUSTOS_POINT_SIZE], sha256[CUSTOS_HASH_SIZE];
-	char *memory_backend;
+	struct custos_courier_met met;
 };
 void custos_sealed_courier_done(struct custos_sealed_courier *courier);
-CUSTOS_RC custos_sealed_courier_start(enum custos_courier_job job, struct custos_sealed_courier *ret_courier, struct custos_err *err);
 /* One question, one answer; KEY_REFUSED is an error, in words that are shown safely. */
 CUSTOS_RC custos_sealed_courier_ask(struct custos_sealed_courier *courier, uint8_t question, const struct custos_buf *body, uint8_t answer, struct custos_frame *ret_frame,
                                     struct custos_err *err);

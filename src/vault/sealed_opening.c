@@ -1,63 +1,38 @@
 /* A sealed key is opened outside the token, so that is logged first: intent, checkpoint, permit; then the token opens the content key for one courier, which has no
  * socket, opens the container, signs one message and ends. The keeper sees ciphertext and a signature, which it verifies. */
-#include "base/text.h"
 #include "crypto/digest.h"
 #include "crypto/verify.h"
-#include "vault/courier.h"
 #include "vault/release.h"
 #include "vault/sealed.h"
 
-enum { HELLO_MS = 10000, WORK_MS = 260000, GRACE_MS = 2000 };
+enum { BYE_MS = 10000, WORK_MS = 260000, GRACE_MS = 2000 };
 
 void custos_sealed_courier_done(struct custos_sealed_courier *courier)
 {
 	(void)custos_helper_stop(&courier->helper, GRACE_MS);
-	free(courier->memory_backend);
+	custos_courier_met_done(&courier->met);
 }
 
-custos_rc custos_sealed_courier_start(enum custos_courier_job job, struct custos_sealed_courier *ret_courier, struct custos_err *err)
-{
-	struct custos_sealed_courier *c = ret_courier;
-	CUSTOS_AUTO_BUF body = { 0 };
-	CUSTOS_AUTO_FRAME frame = { .fd = -1 };
-	struct custos_wire_out w = { .buf = &body, .err = err };
-	CUSTOS_TRY(custos_courier_start(&c->helper, c->sha256, err));
-	custos_wire_put_u8(&w, (uint8_t)job);
-	custos_wire_put_u8(&w, 0);
-	custos_wire_put_u8(&w, 0);
-	custos_wire_put_bytes(&w, CUSTOS_BYTES(NULL, 0));
-	custos_wire_put_bytes(&w, CUSTOS_BYTES(NULL, 0));
-	custos_wire_put_u32(&w, 0);
-	CUSTOS_TRY(w.rc);
-	CUSTOS_TRY(custos_channel_send(&c->helper.channel, CUSTOS_COURIER_SETUP, custos_buf_view(&body), -1, err));
-	CUSTOS_TRY(custos_channel_receive(&c->helper.channel, HELLO_MS, &frame, err));
-	return custos_courier_take_hello(&frame, c->point, &c->memory_backend, err);
-}
-
-/* A category the courier can know, and words that are shown safely. */
+/* Of the categories it can know, those that a key may have. */
 static custos_rc take_refusal(const struct custos_frame *frame, struct custos_err *err)
 {
-	struct custos_wire r = custos_wire_read(custos_buf_view(&frame->body));
-	uint8_t category = custos_wire_u8(&r);
-	CUSTOS_AUTO_STR *why = custos_wire_text(&r);
-	CUSTOS_AUTO_STR *hint = custos_wire_text(&r);
-	CUSTOS_TRY(custos_wire_end(&r, "KEY_REFUSED", err));
-	CUSTOS_AUTO_STR *said = custos_text_safe(CUSTOS_BYTES_STR(why), 300);
-	CUSTOS_AUTO_STR *advised = custos_text_safe(CUSTOS_BYTES_STR(hint), 300);
-	custos_rc rc = category == CUSTOS_E_TAMPERED || category == CUSTOS_E_SYSTEM || category == CUSTOS_E_POLICY ? (custos_rc)category : CUSTOS_E_INTERNAL;
-	return custos_err_set_hinted(err, rc, advised == NULL ? "" : advised, "the courier refuses the key: %s", said == NULL ? "" : said);
+	struct custos_err why = { 0 };
+	custos_rc said = custos_courier_take_refusal(frame, &why);
+	custos_rc rc = said == CUSTOS_E_TAMPERED || said == CUSTOS_E_SYSTEM || said == CUSTOS_E_POLICY ? said : CUSTOS_E_INTERNAL;
+	return custos_err_set_hinted(err, rc, why.hint, "the courier refuses the key: %s", why.msg);
 }
 
 custos_rc custos_sealed_courier_ask(struct custos_sealed_courier *courier, uint8_t question, const struct custos_buf *body, uint8_t answer, struct custos_frame *ret_frame,
                                     struct custos_err *err)
 {
+	static const char what[] = "has the sealed key";
 	CUSTOS_TRY(custos_channel_send(&courier->helper.channel, question, custos_buf_view(body), -1, err));
-	CUSTOS_TRY(custos_channel_receive(&courier->helper.channel, WORK_MS, ret_frame, err));
+	CUSTOS_TRY(custos_courier_hear(&courier->helper, WORK_MS, what, ret_frame, err));
 	if (ret_frame->type == CUSTOS_COURIER_KEY_REFUSED)
 		return take_refusal(ret_frame, err);
 	CUSTOS_REQUIRE(ret_frame->type == answer, err, CUSTOS_E_INTERNAL, "message %u does not belong here", ret_frame->type);
 	CUSTOS_AUTO_FRAME bye = { .fd = -1 };
-	CUSTOS_TRY(custos_channel_receive(&courier->helper.channel, HELLO_MS, &bye, err));
+	CUSTOS_TRY(custos_courier_hear(&courier->helper, BYE_MS, what, &bye, err));
 	CUSTOS_REQUIRE(bye.type == CUSTOS_COURIER_BYE, err, CUSTOS_E_INTERNAL, "message %u does not belong here", bye.type);
 	return CUSTOS_OK;
 }
@@ -76,7 +51,7 @@ struct opening {
 static custos_rc make_terms(struct opening *o, struct custos_err *err)
 {
 	CUSTOS_TRY(custos_sha256(o->key->container, o->terms.container_sha256, err));
-	memcpy(o->terms.courier_point, o->courier->point, CUSTOS_POINT_SIZE);
+	memcpy(o->terms.courier_point, o->courier->met.point, CUSTOS_POINT_SIZE);
 	return custos_sha256(CUSTOS_BYTES_STR("[]"), o->terms.hosts_sha256, err);
 }
 
@@ -89,8 +64,8 @@ static custos_rc describe(const struct opening *o, struct custos_json *fields, s
 	custos_json_set_hex(fields, "container_sha256", o->terms.container_sha256, CUSTOS_HASH_SIZE);
 	custos_json_set_text(fields, "purpose", o->use->purpose);
 	custos_json_set_hex(fields, "courier_point", o->terms.courier_point, CUSTOS_POINT_SIZE);
-	custos_json_set_hex(fields, "courier_sha256", o->courier->sha256, CUSTOS_HASH_SIZE);
-	custos_json_set_text(fields, "memory", o->courier->memory_backend);
+	custos_json_set_hex(fields, "courier_sha256", o->courier->met.sha256, CUSTOS_HASH_SIZE);
+	custos_json_set_text(fields, "memory", o->courier->met.memory_backend);
 	custos_json_set(fields, "hosts", custos_json_array());
 	return CUSTOS_OK;
 }
@@ -128,7 +103,7 @@ static custos_rc log_intent(struct opening *o, struct custos_err *err)
 
 static custos_rc open_content_key(struct opening *o, struct custos_token *token, struct custos_release_parcel *ret_parcel, struct custos_err *err)
 {
-	const struct custos_release_request request = custos_vault_request(&o->intent, o->key, o->courier->point, CUSTOS_BYTES_STR("[]"));
+	const struct custos_release_request request = custos_vault_request(&o->intent, o->key, o->courier->met.point, CUSTOS_BYTES_STR("[]"));
 	return custos_token_release_sealed(token, o->terms.kind, o->intent.permit, &request, ret_parcel, err);
 }
 
@@ -174,7 +149,7 @@ custos_rc custos_sealed_sign(struct custos_custody *c, const struct custos_token
 	struct opening o = { .c = c, .use = use, .key = key, .courier = &courier, .terms = { .kind = CUSTOS_INTENT_OPENING } };
 	CUSTOS_TRY(custos_vault_token_for(c, &under_none, &token, err));
 	CUSTOS_TRY(custos_sealing_open(c, token, err));
-	CUSTOS_TRY(custos_sealed_courier_start(CUSTOS_JOB_SIGNING, &courier, err));
+	CUSTOS_TRY(custos_courier_meet(CUSTOS_JOB_SIGNING, &courier.helper, &courier.met, err));
 	custos_rc rc = go(&o, token, &courier, message, signature, err);
 	custos_log_intent_done(&o.intent);
 	return rc;
