@@ -319,6 +319,29 @@ static void what_was_retired_is_not_lost(void **state)
 	assert_int_equal(generation_of(f, "k"), 2);
 }
 
+/* A sealed key has a container, and that is under no KEK, whatever an entry says. */
+static void a_sealed_key_is_under_none(void **state)
+{
+	struct fold *f = *state;
+	BAD("key.generate", "{'key':'z','class':'sealed','born':'courier','spki_sha256':'ba','container_sha256':'c9','kek':1}", "not in use");
+	GOOD("key.generate", "{'key':'z','class':'sealed','born':'courier','spki_sha256':'ba','container_sha256':'c9'}"); /* 3 */
+	assert_int_equal(generation_of(f, "z"), 0);
+	assert_int_equal(custos_state_count_under(&f->state, 1), 1);
+	GOOD("kek.generate_intent", "{'generation':2,'id':'02','label':'custos-kek-02','backup':true}"); /* 4 */
+	GOOD("kek.backup_intent", "{'intent':4,'generation':2,'id':'02'}");
+	GOOD("kek.generated", "{'intent':4,'generation':2,'id':'02','label':'custos-kek-02','variant':'backed-up','backup':{'kind':'shares','set':'00000001','threshold':2}}");
+	BAD("key.rewrapped", "{'key':'z','from_sha256':'c9','container_sha256':'ca','kek':2}", "not that of the key");
+	GOOD("key.rewrapped", "{'key':'k','from_sha256':'cc','container_sha256':'ee','kek':2}");
+	/* it keeps no KEK from ending, and opens as before */
+	GOOD("kek.retire_intent", "{'generation':1,'id':'01'}");
+	GOOD("kek.retired", "{'generation':1,'id':'01'}");
+	GOOD("key.open_intent", "{'key':'z','container_sha256':'c9','purpose':'drill','hosts':[]}");
+	/* and comes back from an export though that KEK is no more */
+	GOOD("key.destroy_intent", "{'key':'z'}");
+	GOOD("key.restored", "{'key':'z','container_sha256':'c9'}");
+	assert_int_equal(generation_of(f, "z"), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -333,6 +356,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(another_token_goes_on, up, down),
 		cmocka_unit_test_setup_teardown(a_backup_token_in_use_is_no_backup, up, down),
 		cmocka_unit_test_setup_teardown(what_was_retired_is_not_lost, up, down),
+		cmocka_unit_test_setup_teardown(a_sealed_key_is_under_none, up, down),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
