@@ -83,7 +83,7 @@ enum custos_token_message {
 	/* many keys in one request: u8 sessions (how many may work at it; the profile may allow fewer) · u32 count (1 to CUSTOS_TOKEN_JOBS_MAX)
 	 * · count × job; job = u8 what (enum custos_token_job_kind) · u8 type ·
 	 *   make: u8 class · fixed 16 id and text label (sign-only; else zeros, "") · fixed 32 challenge
-	 *   sign: fixed 16 id · bytes container (empty: the sign-only key `id`) · bytes spki · bytes message */
+	 *   sign: u8 algorithm (enum custos_signature) · fixed 16 id · bytes container (empty: the sign-only key `id`) · bytes spki · bytes message */
 	CUSTOS_TOKEN_KEYS,
 	/* one job, in whatever order they are done: u32 job, from 0 · u8 category; when it is 0: bytes spki · bytes container (both empty for
 	 * sign, the container for sign-only) · bytes signature (make: over the challenge); else, as in FAILED: u64 native · text msg · text hint */

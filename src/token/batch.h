@@ -15,6 +15,7 @@ struct custos_token_job {
 	const uint8_t *id;                       /* 16 bytes for sign-only keys, else NULL */
 	const char *label;                       /* make, sign-only */
 	struct custos_bytes container, spki, message; /* sign */
+	enum custos_signature algorithm;         /* sign; 0: the type's own */
 };
 
 /* About how many bytes a job takes in the request, whose body has CUSTOS_FRAME_BODY_MAX. */

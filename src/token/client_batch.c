@@ -21,8 +21,7 @@ static void put_job(struct custos_wire_out *w, const struct custos_token_job *jo
 	static const uint8_t no_id[CUSTOS_TOKEN_ID_SIZE];
 	custos_wire_put_u8(w, (uint8_t)job->kind);
 	custos_wire_put_u8(w, (uint8_t)job->type);
-	if (job->kind == CUSTOS_JOB_MAKE)
-		custos_wire_put_u8(w, (uint8_t)job->class);
+	custos_wire_put_u8(w, job->kind == CUSTOS_JOB_MAKE ? (uint8_t)job->class : (uint8_t)(job->algorithm != 0 ? job->algorithm : custos_key_signature(job->type)));
 	custos_wire_put_fixed(w, job->id != NULL ? job->id : no_id, CUSTOS_TOKEN_ID_SIZE);
 	if (job->kind == CUSTOS_JOB_MAKE) {
 		custos_wire_put_text(w, job->label);

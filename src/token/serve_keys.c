@@ -13,6 +13,7 @@ struct job {
 	enum custos_token_job_kind kind;
 	enum custos_key_type type;
 	enum custos_key_class class;
+	enum custos_signature algorithm;               /* sign */
 	uint8_t id[CUSTOS_TOKEN_ID_SIZE], challenge[CUSTOS_CHALLENGE_SIZE];
 	struct custos_bytes label, container, spki, message; /* borrowed from the frame */
 };
@@ -44,6 +45,8 @@ static custos_rc read_job(struct custos_wire *in, struct job *job, struct custos
 		CUSTOS_REQUIRE(job->class == CUSTOS_CLASS_DEPLOYABLE || job->class == CUSTOS_CLASS_SIGN_ONLY, err, CUSTOS_E_INTERNAL, "KEYS message with a key of an unknown class");
 	} else {
 		CUSTOS_REQUIRE(job->kind == CUSTOS_JOB_SIGN, err, CUSTOS_E_INTERNAL, "KEYS message with an unknown job");
+		job->algorithm = (enum custos_signature)custos_wire_u8(in);
+		CUSTOS_REQUIRE(job->algorithm != 0 && custos_key_signs_by(job->type, job->algorithm), err, CUSTOS_E_INTERNAL, "KEYS message whose algorithm does not fit the key");
 		custos_wire_fixed(in, job->id, sizeof job->id);
 		job->container = custos_wire_bytes(in);
 		job->spki = custos_wire_bytes(in);
@@ -56,7 +59,7 @@ static custos_rc do_job(struct custos_session *session, const struct job *job, s
 {
 	struct custos_bytes id = CUSTOS_BYTES(job->id, sizeof job->id);
 	if (job->kind == CUSTOS_JOB_SIGN) {
-		struct custos_signing signing = { job->type, id, job->container, job->spki, job->message, 0 };
+		struct custos_signing signing = { job->type, id, job->container, job->spki, job->message, job->algorithm };
 		return custos_key_sign(session, &signing, &key->signature, err);
 	}
 	if (job->class == CUSTOS_CLASS_DEPLOYABLE)
