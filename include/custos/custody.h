@@ -11,6 +11,7 @@
 #ifndef CUSTOS_CUSTODY_H
 #define CUSTOS_CUSTODY_H
 
+#include <custos/csr.h>
 #include <custos/json.h>
 #include <custos/secret.h>
 
@@ -169,13 +170,10 @@ CUSTOS_API custos_enroll(struct custos_custody *custody, const struct custos_enr
  * *ret_pem is the signed request (PKCS#10). A request that no CA should sign is CUSTOS_E_INPUT. */
 CUSTOS_API custos_csr_request(struct custos_custody *custody, const char *name, const char *subject, const char *const sans[],
                               const char *profile, char **ret_pem, struct custos_err *err);
-/* The same, with how it is signed: NULL or "default" (PKCS#1 v1.5, ECDSA, Ed25519, as the key is) or "rsa-pss" (RSA keys, where the token can). */
-struct custos_csr_options {
-	const char *subject;
-	const char *const *sans;
-	const char *profile, *signature;
-};
-CUSTOS_API custos_csr_request_signed(struct custos_custody *custody, const char *name, const struct custos_csr_options *options, char **ret_pem, struct custos_err *err);
+/* The same with everything there is to say. *ret_request: {"key","profile","csr" (PEM),"subject","sans","key_type","spki_sha256","signature_algorithm",
+ * "must_staple","problems":[{"code","severity":"warning","text","remedy"}] (what of a certificate was not copied)}. */
+CUSTOS_API custos_csr_request_as(struct custos_custody *custody, const char *name, const struct custos_csr_options *options, struct custos_json **ret_request,
+                                 struct custos_err *err);
 /* A request like the last one, for a certificate that takes the place of the key's: with the subject, names and profile of what is newer, the certificate that was accepted or the request.
  * NEW_KEY: for a new key of the same type and class, called NAME.2, NAME.3, …, that may go to the same targets; the old one stays as it is. *ret_report: {"key","renews" (null: the same
  * key),"subject","sans","profile","targets","csr" (PKCS#10 in PEM),"deployed" (targets that serve the old one)}. CUSTOS_E_INPUT: there is neither a certificate nor a request. */

@@ -14,6 +14,10 @@ static const struct custos_option csr_options[] = {
 	{ "--san", CUSTOS_OPTION_LIST, "KIND:NAME", "dns:, ip:, email: or uri:; may be given often" },
 	{ "--profile", CUSTOS_OPTION_TEXT, "PROFILE", "server (default) or esxi" },
 	{ "--signature", CUSTOS_OPTION_TEXT, "KIND", "default, or rsa-pss" },
+	{ "--must-staple", CUSTOS_OPTION_FLAG, NULL, "the server will always send an OCSP response (RFC 7633)" },
+	{ "--private-ca", CUSTOS_OPTION_FLAG, NULL, "the CA is your own: private names are asked for" },
+	{ "--like", CUSTOS_OPTION_TEXT, "CERT", "subject and names of this certificate" },
+	{ "--template", CUSTOS_OPTION_TEXT, "FILE", "what is not said otherwise, in YAML" },
 	{ "-o", CUSTOS_OPTION_TEXT, "FILE", "write the request to a new file" },
 	{ 0 },
 };
@@ -32,26 +36,28 @@ static custos_rc create(struct custos_call *call, struct custos_err *err)
 {
 	const char *path = custos_call_text(call, "-o", NULL);
 	CUSTOS_CLEANUP(custos_call_list_done) const char **sans = custos_call_list(call, "--san");
-	CUSTOS_AUTO_STR *pem = NULL;
+	CUSTOS_AUTO_DOCUMENT *document = NULL;
 	CUSTOS_AUTO_FD fd = -1;
 	if (path != NULL)
 		CUSTOS_TRY(create_file(path, &fd, err));
 	const struct custos_csr_options options = {
-		.subject = custos_call_text(call, "--subject", ""),
+		.subject = custos_call_text(call, "--subject", NULL),
 		.sans = sans,
-		.profile = custos_call_text(call, "--profile", "server"),
+		.profile = custos_call_text(call, "--profile", NULL),
 		.signature = custos_call_text(call, "--signature", NULL),
+		.flags = (custos_call_flag(call, "--must-staple") ? CUSTOS_CSR_MUST_STAPLE : 0u) | (custos_call_flag(call, "--private-ca") ? CUSTOS_CSR_PRIVATE_CA : 0u),
+		.like_file = custos_call_text(call, "--like", NULL),
+		.template_file = custos_call_text(call, "--template", NULL),
 	};
-	custos_rc rc = custos_csr_request_signed(call->custody, call->args[0], &options, &pem, err);
+	custos_rc rc = custos_csr_request_as(call->custody, call->args[0], &options, &document, err);
+	const char *pem = custos_json_text(document, "csr");
 	if (rc == CUSTOS_OK && path != NULL && (write(fd, pem, strlen(pem)) != (ssize_t)strlen(pem) || fsync(fd) != 0))
 		rc = custos_err_set(err, CUSTOS_E_SYSTEM, errno, "cannot write %s: %s", path, strerror(errno));
 	if (rc != CUSTOS_OK && path != NULL)
 		unlink(path);
 	CUSTOS_TRY(rc);
-	CUSTOS_AUTO_DOCUMENT *document = custos_json_object();
-	custos_json_set_text(document, "key", call->args[0]);
 	custos_json_set_text(document, "file", path);
-	custos_json_set_text(document, "csr", pem);
+	custos_out_warnings(custos_json_get(document, "problems"));
 	if (call->json)
 		custos_out_json(document);
 	else if (path == NULL)

@@ -164,6 +164,23 @@ void custos_out_error(const struct custos_err *err)
 	}
 }
 
+static void put_line(const char *prefix, const char *text)
+{
+	fputs(prefix, stderr);
+	put_safe(stderr, text == NULL ? "" : text);
+	fputc('\n', stderr);
+}
+
+void custos_out_warnings(const struct custos_json *problems)
+{
+	fflush(stdout);
+	for (size_t i = 0; i < custos_json_count(problems); i++) {
+		const struct custos_json *problem = custos_json_at(problems, i);
+		put_line("custos: warning: ", custos_json_text(problem, "text"));
+		put_line("custos: hint: ", custos_json_text(problem, "remedy"));
+	}
+}
+
 void custos_out_progress(void *call, const char *target, const char *line)
 {
 	const struct custos_call *c = call;

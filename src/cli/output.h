@@ -18,6 +18,8 @@ void custos_out_line(const char *format, ...) CUSTOS_PRINTF(1, 2);
 /* Value at a dotted path as text; "" when absent or null; numbers in decimal, arrays joined by ", ". Caller frees. */
 char *custos_out_value(const struct custos_json *json, const char *path);
 void custos_out_error(const struct custos_err *err);
+/* Each problem with its remedy, on stderr: "custos: warning: …". */
+void custos_out_warnings(const struct custos_json *problems);
 /* A progress line on stderr, only on a terminal and not with --quiet. */
 void custos_out_progress(void *call, const char *target, const char *line);
 /* How far something long is, in one line that is written over until it is done; only on a terminal and not with --quiet. */

@@ -4,6 +4,7 @@
 #include "vault/cert_policy.h"
 #include "vault/file.h"
 #include "vault/release.h"
+#include "vault/request.h"
 #include "x509/bag.h"
 #include "x509/cert.h"
 #include "x509/chain.h"
@@ -30,7 +31,7 @@ static custos_rc refuse_unusable(const struct custos_json *report, struct custos
 }
 
 /* The log says what was asked for; the request itself is kept as a blob. */
-custos_rc custos_vault_append_request(struct custos_custody *c, const char *name, const char *profile, struct custos_bytes der,
+custos_rc custos_vault_append_request(struct custos_custody *c, const char *name, const struct custos_csr_spec *spec, struct custos_bytes der,
                                       const struct custos_json *facts, struct custos_err *err)
 {
 	uint8_t hash[CUSTOS_HASH_SIZE];
@@ -40,7 +41,11 @@ custos_rc custos_vault_append_request(struct custos_custody *c, const char *name
 	custos_json_set_hex(fields, "csr_sha256", hash, sizeof hash);
 	custos_json_set_text(fields, "subject", custos_json_text(facts, "subject"));
 	custos_json_set(fields, "sans", custos_json_ref(custos_json_get(facts, "sans")));
-	custos_json_set_text(fields, "profile", profile);
+	custos_json_set_text(fields, "profile", spec->profile);
+	if ((spec->flags & CUSTOS_CSR_MUST_STAPLE) != 0)
+		custos_json_set_bool(fields, "must_staple", true);
+	if ((spec->flags & CUSTOS_CSR_PRIVATE_CA) != 0)
+		custos_json_set_bool(fields, "private_ca", true);
 	return custos_vault_append(c, "csr.create", fields, NULL, err);
 }
 
@@ -51,56 +56,65 @@ custos_rc custos_vault_check_request(const struct custos_csr_spec *spec, const c
 	return custos_problems_refuse(problems, err);
 }
 
-static custos_rc choose_algorithm(const char *word, enum custos_key_type type, enum custos_signature *ret_algorithm, struct custos_err *err)
-{
-	*ret_algorithm = custos_key_signature(type);
-	if (word == NULL || strcmp(word, "default") == 0)
-		return CUSTOS_OK;
-	CUSTOS_REQUIRE(strcmp(word, "rsa-pss") == 0, err, CUSTOS_E_USAGE, "a request is signed by default or by rsa-pss, not by \"%s\"", word);
-	*ret_algorithm = CUSTOS_SIGNATURE_RSA_PSS_SHA256;
-	if (!custos_key_signs_by(type, *ret_algorithm))
-		CUSTOS_FAIL_HINT(err, CUSTOS_E_USAGE, "leave it at the default", "a key of type %s does not sign by RSASSA-PSS", custos_key_type_name(type));
-	return CUSTOS_OK;
-}
-
 custos_rc custos_csr_request(struct custos_custody *c, const char *name, const char *subject, const char *const sans[], const char *profile,
                              char **ret_pem, struct custos_err *err)
 {
 	const struct custos_csr_options options = { .subject = subject, .sans = sans, .profile = profile };
-	return custos_csr_request_signed(c, name, &options, ret_pem, err);
+	CUSTOS_AUTO(custos_json) *made = NULL;
+	CUSTOS_TRY(custos_csr_request_as(c, name, &options, &made, err));
+	*ret_pem = custos_text_dup(custos_json_text(made, "csr"));
+	CUSTOS_REQUIRE(*ret_pem != NULL, err, CUSTOS_E_SYSTEM, "out of memory");
+	return CUSTOS_OK;
 }
 
-custos_rc custos_csr_request_signed(struct custos_custody *c, const char *name, const struct custos_csr_options *options, char **ret_pem, struct custos_err *err)
+static custos_rc sign_spec(struct custos_custody *c, const char *name, const struct custos_json *record, const struct custos_csr_spec *spec, struct custos_buf *der,
+                           struct custos_err *err)
 {
-	const char *profile = options->profile;
-	const struct custos_json *record;
 	struct custos_token *token;
-	CUSTOS_CLEANUP(custos_vault_key_done) struct custos_vault_key key = { 0 };
-	CUSTOS_TRY(custos_vault_find_key(c, name, &record, err));
-	struct custos_csr_spec spec = { .subject = options->subject, .sans = options->sans, .profile = profile };
-	CUSTOS_TRY(custos_vault_check_request(&spec, custos_json_text(record, "type"), err));
-	CUSTOS_TRY(custos_vault_load_key(c, record, &key, err));
 	enum custos_signature algorithm;
-	CUSTOS_TRY(choose_algorithm(options->signature, key.ref.type, &algorithm, err));
+	CUSTOS_CLEANUP(custos_vault_key_done) struct custos_vault_key key = { 0 };
+	CUSTOS_TRY(custos_vault_load_key(c, record, &key, err));
+	CUSTOS_TRY(custos_request_algorithm(spec->signature, key.ref.type, &algorithm, err));
 	CUSTOS_TRY(custos_vault_token_for(c, &key, &token, err));
 	struct csr_signer ctx = { c, &key, { .name = name, .purpose = "request", .algorithm = algorithm } };
 	struct custos_signer signer = { .ctx = &ctx, .algorithm = algorithm, .spki = key.ref.spki, .sign = sign_request };
-	CUSTOS_AUTO_BUF der = { 0 };
-	CUSTOS_AUTO_BUF pem = { 0 };
-	CUSTOS_AUTO(custos_json) *facts = NULL;
-	CUSTOS_TRY(custos_csr_create(&spec, &signer, &der, err));
-	CUSTOS_TRY(custos_csr_facts(custos_buf_view(&der), &facts, err));
-	CUSTOS_TRY(custos_csr_pem(custos_buf_view(&der), &pem, err));
+	return custos_csr_create(spec, &signer, der, err);
+}
+
+static custos_rc record_request(struct custos_custody *c, const char *name, const struct custos_csr_spec *spec, struct custos_bytes der, const struct custos_json *facts,
+                                struct custos_err *err)
+{
 	CUSTOS_TRY(custos_vault_begin(c, err));
-	custos_rc rc = custos_vault_append_request(c, name, profile, custos_buf_view(&der), facts, err);
+	custos_rc rc = custos_vault_append_request(c, name, spec, der, facts, err);
 	if (rc == CUSTOS_OK)
 		rc = custos_vault_commit(c, err);
-	if (rc != CUSTOS_OK) {
+	if (rc != CUSTOS_OK)
 		custos_vault_abort(c);
-		return rc;
-	}
-	*ret_pem = custos_text_dup((const char *)pem.ptr);
-	CUSTOS_REQUIRE(*ret_pem != NULL, err, CUSTOS_E_SYSTEM, "out of memory");
+	return rc;
+}
+
+custos_rc custos_csr_request_as(struct custos_custody *c, const char *name, const struct custos_csr_options *options, struct custos_json **ret_request,
+                                struct custos_err *err)
+{
+	const struct custos_json *record;
+	CUSTOS_AUTO_BUF der = { 0 };
+	CUSTOS_AUTO_BUF pem = { 0 };
+	CUSTOS_AUTO(custos_json) *made = NULL, *facts = NULL;
+	CUSTOS_CLEANUP(custos_request_done) struct custos_request request = { 0 };
+	CUSTOS_TRY(custos_vault_find_key(c, name, &record, err));
+	CUSTOS_TRY(custos_request_assemble(options, &request, err));
+	CUSTOS_TRY(custos_vault_check_request(&request.spec, custos_json_text(record, "type"), err));
+	CUSTOS_TRY(sign_spec(c, name, record, &request.spec, &der, err));
+	CUSTOS_TRY(custos_csr_facts(custos_buf_view(&der), &facts, err));
+	CUSTOS_TRY(custos_csr_pem(custos_buf_view(&der), &pem, err));
+	CUSTOS_TRY(record_request(c, name, &request.spec, custos_buf_view(&der), facts, err));
+	made = custos_json_copy(facts);
+	custos_json_set_text(made, "key", name);
+	custos_json_set_text(made, "profile", request.spec.profile);
+	custos_json_set_text(made, "csr", (const char *)pem.ptr);
+	custos_json_set(made, "problems", custos_json_ref(request.problems));
+	CUSTOS_REQUIRE(made != NULL, err, CUSTOS_E_SYSTEM, "out of memory");
+	*ret_request = CUSTOS_TAKE(made);
 	return CUSTOS_OK;
 }
 

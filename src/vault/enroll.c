@@ -10,6 +10,7 @@
 #include "crypto/digest.h"
 #include "token/batch.h"
 #include "vault/file.h"
+#include "vault/request.h"
 
 #include <stdio.h>
 
@@ -28,6 +29,7 @@ struct item {
 	struct custos_token_key made;      /* a new key */
 	struct custos_vault_key stored;    /* one that was there */
 	struct custos_csr_draft *draft;
+	enum custos_signature algorithm;   /* of the draft */
 	struct custos_buf der, pem;
 	struct custos_json *facts;         /* of the request */
 	char spki_sha256[2 * CUSTOS_HASH_SIZE + 1], csr_sha256[2 * CUSTOS_HASH_SIZE + 1];
@@ -205,8 +207,7 @@ static bool look_at_all(struct run *run)
 static void draft(struct run *run, struct item *item, struct custos_bytes spki)
 {
 	struct custos_err why = { 0 };
-	enum custos_signature algorithm = custos_key_signature(item->want->type);
-	if (custos_csr_begin(&item->want->spec, spki, algorithm, &item->draft, &why) != CUSTOS_OK || hash_text(spki, item->spki_sha256, &why) != CUSTOS_OK) {
+	if (custos_request_algorithm(item->want->spec.signature, item->want->type, &item->algorithm, &why) != CUSTOS_OK || custos_csr_begin(&item->want->spec, spki, item->algorithm, &item->draft, &why) != CUSTOS_OK || hash_text(spki, item->spki_sha256, &why) != CUSTOS_OK) {
 		fail(run, item, &why);
 		return;
 	}
@@ -258,7 +259,7 @@ static struct custos_token_job sign_job(const struct item *item)
 		.id = !item->is_new ? stored->ref.id : item->want->class == CUSTOS_CLASS_SIGN_ONLY ? item->id : NULL,
 		.container = item->is_new ? custos_buf_view(&item->made.container) : stored->ref.container,
 		.spki = item->is_new ? custos_buf_view(&item->made.spki) : stored->ref.spki,
-		.message = custos_csr_message(item->draft),
+		.message = custos_csr_message(item->draft), .algorithm = item->algorithm,
 	};
 }
 
@@ -377,7 +378,7 @@ static custos_rc append_item(struct run *run, const struct item *item, struct cu
 	const uint8_t *id = item->want->class == CUSTOS_CLASS_SIGN_ONLY ? item->id : NULL;
 	if (item->is_new)
 		CUSTOS_TRY(custos_vault_append_key(run->c, item->want->name, &item->made, id, err));
-	return custos_vault_append_request(run->c, item->want->name, item->want->spec.profile, custos_buf_view(&item->der), item->facts, err);
+	return custos_vault_append_request(run->c, item->want->name, &item->want->spec, custos_buf_view(&item->der), item->facts, err);
 }
 
 static custos_rc append_all(struct run *run, size_t *ret_count, struct custos_err *err)

@@ -2,13 +2,15 @@
  * before anything is made; what is wrong with one entry's names is that entry's affair, later. */
 #include "vault/enroll.h"
 #include "base/text.h"
+#include "x509/template.h"
 
-static const char *const key_words[] = { "name", "type", "class", "profile", "subject", "san", NULL };
+static const char *const key_words[] = { "name", "type", "class", "san", CUSTOS_CSR_FIELDS, NULL };
 /* no name and no san: what is said once for all cannot be said of one host */
-static const char *const default_words[] = { "type", "class", "profile", "subject", NULL };
+static const char *const default_words[] = { "type", "class", CUSTOS_CSR_FIELDS, NULL };
 
 struct defaults {
-	const char *type, *class, *profile, *subject;
+	const char *type, *class;
+	struct custos_csr_spec spec;
 };
 
 void custos_enroll_list_done(struct custos_enroll_list *list)
@@ -30,7 +32,7 @@ static const struct custos_yaml *at_key(const struct custos_yaml *map, const cha
 static custos_rc read_shared(const struct custos_yaml *map, const struct defaults *otherwise, struct defaults *said, struct custos_enroll_entry *entry,
                              struct custos_err *err)
 {
-	static const char *const classes[] = { "deployable", "sign-only", NULL }, *const profiles[] = { "server", "esxi", NULL };
+	static const char *const classes[] = { "deployable", "sign-only", NULL };
 	size_t word;
 	CUSTOS_TRY(custos_yaml_text(map, "type", otherwise->type, &said->type, err));
 	if (!custos_key_type_parse(said->type, &entry->type))
@@ -38,14 +40,12 @@ static custos_rc read_shared(const struct custos_yaml *map, const struct default
 	CUSTOS_TRY(custos_yaml_word(map, "class", classes, otherwise->class, &word, err));
 	said->class = classes[word];
 	entry->class = word == 0 ? CUSTOS_CLASS_DEPLOYABLE : CUSTOS_CLASS_SIGN_ONLY;
-	CUSTOS_TRY(custos_yaml_word(map, "profile", profiles, otherwise->profile, &word, err));
-	said->profile = profiles[word];
-	return custos_yaml_text(map, "subject", otherwise->subject, &said->subject, err);
+	return custos_csr_read_fields(map, &otherwise->spec, &said->spec, err);
 }
 
 static custos_rc read_defaults(const struct custos_yaml *root, struct defaults *ret_defaults, struct custos_err *err)
 {
-	static const struct defaults built_in = { "rsa-2048", "deployable", "server", "" };
+	static const struct defaults built_in = { "rsa-2048", "deployable", { .subject = "", .profile = "server", .signature = "default" } };
 	const struct custos_yaml *map = custos_yaml_get(root, "defaults");
 	struct custos_enroll_entry ignored;
 	*ret_defaults = built_in;
@@ -57,7 +57,7 @@ static custos_rc read_defaults(const struct custos_yaml *root, struct defaults *
 
 static custos_rc read_entry(const struct custos_yaml *map, const struct defaults *defaults, struct custos_enroll_entry *entry, struct custos_err *err)
 {
-	struct defaults said;
+	struct defaults said = { 0 };
 	CUSTOS_TRY(custos_yaml_known(map, key_words, err));
 	entry->line = custos_yaml_line(map);
 	CUSTOS_TRY(custos_yaml_text(map, "name", CUSTOS_YAML_REQUIRED, &entry->name, err));
@@ -67,7 +67,8 @@ static custos_rc read_entry(const struct custos_yaml *map, const struct defaults
 	CUSTOS_TRY(custos_yaml_texts(map, "san", &entry->sans, err));
 	if (entry->sans[0] == NULL)
 		return custos_yaml_refuse(at_key(map, "san"), err, "key %s asks for no name: \"san\" is missing or empty", entry->name);
-	entry->spec = (struct custos_csr_spec){ .subject = said.subject, .sans = entry->sans, .profile = said.profile };
+	entry->spec = said.spec;
+	entry->spec.sans = entry->sans;
 	return CUSTOS_OK;
 }
 

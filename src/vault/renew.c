@@ -14,6 +14,7 @@ enum { SUCCESSORS_MAX = 100000, NAME_SIZE = 64 };
 struct wanted {
 	const char *subject, *profile;
 	const char **sans;
+	unsigned flags;                          /* enum custos_csr_flag */
 };
 
 static void wanted_done(struct wanted *wanted)
@@ -32,11 +33,17 @@ static custos_rc read_wanted(const struct custos_json *key, const char *name, st
 		CUSTOS_FAIL_HINT(err, CUSTOS_E_INPUT, "begin with `custos csr create`", "key %s has neither a certificate nor a request that could be renewed", name);
 	ret_wanted->subject = subject == NULL || strcmp(subject, "(no name)") == 0 ? "" : subject;
 	ret_wanted->profile = profile == NULL ? "server" : profile;
+	ret_wanted->flags = (custos_json_bool(request, "must_staple", false) ? CUSTOS_CSR_MUST_STAPLE : 0) | (custos_json_bool(request, "private_ca", false) ? CUSTOS_CSR_PRIVATE_CA : 0);
 	ret_wanted->sans = calloc(custos_json_count(sans) + 1, sizeof *ret_wanted->sans);
 	CUSTOS_REQUIRE(ret_wanted->sans != NULL, err, CUSTOS_E_SYSTEM, "out of memory");
 	for (size_t i = 0; i < custos_json_count(sans); i++)
 		ret_wanted->sans[i] = custos_json_string_value(custos_json_at(sans, i));
 	return CUSTOS_OK;
+}
+
+static struct custos_csr_spec spec_of(const struct wanted *wanted)
+{
+	return (struct custos_csr_spec){ .subject = wanted->subject, .sans = wanted->sans, .profile = wanted->profile, .signature = "default", .flags = wanted->flags };
 }
 
 static struct custos_json *report_of(const char *key, const char *renews, const struct custos_json *record, const struct wanted *wanted)
@@ -122,7 +129,7 @@ static custos_rc generate(struct successor *s, enum custos_key_type type, bool s
 
 static custos_rc request(struct successor *s, const struct wanted *wanted, struct custos_err *err)
 {
-	const struct custos_csr_spec spec = { .subject = wanted->subject, .sans = wanted->sans, .profile = wanted->profile };
+	const struct custos_csr_spec spec = spec_of(wanted);
 	const struct custos_signer signer = { .ctx = s, .algorithm = custos_key_signature(s->ref.type), .spki = s->ref.spki, .sign = sign_request };
 	CUSTOS_TRY(custos_csr_create(&spec, &signer, &s->der, err));
 	CUSTOS_TRY(custos_csr_facts(custos_buf_view(&s->der), &s->facts, err));
@@ -130,8 +137,9 @@ static custos_rc request(struct successor *s, const struct wanted *wanted, struc
 }
 
 /* Key, permission and request: all of them or none. Where the old key may go is what it says now, under the lock. */
-static custos_rc append(struct custos_custody *c, const struct successor *s, const char *renews, const char *profile, struct custos_err *err)
+static custos_rc append(struct custos_custody *c, const struct successor *s, const char *renews, const struct wanted *wanted, struct custos_err *err)
 {
+	const struct custos_csr_spec spec = spec_of(wanted);
 	const struct custos_json *old;
 	CUSTOS_TRY(custos_vault_find_key(c, renews, &old, err));
 	CUSTOS_AUTO(custos_json) *targets = custos_json_copy(custos_json_get(old, "targets"));
@@ -142,7 +150,7 @@ static custos_rc append(struct custos_custody *c, const struct successor *s, con
 		custos_json_set(fields, "targets", custos_json_ref(targets));
 		CUSTOS_TRY(custos_vault_append(c, "key.allow", fields, NULL, err));
 	}
-	CUSTOS_TRY(custos_vault_append_request(c, s->name, profile, custos_buf_view(&s->der), s->facts, err));
+	CUSTOS_TRY(custos_vault_append_request(c, s->name, &spec, custos_buf_view(&s->der), s->facts, err));
 	return custos_vault_commit(c, err);
 }
 
@@ -151,9 +159,12 @@ static custos_rc renew_with_new_key(struct custos_custody *c, const char *name, 
 {
 	CUSTOS_CLEANUP(successor_done) struct successor s = { 0 };
 	const char *type_name = custos_json_text(record, "type");
-	const struct custos_csr_spec spec = { .subject = wanted->subject, .sans = wanted->sans, .profile = wanted->profile };
+	const struct custos_csr_spec spec = spec_of(wanted);
 	enum custos_key_type type;
 	bool stays = custos_json_text(record, "container_sha256") == NULL;
+	const char *class = custos_json_text(record, "class");
+	if (class != NULL && strcmp(class, "sealed") == 0)
+		CUSTOS_FAIL_HINT(err, CUSTOS_E_POLICY, "`custos key generate --class sealed`, `key allow` and `csr create`", "a sealed key is not renewed with a new key in one step");
 	CUSTOS_REQUIRE(type_name != NULL && custos_key_type_parse(type_name, &type), err, CUSTOS_E_TAMPERED, "the log names an unknown key type");
 	CUSTOS_TRY(choose_name(c, name, s.name, err));
 	CUSTOS_TRY(custos_vault_check_request(&spec, type_name, err));
@@ -163,7 +174,7 @@ static custos_rc renew_with_new_key(struct custos_custody *c, const char *name, 
 	CUSTOS_TRY(generate(&s, type, stays, err));
 	CUSTOS_TRY(request(&s, wanted, err));
 	CUSTOS_TRY(custos_vault_begin(c, err));
-	custos_rc rc = append(c, &s, name, wanted->profile, err);
+	custos_rc rc = append(c, &s, name, wanted, err);
 	if (rc != CUSTOS_OK) {
 		custos_vault_abort(c);
 		return rc;
@@ -184,9 +195,10 @@ custos_rc custos_key_renew(struct custos_custody *c, const char *name, unsigned 
 	CUSTOS_TRY(read_wanted(record, name, &wanted, err));
 	if ((flags & CUSTOS_RENEW_NEW_KEY) != 0)
 		return renew_with_new_key(c, name, record, &wanted, ret_report, err);
-	CUSTOS_AUTO_STR *pem = NULL;
-	CUSTOS_TRY(custos_csr_request(c, name, wanted.subject, wanted.sans, wanted.profile, &pem, err));
+	const struct custos_csr_options options = { .subject = wanted.subject, .sans = wanted.sans, .profile = wanted.profile, .flags = wanted.flags };
+	CUSTOS_AUTO(custos_json) *made = NULL;
+	CUSTOS_TRY(custos_csr_request_as(c, name, &options, &made, err));
 	*ret_report = report_of(name, NULL, record, &wanted);
-	custos_json_set_text(*ret_report, "csr", pem);
+	custos_json_set_text(*ret_report, "csr", custos_json_text(made, "csr"));
 	return CUSTOS_OK;
 }

@@ -92,10 +92,10 @@ CUSTOS_RC custos_vault_append_key(struct custos_custody *c, const char *name, co
 /* The same for a key that takes the place of another one. */
 CUSTOS_RC custos_vault_append_successor(struct custos_custody *c, const char *name, const char *renews, const struct custos_token_key *key, const uint8_t *id, struct custos_err *err);
 /* `facts` as of custos_csr_facts(). */
-CUSTOS_RC custos_vault_append_request(struct custos_custody *c, const char *name, const char *profile, struct custos_bytes der,
+struct custos_csr_spec;
+CUSTOS_RC custos_vault_append_request(struct custos_custody *c, const char *name, const struct custos_csr_spec *spec, struct custos_bytes der,
                                       const struct custos_json *facts, struct custos_err *err);
 /* A request that no CA should sign is CUSTOS_E_INPUT. */
-struct custos_csr_spec;
 CUSTOS_RC custos_vault_check_request(const struct custos_csr_spec *spec, const char *key_type, struct custos_err *err);
 
 /* Everything the token layer wants to know of a key; `ref` borrows from the buffers. */

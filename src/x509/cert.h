@@ -16,7 +16,7 @@ CUSTOS_RC custos_spki_key_type(struct custos_bytes spki, struct custos_buf *name
 
 /* {"subject","issuer","sans":["dns:x"…],"not_before","not_after","serial","key_type","spki_sha256","sha256","signature_algorithm","ca"}. */
 CUSTOS_RC custos_cert_facts(struct custos_bytes der, struct custos_json **ret_facts, struct custos_err *err);
-/* {"subject","sans","key_type","spki_sha256","signature_algorithm"}. */
+/* {"subject","sans","key_type","spki_sha256","signature_algorithm","must_staple"}. */
 CUSTOS_RC custos_csr_facts(struct custos_bytes der, struct custos_json **ret_facts, struct custos_err *err);
 
 /* Whole days until notAfter, rounded down; negative when it has passed. */

@@ -14,6 +14,7 @@ struct custos_csr_draft {
 	X509_NAME *subject;
 	GENERAL_NAMES *names;
 	struct custos_buf spki, tbs;
+	unsigned flags;
 };
 
 static custos_rc out_of_memory(struct custos_err *err)
@@ -45,6 +46,19 @@ static bool push_purpose(STACK_OF(X509_EXTENSION) *list)
 	EXTENDED_KEY_USAGE *purposes = EXTENDED_KEY_USAGE_new();
 	bool pushed = purposes != NULL && sk_ASN1_OBJECT_push(purposes, OBJ_nid2obj(NID_server_auth)) > 0 && push_extension(list, X509V3_EXT_i2d(NID_ext_key_usage, 0, purposes));
 	EXTENDED_KEY_USAGE_free(purposes);
+	return pushed;
+}
+
+/* RFC 7633: the feature is the TLS extension status_request. */
+static bool push_must_staple(STACK_OF(X509_EXTENSION) *list)
+{
+	TLS_FEATURE *features = sk_ASN1_INTEGER_new_null();
+	ASN1_INTEGER *feature = ASN1_INTEGER_new();
+	bool held = features != NULL && feature != NULL && ASN1_INTEGER_set(feature, CUSTOS_TLS_STATUS_REQUEST) == 1 && sk_ASN1_INTEGER_push(features, feature) > 0;
+	if (!held)
+		ASN1_INTEGER_free(feature);
+	bool pushed = held && push_extension(list, X509V3_EXT_i2d(NID_tlsfeature, 0, features));
+	sk_ASN1_INTEGER_pop_free(features, ASN1_INTEGER_free);
 	return pushed;
 }
 
@@ -128,7 +142,7 @@ static custos_rc fill(struct custos_csr_draft *draft, enum custos_signature algo
 	if (extensions == NULL || X509_REQ_set_version(request, X509_REQ_VERSION_1) != 1 || X509_REQ_set_subject_name(request, draft->subject) != 1)
 		return out_of_memory(err);
 	if (!push_extension(extensions, X509V3_EXT_i2d(NID_subject_alt_name, critical, draft->names)) || !push_key_usage(extensions, key_type) || !push_purpose(extensions) ||
-	    X509_REQ_add_extensions(request, extensions) != 1)
+	    ((draft->flags & CUSTOS_CSR_MUST_STAPLE) != 0 && !push_must_staple(extensions)) || X509_REQ_add_extensions(request, extensions) != 1)
 		return out_of_memory(err);
 	return set_algorithm(request, algorithm, err);
 }
@@ -170,6 +184,17 @@ static bool same_names(X509_REQ *request, const GENERAL_NAMES *wanted)
 	return true;
 }
 
+/* Signed by what it says it is signed by: this stands outside of what the signature covers. */
+static bool same_algorithm(const X509_REQ *request, const X509_REQ *wanted)
+{
+	const X509_ALGOR *got = NULL, *asked = NULL;
+	X509_REQ_get0_signature(request, NULL, &got);
+	X509_REQ_get0_signature(wanted, NULL, &asked);
+	CUSTOS_CLEANUP(custos_drop_der) unsigned char *got_der = NULL, *asked_der = NULL;
+	int got_len = i2d_X509_ALGOR(got, &got_der), asked_len = i2d_X509_ALGOR(asked, &asked_der);
+	return got_len > 0 && got_len == asked_len && memcmp(got_der, asked_der, (size_t)got_len) == 0;
+}
+
 /* What leaves this function is what a CA will read: parsed anew from its bytes, verified and compared. */
 static custos_rc verify(struct custos_bytes der, const struct custos_csr_draft *draft, struct custos_json **ret_facts, struct custos_err *err)
 {
@@ -186,7 +211,8 @@ static custos_rc verify(struct custos_bytes der, const struct custos_csr_draft *
 	CUSTOS_TRY(to_be_signed(request, &again, err));
 	bool same = X509_REQ_get_version(request) == X509_REQ_VERSION_1 && X509_NAME_cmp(X509_REQ_get_subject_name(request), draft->subject) == 0 &&
 	            custos_bytes_equal(custos_buf_view(&spki), custos_buf_view(&draft->spki)) && X509_REQ_get_attr_count(request) == 1 &&
-	            same_names(request, draft->names) && custos_bytes_equal(custos_buf_view(&again), custos_buf_view(&draft->tbs));
+	            same_names(request, draft->names) && custos_bytes_equal(custos_buf_view(&again), custos_buf_view(&draft->tbs)) &&
+	            same_algorithm(request, draft->request) && custos_parsed_must_staple(request) == ((draft->flags & CUSTOS_CSR_MUST_STAPLE) != 0);
 	CUSTOS_REQUIRE(same, err, CUSTOS_E_INTERNAL, "the certificate request does not say what was asked for");
 	return ret_facts == NULL ? CUSTOS_OK : custos_parsed_request_facts(request, ret_facts, err);
 }
@@ -218,6 +244,7 @@ custos_rc custos_csr_begin(const struct custos_csr_spec *spec, struct custos_byt
 	char key_type[CUSTOS_KEY_NAME_SIZE];
 	CUSTOS_AUTO(custos_csr_draft) *draft = calloc(1, sizeof *draft);
 	CUSTOS_REQUIRE(draft != NULL && (draft->request = X509_REQ_new()) != NULL, err, CUSTOS_E_SYSTEM, "out of memory");
+	draft->flags = spec->flags;
 	CUSTOS_TRY(custos_buf_append(&draft->spki, spki.ptr, spki.len, err));
 	CUSTOS_TRY(set_key(draft, key_type, err));
 	CUSTOS_TRY(custos_lint(spec, key_type, &problems, &draft->subject, &draft->names, err));
@@ -264,7 +291,9 @@ custos_rc custos_csr_matches(struct custos_bytes der, const struct custos_csr_sp
 	CUSTOS_AUTO_OSSL(request) X509_REQ *request = NULL;
 	CUSTOS_TRY(custos_lint(spec, NULL, &problems, &subject, &names, err));
 	CUSTOS_TRY(custos_parsed_request(der, &request, err));
-	*ret_matches = subject != NULL && names != NULL && X509_NAME_cmp(X509_REQ_get_subject_name(request), subject) == 0 && same_names(request, names);
+	bool pss = spec->signature != NULL && strcmp(spec->signature, "rsa-pss") == 0, staple = (spec->flags & CUSTOS_CSR_MUST_STAPLE) != 0;
+	*ret_matches = subject != NULL && names != NULL && X509_NAME_cmp(X509_REQ_get_subject_name(request), subject) == 0 && same_names(request, names) &&
+	               (X509_REQ_get_signature_nid(request) == NID_rsassaPss) == pss && custos_parsed_must_staple(request) == staple;
 	custos_x509_drain();
 	return CUSTOS_OK;
 }

@@ -69,6 +69,11 @@ static int hex_digit(char c)
 	return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
 }
 
+static bool is_control(unsigned char c)
+{
+	return c < 0x20 || c == 0x7f;
+}
+
 static custos_rc put(const struct parser *p, struct attribute *a, unsigned char c, struct custos_err *err)
 {
 	if (a->len == sizeof a->value)
@@ -96,8 +101,9 @@ static custos_rc parse_hex(struct parser *p, struct attribute *a, struct custos_
 	ASN1_TYPE_free(type);
 	if (!text || a->len == 0)
 		return refuse(p, "the hexadecimal value is no character string", err);
-	if (memchr(a->value, 0, a->len) != NULL)
-		return refuse(p, "a value holds a NUL", err);
+	for (size_t i = 0; i < a->len; i++)
+		if (is_control(a->value[i]))
+			return refuse(p, "a value holds a control character", err);
 	return CUSTOS_OK;
 }
 
@@ -111,8 +117,8 @@ static custos_rc parse_escape(struct parser *p, struct attribute *a, struct cust
 	if (hex_digit(c[0]) < 0 || hex_digit(c[1]) < 0)
 		return refuse(p, "a backslash with nothing to escape", err);
 	unsigned char byte = (unsigned char)(hex_digit(c[0]) << 4 | hex_digit(c[1]));
-	if (byte == 0)
-		return refuse(p, "a value holds a NUL", err);
+	if (is_control(byte))
+		return refuse(p, "a value holds a control character", err);
 	p->at += 3;
 	return put(p, a, byte, err);
 }
@@ -128,7 +134,7 @@ static custos_rc parse_string(struct parser *p, struct attribute *a, struct cust
 		}
 		if (strchr("\";<>", *p->at) != NULL)
 			return refuse(p, "this character must be escaped", err);
-		if ((unsigned char)*p->at < 0x20 || *p->at == 0x7f)
+		if (is_control((unsigned char)*p->at))
 			return refuse(p, "a control character", err);
 		CUSTOS_TRY(put(p, a, (unsigned char)*p->at, err));
 		p->at++;

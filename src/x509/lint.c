@@ -2,6 +2,7 @@
 #include "x509/lint.h"
 #include "x509/dn.h"
 #include "x509/name.h"
+#include "x509/private.h"
 #include "x509/san.h"
 
 #include <strings.h>
@@ -14,14 +15,41 @@ static bool is_esxi(const struct custos_csr_spec *spec)
 	return spec->profile != NULL && strcmp(spec->profile, "esxi") == 0;
 }
 
+static bool for_private_ca(const struct custos_csr_spec *spec)
+{
+	return (spec->flags & CUSTOS_CSR_PRIVATE_CA) != 0;
+}
+
+static void lint_signature(const struct custos_csr_spec *spec, const char *key_type, struct custos_problems *problems)
+{
+	bool pss = spec->signature != NULL && strcmp(spec->signature, "rsa-pss") == 0;
+	if (spec->signature != NULL && !pss && strcmp(spec->signature, "default") != 0)
+		ADD("unknown_signature", ERROR, "use 'default' or 'rsa-pss'", "'%.100s' is no known signature of a request", spec->signature);
+	if (pss && is_esxi(spec))
+		ADD("pss_for_esxi", ERROR, "leave the signature at PKCS#1 v1.5", "ESXi does not support RSASSA-PSS");
+	if (pss && key_type != NULL && strncmp(key_type, "rsa-", 4) != 0)
+		ADD("pss_without_rsa", ERROR, "leave it at the default", "a key of type %.40s does not sign by RSASSA-PSS", key_type);
+}
+
 static void lint_profile(const struct custos_csr_spec *spec, const char *key_type, struct custos_problems *problems)
 {
 	if (spec->profile != NULL && strcmp(spec->profile, "server") != 0 && !is_esxi(spec))
 		ADD("unknown_profile", ERROR, "use 'server' or 'esxi'", "'%.100s' is no known profile of a request", spec->profile);
 	if (is_esxi(spec) && key_type != NULL && strncmp(key_type, "rsa-", 4) != 0)
 		ADD("ec_for_esxi", ERROR, "generate an rsa-2048 or rsa-3072 key for this host", "the key is of type %.40s; ESXi supports RSA only", key_type);
+	if (is_esxi(spec) && (spec->flags & CUSTOS_CSR_MUST_STAPLE) != 0)
+		ADD("must_staple_for_esxi", ERROR, "leave must-staple out", "ESXi staples no OCSP response, and clients would refuse the certificate");
 	if (key_type != NULL && (strcmp(key_type, "rsa-512") == 0 || strcmp(key_type, "rsa-1024") == 0))
 		ADD("weak_rsa", ERROR, "use a key of 2048 bits or more", "the key is of type %.40s, which no client accepts", key_type);
+}
+
+/* What may be asked of nobody but a CA of one's own. */
+static void lint_private(const struct custos_csr_spec *spec, const GENERAL_NAME *name, const char *shown, struct custos_problems *problems)
+{
+	const char *why = for_private_ca(spec) ? NULL : custos_private_reason(name);
+	if (why != NULL)
+		ADD("private_name", ERROR, "ask for a registered name, or say that the CA is your own (--private-ca, private_ca: yes)",
+		    "the name '%s' %s; a public CA may not certify it", shown, why);
 }
 
 static custos_rc lint_names(const struct custos_csr_spec *spec, struct custos_problems *problems, GENERAL_NAMES **ret_names, struct custos_err *err)
@@ -42,6 +70,7 @@ static custos_rc lint_names(const struct custos_csr_spec *spec, struct custos_pr
 			ADD("bad_name", ERROR, remedy, "the name '%s' %s", shown, why);
 			continue;
 		}
+		lint_private(spec, name, shown, problems);
 		bool twice = false;
 		for (int k = 0; k < sk_GENERAL_NAME_num(names); k++)
 			twice = twice || custos_san_equal(sk_GENERAL_NAME_value(names, k), name);
@@ -87,8 +116,8 @@ static void lint_subject(const struct custos_csr_spec *spec, const X509_NAME *su
 	bool vmware = value_is(subject, NID_organizationalUnitName, "VMware ESX Server Default Certificate") || value_is(subject, NID_pkcs9_emailAddress, "ssl-certificates@vmware.com") ||
 	              value_is(subject, NID_organizationName, "VMware, Inc") || value_is(subject, NID_organizationName, "VMware, Inc.");
 	if (vmware)
-		ADD("vmware_default_subject", ERROR, "give your own subject, e.g. CN=host.example.com,O=Example",
-		    "this is the subject of VMware's default certificate, not yours");
+		custos_problems_add(problems, "vmware_default_subject", for_private_ca(spec) ? CUSTOS_SEVERITY_WARNING : CUSTOS_SEVERITY_ERROR,
+		                    "give your own subject, e.g. CN=host.example.com,O=Example", "this is the subject of VMware's default certificate, not yours");
 	int at = X509_NAME_get_index_by_NID(subject, NID_commonName, -1);
 	if (at < 0) {
 		if (is_esxi(spec))
@@ -110,6 +139,7 @@ custos_rc custos_lint(const struct custos_csr_spec *spec, const char *key_type_n
 	CUSTOS_AUTO_OSSL(name) X509_NAME *subject = NULL;
 	struct custos_err why = { 0 };
 	lint_profile(spec, key_type_name, problems);
+	lint_signature(spec, key_type_name, problems);
 	CUSTOS_TRY(lint_names(spec, problems, ret_names, err));
 	custos_rc rc = custos_dn_parse(spec->subject == NULL ? "" : spec->subject, &subject, &why);
 	if (rc == CUSTOS_OK)

@@ -99,6 +99,18 @@ GENERAL_NAMES *custos_parsed_request_names(X509_REQ *request, bool *ret_broken)
 	return names;
 }
 
+bool custos_parsed_must_staple(X509_REQ *request)
+{
+	CUSTOS_CLEANUP(custos_drop_extensions) STACK_OF(X509_EXTENSION) *extensions = X509_REQ_get_extensions(request);
+	TLS_FEATURE *features = extensions == NULL ? NULL : X509V3_get_d2i(extensions, NID_tlsfeature, NULL, NULL);
+	bool staple = false;
+	for (int i = 0; features != NULL && i < sk_ASN1_INTEGER_num(features); i++)
+		staple = staple || ASN1_INTEGER_get(sk_ASN1_INTEGER_value(features, i)) == CUSTOS_TLS_STATUS_REQUEST;
+	sk_ASN1_INTEGER_pop_free(features, ASN1_INTEGER_free);
+	custos_x509_drain();
+	return staple;
+}
+
 bool custos_parsed_covers(X509 *cert, const char *name)
 {
 	int matches = X509_check_ip_asc(cert, name, 0);
@@ -199,6 +211,7 @@ custos_rc custos_parsed_request_facts(X509_REQ *request, struct custos_json **re
 	custos_json_set(facts, "sans", custos_name_alts_json(names));
 	CUSTOS_TRY(set_key(facts, X509_REQ_get_X509_PUBKEY(request), err));
 	set_signature(facts, X509_REQ_get_signature_nid(request));
+	custos_json_set_bool(facts, "must_staple", custos_parsed_must_staple(request));
 	custos_x509_drain();
 	*ret_facts = CUSTOS_TAKE(facts);
 	return CUSTOS_OK;

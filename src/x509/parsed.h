@@ -18,6 +18,8 @@ CUSTOS_RC custos_parsed_request_facts(X509_REQ *request, struct custos_json **re
 /* NULL when there are none or they cannot be decoded; *ret_broken tells which. Caller frees. */
 GENERAL_NAMES *custos_parsed_cert_names(const X509 *cert, bool *ret_broken);
 GENERAL_NAMES *custos_parsed_request_names(X509_REQ *request, bool *ret_broken);
+enum { CUSTOS_TLS_STATUS_REQUEST = 5 }; /* RFC 6066; as a TLS feature it is must-staple */
+CUSTOS_MUST bool custos_parsed_must_staple(X509_REQ *request);
 CUSTOS_MUST bool custos_parsed_time(const ASN1_TIME *time, int64_t *ret_unix_seconds);
 /* DNS names (wildcards as clients match them) and addresses only; the common name is never asked, as no modern client does. */
 CUSTOS_MUST bool custos_parsed_covers(X509 *cert, const char *name);

@@ -1,10 +1,14 @@
-/* Syntax of the four kinds of names. Host names by RFC 5890 2.3.1 (letters, digits, hyphen), a wildcard only as the whole first label. */
+/* Syntax of the four kinds of names. Host names by RFC 5890 2.3.1 (letters, digits, hyphen), what is outside ASCII as its A-labels, a wildcard only as the
+ * whole first label. */
 #include "x509/san.h"
+#include "x509/idn.h"
 
+#include <arpa/inet.h>
 #include <ctype.h>
 #include <strings.h>
 
-#define IDN_REMEDY "write its A-label, the form that starts with xn--"
+#define IDN_WHY "is outside ASCII and no name of IDNA 2008"
+#define IDN_REMEDY "write it as it is registered, in lower case, or as its A-label, the form that starts with xn--"
 
 static bool is_ascii(const char *text)
 {
@@ -29,22 +33,34 @@ static bool is_label(const char *label, size_t len)
 	return true;
 }
 
+static bool is_address(const char *text)
+{
+	struct in6_addr ignored;
+	return inet_pton(AF_INET, text, &ignored) == 1 || inet_pton(AF_INET6, text, &ignored) == 1;
+}
+
+static const char *bad_label(const char *label, size_t len)
+{
+	if (memchr(label, '*', len) != NULL)
+		return "has a wildcard elsewhere than as its whole first label";
+	return memchr(label, '_', len) != NULL ? "holds an underscore, which no host name may" : "is no host name";
+}
+
 static const char *bad_host(const char *host, const char **ret_remedy)
 {
 	const char *name = strncmp(host, "*.", 2) == 0 ? host + 2 : host;
 	size_t labels = 0, len = strlen(host);
 	bool digits_only = true;
+	*ret_remedy = "write ip: for an address";
+	if (is_address(host))
+		return "is an address, not a host name";
 	*ret_remedy = "give a full host name such as host.example.com";
-	if (!is_ascii(host)) {
-		*ret_remedy = IDN_REMEDY;
-		return "is not ASCII";
-	}
 	if (len == 0 || len > 253)
 		return len == 0 ? "is empty" : "is longer than 253 characters";
 	for (const char *label = name;; labels++) {
 		size_t n = strcspn(label, ".");
 		if (!is_label(label, n))
-			return strchr(label, '*') != NULL ? "has a wildcard elsewhere than as its whole first label" : "is no host name";
+			return bad_label(label, n);
 		digits_only = strspn(label, "0123456789") == n;
 		if (label[n] == '\0')
 			break;
@@ -54,7 +70,30 @@ static const char *bad_host(const char *host, const char **ret_remedy)
 		*ret_remedy = "write ip: for an address";
 		return "looks like an address, not a host name";
 	}
+	if (!custos_idn_is_whole(host)) {
+		*ret_remedy = IDN_REMEDY;
+		return "has an A-label (xn--) that stands for nothing";
+	}
 	return name != host && labels == 0 ? "is a wildcard for a whole top-level domain" : NULL;
+}
+
+/* The name as it goes into the request: what is outside ASCII becomes A-labels. `host` may stand at the end of `text`; *ret_why when there is no such form. */
+static custos_rc encode_host(const char *text, const char *host, char **ret_text, const char **ret_why, const char **ret_remedy, struct custos_err *err)
+{
+	CUSTOS_AUTO_STR *ascii = NULL;
+	*ret_text = NULL;
+	if (is_ascii(host))
+		ascii = strdup(host);
+	else
+		CUSTOS_TRY(custos_idn_to_ascii(host, &ascii, err));
+	if (ascii == NULL && !is_ascii(host)) {
+		*ret_why = IDN_WHY;
+		*ret_remedy = IDN_REMEDY;
+		return CUSTOS_OK;
+	}
+	if (ascii == NULL || asprintf(ret_text, "%.*s%s", (int)(host - text), text, ascii) < 0)
+		CUSTOS_FAIL(err, CUSTOS_E_SYSTEM, "out of memory");
+	return CUSTOS_OK;
 }
 
 static const char *bad_email(const char *email, const char **ret_remedy)
@@ -62,7 +101,7 @@ static const char *bad_email(const char *email, const char **ret_remedy)
 	const char *at = strrchr(email, '@');
 	*ret_remedy = "give an address such as admin@example.com";
 	if (!is_ascii(email))
-		return "is not ASCII";
+		return "has letters outside ASCII before the @";
 	if (at == NULL || at == email || strchr(email, '@') != at)
 		return "is no mail address";
 	for (const char *p = email; p < at; p++)
@@ -74,9 +113,10 @@ static const char *bad_email(const char *email, const char **ret_remedy)
 
 static const char *bad_uri(const char *uri, const char **ret_remedy)
 {
-	*ret_remedy = "give an absolute URI such as https://host.example.com/";
+	*ret_remedy = "write its host as A-labels (xn--), the rest with %HH for each byte outside ASCII";
 	if (!is_ascii(uri))
 		return "is not ASCII";
+	*ret_remedy = "give an absolute URI such as https://host.example.com/";
 	size_t scheme = strcspn(uri, ":");
 	if (uri[scheme] == '\0' || scheme == 0 || !isalpha((unsigned char)uri[0]) || uri[scheme + 1] == '\0')
 		return "is no absolute URI";
@@ -125,13 +165,15 @@ custos_rc custos_san_parse(const char *text, GENERAL_NAME **ret_name, const char
 	*ret_name = NULL;
 	if (strncmp(text, "ip:", 3) == 0)
 		return make_address(text + 3, ret_name, ret_why, ret_remedy, err);
-	if (strncmp(text, "dns:", 4) == 0) {
-		*ret_why = bad_host(text + 4, ret_remedy);
-		return *ret_why != NULL ? CUSTOS_OK : make_text(GEN_DNS, text + 4, ret_name, err);
-	}
-	if (strncmp(text, "email:", 6) == 0) {
-		*ret_why = bad_email(text + 6, ret_remedy);
-		return *ret_why != NULL ? CUSTOS_OK : make_text(GEN_EMAIL, text + 6, ret_name, err);
+	if (strncmp(text, "dns:", 4) == 0 || strncmp(text, "email:", 6) == 0) {
+		bool is_dns = text[0] == 'd';
+		const char *value = text + (is_dns ? 4 : 6), *at = is_dns ? NULL : strrchr(value, '@');
+		CUSTOS_AUTO_STR *encoded = NULL;
+		CUSTOS_TRY(encode_host(value, at == NULL ? value : at + 1, &encoded, ret_why, ret_remedy, err));
+		if (encoded == NULL)
+			return CUSTOS_OK;
+		*ret_why = is_dns ? bad_host(encoded, ret_remedy) : bad_email(encoded, ret_remedy);
+		return *ret_why != NULL ? CUSTOS_OK : make_text(is_dns ? GEN_DNS : GEN_EMAIL, encoded, ret_name, err);
 	}
 	if (strncmp(text, "uri:", 4) == 0) {
 		*ret_why = bad_uri(text + 4, ret_remedy);

@@ -3,6 +3,7 @@
  * Nothing but drills and releases of those keys can tell the difference. Usage: fill_custody CUSTODY COUNT [FIRST] < PIN; keys are numbered from FIRST (0). */
 #include "crypto/digest.h"
 #include "vault/vault.h"
+#include "x509/csr.h"
 
 #include <stdio.h>
 
@@ -37,7 +38,8 @@ static custos_rc append_key(struct custos_custody *c, long number, struct custos
 	CUSTOS_TRY(append_random(&key.container, CONTAINER, err));
 	CUSTOS_TRY(append_random(&request, REQUEST, err));
 	CUSTOS_TRY(custos_vault_append_key(c, name, &key, NULL, err));
-	return custos_vault_append_request(c, name, "server", custos_buf_view(&request), facts, err);
+	static const struct custos_csr_spec spec = { .profile = "server" };
+	return custos_vault_append_request(c, name, &spec, custos_buf_view(&request), facts, err);
 }
 
 static custos_rc fill(const char *dir, long first, long count, struct custos_err *err)

@@ -39,6 +39,7 @@ endfunction()
 
 custos_fuzz(frame link USES base)
 custos_fuzz(yaml data USES base)
+custos_fuzz(template x509 USES base crypto data MUTATIONS 1000)
 custos_fuzz(errand deploy USES base confine memory crypto data link token x509 log store target vault MUTATIONS 1000
   WRAP custos_helper_open custos_helper_start custos_helper_stop custos_dial custos_agent_choose custos_agent_sign custos_errand_serve)
 custos_fuzz(token_client token USES base confine memory crypto data link MUTATIONS 500

@@ -44,6 +44,7 @@ only mallopt | x509/p12.c x509/zip.c | containers that may hold a key pass throu
 only gfshare_.* | crypto/shares.c | one wrapper a foreign library
 only sqlite3_.* | store | one wrapper a foreign library
 only PQ.* | store | one wrapper a foreign library
+only idn2_.* | x509/idn.c | one wrapper a foreign library
 only libssh2_.* | courier | one wrapper a foreign library
 only (yaml|json)_.* | data | libyaml and jansson
 only (__)?(v?f?printf|puts|fputs|putchar|fputc|putc|_IO_putc|fwrite|fwrite_unlocked|perror)(_chk)? | cli | the command line alone prints

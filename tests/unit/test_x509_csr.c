@@ -138,11 +138,11 @@ static void a_signer_that_lies(void **state)
 	soft_free(s);
 }
 
-static void expect_lint(const char *subject, const char *const *sans, const char *profile, const char *key_type, const char *code)
+static void expect_lint_of(const struct custos_csr_spec *spec, const char *key_type, const char *code)
 {
-	struct custos_csr_spec spec = { .subject = subject, .sans = sans, .profile = profile };
+	const char *subject = spec->subject;
 	struct custos_json *problems = NULL;
-	assert_int_equal(custos_csr_lint(&spec, key_type, &problems, NULL), CUSTOS_OK);
+	assert_int_equal(custos_csr_lint(spec, key_type, &problems, NULL), CUSTOS_OK);
 	bool found = code == NULL && custos_json_count(problems) == 0;
 	for (size_t i = 0; code != NULL && i < custos_json_count(problems); i++)
 		found = found || strcmp(custos_json_text(custos_json_at(problems, i), "code"), code) == 0;
@@ -155,24 +155,126 @@ static void expect_lint(const char *subject, const char *const *sans, const char
 	custos_json_free(problems);
 }
 
+static void expect_lint(const char *subject, const char *const *sans, const char *profile, const char *key_type, const char *code)
+{
+	expect_lint_of(&(struct custos_csr_spec){ .subject = subject, .sans = sans, .profile = profile }, key_type, code);
+}
+
 #define LIST(...) ((const char *const[]){ __VA_ARGS__, NULL })
+
+/* A name a public CA may not certify is asked for only where somebody says that the CA is another one. */
+static void private_names(void **state)
+{
+	(void)state;
+	static const char *const own[] = {
+		"dns:localhost", "dns:esxi1", "dns:esxi1.local", "dns:esxi1.LAN", "dns:*.a.internal", "dns:a.home.arpa", "dns:a.test", "ip:10.0.0.1", "ip:172.16.0.1", "ip:172.31.255.255", "ip:192.168.1.1",
+		"ip:127.0.0.1", "ip:169.254.1.1", "ip:100.64.0.1", "ip:100.127.255.255", "ip:0.0.0.0", "ip:::1", "ip:::", "ip:fe80::1", "ip:febf::1", "ip:fc00::1", "ip:fdff::1", "ip:::ffff:192.0.2.1",
+	};
+	static const char *const others[] = {
+		"dns:local.example.com", "dns:lan.example", "dns:a.notlocal.example", "dns:alan.example", "dns:x.elan", "ip:11.0.0.1", "ip:172.32.0.1", "ip:172.15.255.255", "ip:192.167.1.1", "ip:100.128.0.1",
+		"ip:100.63.0.1", "ip:2001:db8::1", "ip:fec0::1", "ip:fbff::1", "ip:::2", "email:root@localhost.example", "uri:https://esxi1.local/",
+	};
+	for (size_t i = 0; i < sizeof own / sizeof *own; i++) {
+		struct custos_csr_spec spec = { .subject = "O=Example", .sans = LIST("dns:a.example.com", own[i]) };
+		expect_lint_of(&spec, "rsa-2048", "private_name");
+		spec.flags = CUSTOS_CSR_PRIVATE_CA;
+		expect_lint_of(&spec, "rsa-2048", NULL);
+	}
+	for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+		expect_lint("O=Example", LIST(others[i]), "server", "rsa-2048", NULL);
+}
+
+static void ways_to_sign(void **state)
+{
+	(void)state;
+	struct custos_csr_spec spec = { .subject = "CN=a.example.com", .sans = LIST("dns:a.example.com"), .signature = "rsa-pss" };
+	expect_lint_of(&spec, "rsa-2048", NULL);
+	expect_lint_of(&spec, NULL, NULL);
+	expect_lint_of(&spec, "ec-p256", "pss_without_rsa");
+	spec.profile = "esxi";
+	expect_lint_of(&spec, "rsa-2048", "pss_for_esxi");
+	spec.signature = "md5";
+	expect_lint_of(&spec, "rsa-2048", "unknown_signature");
+	spec.signature = "default";
+	expect_lint_of(&spec, "rsa-2048", NULL);
+	spec.flags = CUSTOS_CSR_MUST_STAPLE;
+	expect_lint_of(&spec, "rsa-2048", "must_staple_for_esxi");
+	/* VMware's own subject: a CA of one's own may be asked for it, with a word about it */
+	struct custos_csr_spec default_subject = { .subject = "CN=a.example.com,O=VMware\\, Inc", .sans = spec.sans, .flags = CUSTOS_CSR_PRIVATE_CA };
+	expect_lint_of(&default_subject, "rsa-2048", "vmware_default_subject");
+	struct soft *s = soft_new(lab_ec(), NULL, CUSTOS_SIGNATURE_ECDSA_SHA256);
+	CUSTOS_AUTO_BUF der = { 0 };
+	assert_int_equal(custos_csr_create(&default_subject, &s->signer, &der, NULL), CUSTOS_OK);
+	der.len = 0;
+	default_subject.flags = 0;
+	assert_int_equal(custos_csr_create(&default_subject, &s->signer, &der, NULL), CUSTOS_E_INPUT);
+	soft_free(s);
+}
+
+/* Must-staple and names outside ASCII, as another reader sees them; and a request is told from one that asks for something else. */
+static void what_is_asked_for(void **state)
+{
+	(void)state;
+	struct soft *s = soft_new(lab_ec(), NULL, CUSTOS_SIGNATURE_ECDSA_SHA256);
+	CUSTOS_AUTO_BUF plain = { 0 }, stapled = { 0 };
+	struct custos_err err = { 0 };
+	struct custos_csr_spec spec = { .subject = "O=Example", .sans = LIST("dns:b\303\274cher.example", "email:a@b\303\274cher.example"), .flags = CUSTOS_CSR_MUST_STAPLE };
+	assert_int_equal(custos_csr_create(&spec, &s->signer, &stapled, &err), CUSTOS_OK);
+	struct custos_csr_spec without = spec;
+	without.flags = CUSTOS_CSR_PRIVATE_CA; /* which the request does not say */
+	assert_int_equal(custos_csr_create(&without, &s->signer, &plain, &err), CUSTOS_OK);
+	const struct custos_csr_spec *specs[] = { &spec, &without };
+	for (int asked = 0; asked < 2; asked++)
+		for (int wanted = 0; wanted < 2; wanted++) {
+			bool matches = false;
+			assert_int_equal(custos_csr_matches(custos_buf_view(asked == 0 ? &stapled : &plain), specs[wanted], &matches, &err), CUSTOS_OK);
+			assert_int_equal(matches, asked == wanted);
+		}
+	struct custos_csr_spec pss = without;
+	bool matches = true;
+	pss.signature = "rsa-pss";
+	assert_int_equal(custos_csr_matches(custos_buf_view(&plain), &pss, &matches, &err), CUSTOS_OK);
+	assert_false(matches);
+	const unsigned char *p = stapled.ptr;
+	X509_REQ *request = d2i_X509_REQ(NULL, &p, (long)stapled.len);
+	STACK_OF(X509_EXTENSION) *extensions = X509_REQ_get_extensions(request);
+	int at = X509v3_get_ext_by_NID(extensions, NID_tlsfeature, -1);
+	assert_true(at >= 0);
+	const ASN1_OCTET_STRING *value = X509_EXTENSION_get_data(X509v3_get_ext(extensions, at));
+	assert_int_equal(ASN1_STRING_length(value), 5);
+	assert_memory_equal(ASN1_STRING_get0_data(value), "\x30\x03\x02\x01\x05", 5);
+	assert_int_equal(X509_EXTENSION_get_critical(X509v3_get_ext(extensions, at)), 0);
+	GENERAL_NAMES *names = X509V3_get_d2i(extensions, NID_subject_alt_name, NULL, NULL);
+	char *dns = custos_name_alt_text(sk_GENERAL_NAME_value(names, 0)), *email = custos_name_alt_text(sk_GENERAL_NAME_value(names, 1));
+	assert_string_equal(dns, "dns:xn--bcher-kva.example");
+	assert_string_equal(email, "email:a@xn--bcher-kva.example");
+	free(dns);
+	free(email);
+	GENERAL_NAMES_free(names);
+	sk_X509_EXTENSION_pop_free(extensions, X509_EXTENSION_free);
+	X509_REQ_free(request);
+	soft_free(s);
+}
 
 static void bad_names(void **state)
 {
 	(void)state;
 	static const char *const bad[] = {
 		"a.example.com", "dns:", "dns:a..example.com", "dns:.example.com", "dns:example.com.", "dns:-a.example.com", "dns:a-.example.com", "dns:a_b.example.com", "dns:a b.example.com",
-		"dns:*", "dns:*.com", "dns:a.*.example.com", "dns:*a.example.com", "dns:**.example.com", "dns:b\303\274cher.example", "dns:192.0.2.1", "dns:a.example.com\n",
+		"dns:*", "dns:*.com", "dns:a.*.example.com", "dns:*a.example.com", "dns:**.example.com", "dns:B\303\234CHER.example", "dns:a\303\274\342\200\213b.example", "dns:\303\274_x.example", "dns:\342\230\203.example", "dns:\303", "dns:xn--zz--.example",
+		"dns:192.0.2.1", "dns:2001:db8::1", "dns:\303\274.*.example", "email:\303\274@example.com", "uri:https://b\303\274cher.example/",
+		 "dns:a.example.com\n",
 		"dns:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa.example.com", "dns:https://a.example.com", "dns:a.example.com:443",
 		"ip:", "ip:192.0.2", "ip:192.0.2.256", "ip:192.0.2.1/24", "ip:2001:db8::g", "ip:a.example.com", "email:", "email:a", "email:@example.com", "email:a@b@example.com", "email:a b@example.com",
 		"email:a@*.example.com", "uri:", "uri:example.com", "uri:https:", "uri:https://a b", "uri:1x://a", "DNS:a.example.com", "rid:1.2.3", "",
 	};
-	static const char *const good[] = { "dns:localhost", "dns:A.Example.COM", "dns:xn--bcher-kva.example", "dns:*.example.com", "dns:3com.example", "ip:192.0.2.1", "ip:::1", "ip:2001:db8::1", "email:a+b@example.com", "uri:spiffe://example.com/x" };
+	static const char *const good[] = { "dns:A.Example.COM", "dns:xn--bcher-kva.example", "dns:*.example.com", "dns:3com.example", "ip:192.0.2.1", "dns:b\303\274cher.example", "dns:*.b\303\274cher.example",
+		"email:a@b\303\274cher.example", "ip:2001:db8::1", "email:a+b@example.com", "uri:spiffe://example.com/x" };
 	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
 		expect_lint("O=Example", LIST(bad[i]), "server", "rsa-2048", "bad_name");
 	for (size_t i = 0; i < sizeof good / sizeof *good; i++)
 		expect_lint("O=Example", LIST(good[i]), "server", "rsa-2048", NULL);
-	struct custos_csr_spec idn = { .subject = "O=Example", .sans = LIST("dns:b\303\274cher.example") };
+	struct custos_csr_spec idn = { .subject = "O=Example", .sans = LIST("dns:B\303\234CHER.example") };
 	struct custos_json *problems = NULL;
 	assert_int_equal(custos_csr_lint(&idn, NULL, &problems, NULL), CUSTOS_OK);
 	assert_non_null(strstr(custos_json_text(custos_json_at(problems, 0), "remedy"), "xn--"));
@@ -197,6 +299,9 @@ static void lint(void **state)
 	expect_lint("CN=a.example.com", a, "toaster", "rsa-2048", "unknown_profile");
 	expect_lint("CN=*.example.com", LIST("dns:*.example.com"), "esxi", "rsa-2048", "wildcard_for_esxi");
 	expect_lint("CN=a.example.com,", a, "server", "rsa-2048", "bad_subject");
+	expect_lint("O=x", LIST("dns:b\303\274cher.example", "dns:XN--BCHER-KVA.example"), "server", "rsa-2048", "duplicate_name");
+	expect_lint("CN=xn--bcher-kva.example", LIST("dns:b\303\274cher.example"), "server", "rsa-2048", NULL);
+	expect_lint("CN=b\303\274cher.example", LIST("dns:b\303\274cher.example"), "server", "rsa-2048", "common_name_not_named");
 	expect_lint("emailAddress=ssl-certificates@vmware.com,CN=a.example.com,OU=VMware ESX Server Default Certificate,O=VMware\\, Inc,L=Palo Alto,ST=California,C=US", a, "esxi", "rsa-2048",
 	            "vmware_default_subject");
 	/* what the lint calls an error is not signed */
@@ -247,7 +352,7 @@ static void subjects(void **state)
 	expect_dn("DC=example,DC=com", "DC=example,DC=com");
 	expect_dn("", "(no name)");
 	static const char *const bad[] = {
-		"a", "=a", "CN", "CN=", "CN=a,", ",CN=a", "CN=a,,O=b", "CN=a+", "XX=a", "CN=\"a\"", "CN=a;O=b", "CN=a\\", "CN=a\\x", "CN=a\\0", "CN=a\\00b", "CN=<a>", "C=DEU", "C=1\xc3", "O=#", "O=#0c",
+		"a", "=a", "CN", "CN=", "CN=a,", ",CN=a", "CN=a,,O=b", "CN=a+", "XX=a", "CN=\"a\"", "CN=a;O=b", "CN=a\\", "CN=a\\x", "CN=a\\0", "CN=a\\00b", "CN=a\\0Ab", "CN=a\\7F", "O=#0c020a61", "CN=<a>", "C=DEU", "C=1\xc3", "O=#", "O=#0c",
 		"O=#0c02", "O=#020101", "O=#0c0100", "O=#0c0141 x", "O=\xff", "CN=a\nb", "1.2.3.=x", "CN=  ",
 		"CN=aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
 	};
@@ -263,6 +368,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_key_type), cmocka_unit_test(a_signer_that_lies), cmocka_unit_test(bad_names), cmocka_unit_test(lint), cmocka_unit_test(subjects),
+		cmocka_unit_test(private_names), cmocka_unit_test(ways_to_sign), cmocka_unit_test(what_is_asked_for),
 	};
 	return cmocka_run_group_tests_name("x509 csr", tests, NULL, NULL);
 }
