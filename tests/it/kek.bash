@@ -13,6 +13,7 @@
 #   in_store SQL [HASH]          what somebody with the file can do to the store
 #   half_way                     a move to a new KEK whose keeper was killed when some keys had moved (crash.bash)
 
+# shellcheck disable=SC2034  # for whoever sources this
 second_token() { SERIAL=$(softhsm_init_token "$1" "$LAB/so-pin" "$LAB/pin2"); }
 lab_two() { softhsm_init_token two "$LAB/so-pin" "$LAB/pin" > "$LAB/serial2"; }
 make_key() { custos_in key generate "$1" --type "$2" > /dev/null; }
@@ -67,6 +68,7 @@ in_store() {
 	END
 }
 
+# shellcheck disable=SC2154  # lab.bash sets here
 person() { /usr/bin/python3 "$here/terminal.py" "$@"; }
 
 # Each stands on two lines behind eight blanks, in groups of five.

@@ -330,7 +330,7 @@ teardown() {
 	first=$(sed -n 1p "$LAB/written") second=$(sed -n 2p "$LAB/written")
 	# a slip of the pen, the same one twice, lower case and without blanks: asked again, and told why
 	slip=$(/usr/bin/python3 -c 'import sys; s = sys.argv[1]; i = 40 if s[40] != " " else 41; print(s[:i] + ("A" if s[i] != "A" else "B") + s[i + 1:])' "$first")
-	expect 0 person "$LAB/typed" 'share 1 of 2 that are needed' "$slip\\n" 'that is no share' '' 'share 1 of 2' "$(tr 'A-Z' 'a-z' <<< "$first" | tr -d ' ')\\n" \
+	expect 0 person "$LAB/typed" 'share 1 of 2 that are needed' "$slip\\n" 'that is no share' '' 'share 1 of 2' "$(tr '[:upper:]' '[:lower:]' <<< "$first" | tr -d ' ')\\n" \
 		'share 1 is taken' '' 'share 2 of 2' "$first\\n" 'share 1 is here already' '' 'share 2 of 2' "$second\\n" -- \
 		custos --pin-source "file:$LAB/pin2" kek restore --token pkcs11:token=new --reason "token dropped"
 	# nobody who looks over a shoulder reads it there

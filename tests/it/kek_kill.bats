@@ -142,7 +142,7 @@ restored_after_kill() {
 	[ ! -e "$CUSTOS_DIR/custody.yaml.next" ]
 	expect 0 custos log verify
 	expect 0 in_second key drill --all
-	[ "$(lab_events | grep -c kek.restored)" = 1 ]
+	[ "$(lab_events 0 | grep -c kek.restored)" = 1 ]
 	[ "$(keks_on spare)" = 1 ]
 	[ "$(log_keys)" -le 2 ]
 }
