@@ -136,7 +136,7 @@ CUSTOS_API custos_kek_rotate(struct custos_custody *custody, const struct custos
                              struct custos_err *err);
 /* The custody in `dir` goes on with another token: one that has its KEK as a backup, or one that gets it from shares: share files with the private keys that open them, and the rest at
  * the terminal. `pin` is asked for that token. The log goes on under a new key of that token; *ret_report: {"token":{…},"kek":{…},"vkey","previous_vkey","from",
- * "left_behind":[sign-only keys, and keys under a KEK without a backup]}. Interrupted it is called again. */
+ * "left_behind":[sign-only and sealed keys, and keys under a KEK without a backup]}. Interrupted it is called again. */
 struct custos_kek_share {
 	const char *file, *key_file;
 };
