@@ -58,7 +58,7 @@ const struct custos_token_info *custos_token_info(const struct custos_token *tok
 struct custos_json *custos_token_info_json(const struct custos_token_info *info);
 pid_t custos_token_pid(const struct custos_token *token);
 /* NULL while it has done what it was there for, whether that was yes or no; else what became of it, in our words: "did not answer in time", "ended unexpectedly",
- * "broke the protocol", "is gone or out of order". The first of these stays. */
+ * "broke the protocol", "is gone or out of order", "did not take the PIN for a signature". The first of these stays. */
 const char *custos_token_trouble(const struct custos_token *token);
 
 /* One attempt; `pin` NULL: at the token's own PIN pad, where a person is waited for. Refused before any attempt when the flags say FINAL_TRY or LOCKED. On CUSTOS_E_AUTH the message holds the flags after the attempt, and *info

@@ -82,6 +82,8 @@ static custos_rc take_result(struct custos_token_batch *batch, const struct cust
 	batch->left--;
 	if (category != CUSTOS_OK) {
 		result->rc = custos_token_take_failure(batch->token, &r, category, "KEYS_RESULT", &result->why);
+		if (result->rc == CUSTOS_E_AUTH)
+			custos_token_note_refusal(batch->token);
 		return CUSTOS_OK;
 	}
 	struct custos_bytes spki = custos_wire_bytes(&r), container = custos_wire_bytes(&r), signature = custos_wire_bytes(&r);

@@ -114,6 +114,12 @@ custos_rc custos_token_take_failure(struct custos_token *token, struct custos_wi
 	return rc;
 }
 
+void custos_token_note_refusal(struct custos_token *token)
+{
+	if (token->trouble == NULL)
+		token->trouble = "did not take the PIN for a signature";
+}
+
 custos_rc custos_token_ask(struct custos_token *token, const struct custos_exchange *x, struct custos_bytes body, struct custos_err *err)
 {
 	struct custos_err why = { 0 };
@@ -133,7 +139,10 @@ custos_rc custos_token_hear(struct custos_token *token, const struct custos_exch
 		return CUSTOS_OK;
 	struct custos_wire r = custos_wire_read(custos_buf_view(&ret_frame->body));
 	uint8_t category = custos_wire_u8(&r);
-	return custos_token_take_failure(token, &r, category, "FAILED", err);
+	custos_rc rc = custos_token_take_failure(token, &r, category, "FAILED", err);
+	if (rc == CUSTOS_E_AUTH && x->request != CUSTOS_TOKEN_LOGIN)
+		custos_token_note_refusal(token);
+	return rc;
 }
 
 custos_rc custos_token_call(struct custos_token *token, const struct custos_exchange *x, struct custos_bytes body, struct custos_frame *ret_frame, struct custos_err *err)

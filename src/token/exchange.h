@@ -42,6 +42,8 @@ CUSTOS_RC custos_token_ask(struct custos_token *token, const struct custos_excha
 CUSTOS_RC custos_token_hear(struct custos_token *token, const struct custos_exchange *exchange, struct custos_frame *ret_frame, struct custos_err *err);
 /* The rest of a message that tells a failure, after its category; returns what it was. */
 CUSTOS_RC custos_token_take_failure(struct custos_token *token, struct custos_wire *r, uint8_t category, const char *message, struct custos_err *err);
+/* After the login custos-token still told of a PIN that was not taken: a key had wanted it for a signature. */
+void custos_token_note_refusal(struct custos_token *token);
 
 /* A signature over the challenge by the key whose public half `spki` is; `who` names it in errors. */
 CUSTOS_RC custos_token_prove(const char *who, struct custos_bytes spki, enum custos_key_type type, const uint8_t challenge[static CUSTOS_CHALLENGE_SIZE],

@@ -2,6 +2,7 @@
 #include "crypto/digest.h"
 #include "crypto/trial.h"
 #include "crypto/verify.h"
+#include "token/context_login.h"
 #include "token/probe.h"
 
 #include <stdio.h>
@@ -85,10 +86,16 @@ static custos_rc sign_one(struct custos_probe *p, const struct way *way, struct 
 	CUSTOS_TRY(make_input(way, s, &input, err));
 	/* in a session of its own: some tokens hold on to a key whose signature failed, and do not let it be destroyed */
 	CUSTOS_TRY(custos_ck(p->f->C_OpenSession(p->session->slot, CKF_SERIAL_SESSION | CKF_RW_SESSION, NULL, NULL, &handle), err, "no second session"));
-	*ret_rv = p->f->C_SignInit(handle, &mechanism, s->key);
-	if (*ret_rv == CKR_OK)
+	struct custos_session other = *p->session;
+	other.handle = handle;
+	custos_rc rc = custos_context_check(&other, err);
+	*ret_rv = rc == CUSTOS_OK ? p->f->C_SignInit(handle, &mechanism, s->key) : CKR_OK;
+	if (rc == CUSTOS_OK && *ret_rv == CKR_OK)
+		rc = custos_context_log_in(&other, s->key, err);
+	if (rc == CUSTOS_OK && *ret_rv == CKR_OK)
 		*ret_rv = p->f->C_Sign(handle, custos_ck_bytes(input.ptr), input.len, out, &len);
 	(void)p->f->C_CloseSession(handle);
+	CUSTOS_TRY(rc);
 	if (*ret_rv != CKR_OK)
 		return CUSTOS_OK;
 	CUSTOS_REQUIRE(len <= sizeof out, err, CUSTOS_E_TOKEN, "the signature of %s has %lu bytes", way->name, len);

@@ -169,6 +169,7 @@ static custos_rc read_choices(const struct custos_yaml *root, struct custos_toke
 	CUSTOS_TRY(custos_yaml_word(root, "sessions", session_words, session_words[0], &sessions, err));
 	CUSTOS_TRY(custos_yaml_word(root, "token_file_copy", copy_words, copy_words[0], &copy, err));
 	CUSTOS_TRY(custos_yaml_bool(root, "session_objects", true, &p->session_objects, err));
+	CUSTOS_TRY(custos_yaml_bool(root, "always_authenticate", false, &p->always_authenticate, err));
 	if (!p->session_objects && p->tier != CUSTOS_TIER_SIGN_ONLY)
 		return custos_yaml_refuse(root, err, "session_objects: only a sign-only token can do without them");
 	p->rsa = (enum custos_rsa_signing)rsa;
@@ -250,7 +251,7 @@ static custos_rc read_pin(const struct custos_yaml *root, struct custos_token_pr
 
 custos_rc custos_token_profile_parse(struct custos_bytes yaml, const char *file, struct custos_token_profile *ret_profile, struct custos_err *err)
 {
-	static const char *const known[] = { "name", "match", "parameters", "tier", "token_file_copy", "session_objects", "sessions", "wrap", "transport", "seal", "sign", "attributes", "keys",
+	static const char *const known[] = { "name", "match", "parameters", "tier", "token_file_copy", "session_objects", "sessions", "always_authenticate", "wrap", "transport", "seal", "sign", "attributes", "keys",
 		                                 "pin", NULL };
 	static const char *const known_match[] = { "module", "manufacturer", "model", "firmware", NULL };
 	CUSTOS_AUTO(custos_yaml) *root = NULL;

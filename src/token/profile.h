@@ -25,6 +25,7 @@ struct custos_token_profile {
 	enum custos_tier tier;
 	enum custos_file_copy file_copy;
 	bool session_objects;
+	bool always_authenticate;     /* its keys may want the PIN before each signature */
 	enum custos_sessions sessions;
 	unsigned long wrap_mechanism;
 	enum custos_wrap_format wrap_format;

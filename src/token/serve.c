@@ -4,6 +4,7 @@
 #include "data/json.h"
 #include "memory/secret.h"
 #include "token/absence.h"
+#include "token/context_login.h"
 #include "token/probe.h"
 #include "token/wire_info.h"
 
@@ -96,6 +97,7 @@ static custos_rc serve_login(struct request *q, struct custos_err *err)
 	if (q->fd >= 0)
 		CUSTOS_TRY(custos_secret_read_line(q->fd, PIN_MAX, "PIN", &pin, err));
 	CUSTOS_TRY(custos_session_login(q->session, pin, err));
+	CUSTOS_TRY(custos_context_settle(q->session, &pin, err));
 	return put_info(q);
 }
 

@@ -6,6 +6,7 @@
  * The lock is taken before the module is initialised and held until the process ends. */
 #include "token/session.h"
 #include "base/text.h"
+#include "token/context_login.h"
 #include "token/select.h"
 #include "token/softhsm_files.h"
 #include "token/token_lock.h"
@@ -31,6 +32,8 @@ void custos_session_done(struct custos_session *session)
 	custos_module_done(&session->module);
 	custos_guard_free(session->guard);
 	session->guard = NULL;
+	custos_context_free(session->context);
+	session->context = NULL;
 	free(session->softhsm_dir);
 	session->softhsm_dir = NULL;
 	custos_buf_done(&session->repaired);
@@ -241,7 +244,7 @@ static custos_rc attempt_login(void *ctx, uint8_t *bytes, size_t len, struct cus
 	return CUSTOS_OK;
 }
 
-static custos_rc refuse_when_last(const struct custos_session *session, struct custos_err *err)
+custos_rc custos_session_refuse_last(const struct custos_session *session, struct custos_err *err)
 {
 	const struct custos_token_info *info = &session->info;
 	if (info->pin_locked)
@@ -278,7 +281,7 @@ static custos_rc judge_login(struct custos_session *session, CK_RV rv, struct cu
 custos_rc custos_session_login(struct custos_session *session, struct custos_secret *pin, struct custos_err *err)
 {
 	CUSTOS_TRY(custos_session_read_flags(session, err));
-	CUSTOS_TRY(refuse_when_last(session, err));
+	CUSTOS_TRY(custos_session_refuse_last(session, err));
 	struct attempt attempt = { .session = session, .rv = CKR_GENERAL_ERROR };
 	if (pin != NULL) {
 		size_t len = custos_secret_length(pin);

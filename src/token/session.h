@@ -7,6 +7,8 @@
 #include "token/release_guard.h"
 #include "token/template.h"
 
+struct custos_context;
+
 struct custos_session {
 	struct custos_module module;
 	struct custos_token_profile profile;
@@ -26,6 +28,7 @@ struct custos_session {
 	CK_OBJECT_HANDLE sealing_key;  /* private half of what content keys are sealed to; 0: not found yet */
 	uint8_t sealing_sha256[CUSTOS_HASH_SIZE]; /* of its SPKI */
 	struct custos_guard *guard;
+	struct custos_context *context; /* context_login.h; NULL: no key wants the PIN again */
 };
 
 void custos_session_init(struct custos_session *session, const char *softhsm_conf);
@@ -42,6 +45,8 @@ unsigned custos_session_limit(const struct custos_session *session);
 /* One attempt; `pin` NULL: the token's own PIN pad. The flags are read before and after. */
 CUSTOS_RC custos_session_login(struct custos_session *session, struct custos_secret *pin, struct custos_err *err);
 CUSTOS_RC custos_session_read_flags(struct custos_session *session, struct custos_err *err);
+/* By the flags as they were read: a locked PIN, or one whose last attempt is at stake, is not tried. */
+CUSTOS_RC custos_session_refuse_last(const struct custos_session *session, struct custos_err *err);
 /* LIST and INIT: the process does nothing else afterwards. */
 CUSTOS_RC custos_session_list(struct custos_session *session, const char *module, struct custos_json **ret_list, struct custos_err *err);
 CUSTOS_RC custos_session_init_token(struct custos_session *session, const struct custos_token_where *where, const char *label, struct custos_secret *so_pin,

@@ -1,6 +1,7 @@
 /* Signing with the mechanisms that work on almost every token measured: RSA on a DigestInfo, ECDSA on a digest made here, EdDSA without parameters. */
 #include "crypto/digest.h"
 #include "crypto/verify.h"
+#include "token/context_login.h"
 #include "token/keys.h"
 #include "token/wire_info.h"
 
@@ -14,8 +15,19 @@ static custos_rc sign_raw(const struct custos_session *session, CK_OBJECT_HANDLE
 	CK_MECHANISM mechanism = { type, type == CKM_RSA_PKCS_PSS ? &pss : NULL, type == CKM_RSA_PKCS_PSS ? sizeof pss : 0 };
 	CK_BYTE out[SIGNATURE_MAX];
 	CK_ULONG len = sizeof out;
+	CUSTOS_TRY(custos_context_check(session, err));
 	CUSTOS_TRY(custos_ck(f->C_SignInit(session->handle, &mechanism, key), err, "token “%s” cannot sign", session->info.label));
-	CUSTOS_TRY(custos_ck(f->C_Sign(session->handle, custos_ck_bytes(input.ptr), input.len, out, &len), err, "token “%s” cannot sign", session->info.label));
+	custos_rc rc = custos_context_log_in(session, key, err);
+	if (rc != CUSTOS_OK) {
+		/* ends the operation that was begun, or the session is of no use for anything; whatever comes out is nobody's */
+		(void)f->C_Sign(session->handle, custos_ck_bytes(input.ptr), input.len, out, &len);
+		return rc;
+	}
+	rc = custos_ck(f->C_Sign(session->handle, custos_ck_bytes(input.ptr), input.len, out, &len), err, "token “%s” cannot sign", session->info.label);
+	/* a key that was made after the login, on a token whose profile does not know it makes such keys */
+	if (rc != CUSTOS_OK && err != NULL && err->native == CKR_USER_NOT_LOGGED_IN)
+		custos_err_hint(err, "the key may want the PIN before each signature: “always_authenticate: yes” in the token's profile");
+	CUSTOS_TRY(rc);
 	CUSTOS_REQUIRE(len <= sizeof out, err, CUSTOS_E_TOKEN, "token “%s” made a signature of %lu bytes", session->info.label, len);
 	return custos_buf_append(signature, out, len, err);
 }

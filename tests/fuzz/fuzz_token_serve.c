@@ -146,6 +146,7 @@ static CK_RV get_attribute(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object, C
 	(void)session;
 	MUST(count == 1 && template->pValue != NULL);
 	struct custos_bytes value = template->type == CKA_KEY_TYPE                               ? CUSTOS_BYTES(&edwards, sizeof edwards)
+	                            : template->type == CKA_ALWAYS_AUTHENTICATE                  ? CUSTOS_BYTES("\1", 1)
 	                            : object == LOG_PUBLIC                                       ? CUSTOS_BYTES("an Ed25519 key has 32 bytes, yes", 32)
 	                            : template->type == CKA_EC_POINT && play.next_is_point       ? CUSTOS_BYTES(base_point, sizeof base_point)
 	                                                                                         : CUSTOS_BYTES("\1\0\1", 3);

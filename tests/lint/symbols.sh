@@ -21,7 +21,7 @@ only custos_permit_mint | log/release.c | a permit is made in one place: the log
 only custos_permit_consume | token/client_release.c | and used in one: the token's release call
 only custos_secret_expose | crypto/content_key.c crypto/key_file.c crypto/match.c crypto/pem.c crypto/seal.c crypto/seal_key.c crypto/sealed_container.c crypto/share_text.c crypto/shares.c crypto/transport_key.c crypto/trial.c | key wrap, PEM, sharing and the modulus check work inside locked memory
 also custos_secret_expose | crypto/pkcs12.c | the pass phrase of a PKCS#12 file, and what it decrypts
-also custos_secret_expose | token/exchange.c token/session.c token/token_admin.c | a PIN goes into its pipe, and from the pipe to C_Login and C_InitToken
+also custos_secret_expose | token/context_login.c token/exchange.c token/session.c token/token_admin.c | a PIN goes into its pipe, and from the pipe to C_Login and C_InitToken
 also custos_secret_expose | token/sealed.c | a content key comes out of the token into locked memory
 also custos_secret_expose | courier/login.c courier/ssh_login.c courier/ssh_run.c courier/terminal.c | a password or login key goes to libssh2, the key to the host's stdin, a share to the terminal
 only [A-Z][A-Za-z0-9]*_.* | crypto x509 | OpenSSL: every name that begins with a capital letter
@@ -69,7 +69,7 @@ only (socket|connect|bind|listen|accept4?|getaddrinfo|gethostby.*) | deploy | th
 only socketpair | link/spawn.c | the channel
 only (gets|strcpy|strcat|stpcpy|__strcpy_chk|__strcat_chk|tmpnam|mktemp|tempnam|alloca) | - | no unbounded copies, no guessable names
 only (pthread_.*|thrd_.*) | - | one thread: nobody else's stack holds a copy
-also pthread_.* | token/serve_keys.c | a session a thread: the keys that custos-token makes are the module's, no thread of ours sees one
+also pthread_.* | token/serve_keys.c token/context_login.c | a session a thread: the keys that custos-token makes are the module's, no thread of ours sees one
 RULES
 }
 

@@ -15,7 +15,7 @@
 static CK_FUNCTION_LIST *real;
 static CK_FUNCTION_LIST mine;
 static int initialized;
-static bool kek_made;
+static bool kek_made, logged_in;
 
 static bool plays(const char *part)
 {
@@ -63,7 +63,7 @@ static CK_RV token_info(CK_SLOT_ID slot, CK_TOKEN_INFO *info)
 	CK_RV rv = real->C_GetTokenInfo(slot, info);
 	if (plays_pad())
 		info->flags |= CKF_PROTECTED_AUTHENTICATION_PATH;
-	if (plays("final-try") || plays("pad-final-try"))
+	if (plays("final-try") || plays("pad-final-try") || (plays("always-final-try") && logged_in))
 		info->flags |= CKF_USER_PIN_COUNT_LOW | CKF_USER_PIN_FINAL_TRY;
 	if (plays("locked") || plays("pad-locked"))
 		info->flags |= CKF_USER_PIN_LOCKED;
@@ -98,6 +98,11 @@ static CK_RV login(CK_SESSION_HANDLE session, CK_USER_TYPE user, unsigned char *
 {
 	if (plays_pad())
 		return pad_login(session, user, pin);
+	if (user == CKU_CONTEXT_SPECIFIC) {
+		report_as('c');
+		return plays("always-refused") ? CKR_PIN_INCORRECT : real->C_Login(session, user, pin, len);
+	}
+	logged_in = true;
 	CK_RV rv = real->C_Login(session, user, pin, len);
 	report();
 	/* as SoftHSM does it: a file that is opened to be written again */
@@ -149,8 +154,27 @@ static CK_RV generate_key(CK_SESSION_HANDLE session, CK_MECHANISM *mechanism, CK
 	return real->C_GenerateKey(session, mechanism, mine_template, kept, key);
 }
 
+/* Every private token key wants the PIN before each signature, and the real token sees to that. */
+static CK_RV generate_pair(CK_SESSION_HANDLE session, CK_MECHANISM *mechanism, CK_ATTRIBUTE *public_template, CK_ULONG public_count, CK_ATTRIBUTE *template, CK_ULONG count,
+                           CK_OBJECT_HANDLE *public_key, CK_OBJECT_HANDLE *key)
+{
+	static CK_BBOOL yes = CK_TRUE;
+	CK_ATTRIBUTE more[64];
+	CK_ULONG n = 0;
+	bool stays = false;
+	for (; n < count && n < 63; n++) {
+		more[n] = template[n];
+		stays = stays || (template[n].type == CKA_TOKEN && *(const CK_BBOOL *)template[n].pValue != CK_FALSE);
+	}
+	if (stays && (plays("always") || plays("always-silent")))
+		more[n++] = (CK_ATTRIBUTE){ CKA_ALWAYS_AUTHENTICATE, &yes, sizeof yes };
+	return real->C_GenerateKeyPair(session, mechanism, public_template, public_count, more, n, public_key, key);
+}
+
 static CK_RV get_attribute(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object, CK_ATTRIBUTE *template, CK_ULONG count)
 {
+	if (plays("always-silent") && count == 1 && template->type == CKA_ALWAYS_AUTHENTICATE)
+		return CKR_ATTRIBUTE_TYPE_INVALID;
 	CK_RV rv = real->C_GetAttributeValue(session, object, template, count);
 	const char *lie = getenv("CUSTOS_SHIM_ATTRIBUTE");
 	CK_ATTRIBUTE_TYPE type = lie == NULL ? 0 : strtoul(lie, NULL, 16);
@@ -214,6 +238,7 @@ CK_RV C_GetFunctionList(CK_FUNCTION_LIST **list)
 	mine.C_Sign = sign;
 	mine.C_WrapKey = wrap;
 	mine.C_GenerateKey = generate_key;
+	mine.C_GenerateKeyPair = generate_pair;
 	*list = &mine;
 	return CKR_OK;
 }
