@@ -55,6 +55,8 @@ static const struct custos_check_row rows[] = {
 	{ CUSTOS_CHECK_CONJURING, "conjuring", "random bytes do not unwrap to a key", CUSTOS_CHECK_SLOW, ANY, ANY, 0 },
 	{ CUSTOS_CHECK_ORACLE, "padding-oracle", "no answer tells good padding from bad", CUSTOS_CHECK_SLOW, ANY, ANY, 0 },
 	{ CUSTOS_CHECK_TRUSTED, "trusted", "whether TRUSTED means anything", CUSTOS_CHECK_SLOW, ANY, ANY, 0 },
+	/* a profile that says `sessions: one` is the remedy */
+	{ CUSTOS_CHECK_THREADS, "threads", "several sessions at once do what one does", CUSTOS_CHECK_SLOW, ANY, ANY, 0 },
 	{ CUSTOS_CHECK_PROFILE, "profile", "what a profile would say", CUSTOS_CHECK_SLOW, ANY, ANY, 0 },
 	{ CUSTOS_CHECK_LOGOUT, "logout", "after a logout the KEK is out of reach", CUSTOS_CHECK_SLOW | CUSTOS_CHECK_LAST, BASIC, SIGN_ONLY, 0 },
 };

@@ -186,6 +186,8 @@ custos_rc custos_doctor_profile(const struct custos_token_info *token, const str
 	CUSTOS_TRY(put_quoted("model", token->model, yaml, err));
 	CUSTOS_TRY(put_quoted("firmware", token->firmware, yaml, err));
 	CUSTOS_TRY(custos_buf_printf(yaml, err, "tier: %s\nsession_objects: %s\n", custos_tier_name(tier), has_session_objects(checks) ? "yes" : "no"));
+	if (is_verdict(find(checks, "threads"), "fail"))
+		CUSTOS_TRY(custos_buf_append_str(yaml, "sessions: one\n", err));
 	CUSTOS_TRY(put_signing(checks, yaml, err));
 	CUSTOS_TRY(put_wrapping(checks, tier, yaml, err));
 	CUSTOS_TRY(custos_buf_append_str(yaml, "keys:\n", err));

@@ -35,6 +35,7 @@ static const struct {
 	{ CUSTOS_CHECK_CONFUSION, CUSTOS_CHECK_CONFUSION, custos_probe_confusion },
 	{ CUSTOS_CHECK_CONJURING, CUSTOS_CHECK_CONJURING, custos_probe_conjuring },
 	{ CUSTOS_CHECK_ORACLE, CUSTOS_CHECK_ORACLE, custos_probe_oracle },
+	{ CUSTOS_CHECK_THREADS, CUSTOS_CHECK_THREADS, custos_probe_threads },
 	{ CUSTOS_CHECK_TRUSTED, CUSTOS_CHECK_TRUSTED, custos_probe_trusted },
 	{ CUSTOS_CHECK_PROFILE, CUSTOS_CHECK_PROFILE, custos_probe_profile },
 	{ CUSTOS_CHECK_LOGOUT, CUSTOS_CHECK_LOGOUT, custos_probe_logout },

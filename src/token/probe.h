@@ -86,7 +86,7 @@ extern const uint8_t custos_probe_iv[CUSTOS_TRIAL_IV_SIZE];         /* of those 
 /* The checks: one function a row of checks.h, those of a type share one. */
 typedef custos_rc custos_probe_check(struct custos_probe *p, struct custos_err *err);
 custos_probe_check custos_probe_no_login, custos_probe_objects, custos_probe_mechanisms, custos_probe_random, custos_probe_trusted, custos_probe_oracle, custos_probe_logout;
-custos_probe_check custos_probe_sign;
+custos_probe_check custos_probe_sign, custos_probe_threads;
 custos_probe_check custos_probe_key, custos_probe_kek_core, custos_probe_kek_template, custos_probe_format, custos_probe_size_query, custos_probe_transport, custos_probe_deploy, custos_probe_profile;
 custos_probe_check custos_probe_kek_secret, custos_probe_kek_wrapped, custos_probe_kek_cipher, custos_probe_integrity, custos_probe_set_attributes, custos_probe_copy, custos_probe_other_mechanisms,
 	custos_probe_wrap_secret, custos_probe_unwrap_readable, custos_probe_unwrap_secret, custos_probe_unwrap_token, custos_probe_confusion, custos_probe_conjuring;

@@ -191,6 +191,7 @@ static void every_lie_is_caught(void **state)
 	} lies[] = {
 		{ "ignores-protection", "kek-set", "fail", "decrypt", CUSTOS_TIER_BASIC },
 		{ "ignores-protection", "kek-copy", "fail", "decrypt", CUSTOS_TIER_BASIC },
+		{ "not-for-threads", "threads", "fail", "with 4 threads", CUSTOS_TIER_HARDENED },
 		{ "forces-extractable", "kek-wrapped", "fail", "by 0x210a", CUSTOS_TIER_BASIC },
 		{ "wrong-format", "wrap-format", "fail", "0x210a of ec-p256 rfc3394", CUSTOS_TIER_SIGN_ONLY },
 		{ "wrong-public-key", "deploy-ec-p256", "fail", "does not verify", CUSTOS_TIER_SIGN_ONLY },

@@ -14,7 +14,7 @@
 
 static CK_FUNCTION_LIST *real;
 static CK_FUNCTION_LIST mine;
-static int initialized;
+static int initialized, sessions;
 static bool kek_made, logged_in;
 
 static bool plays(const char *part)
@@ -70,6 +70,20 @@ static CK_RV token_info(CK_SLOT_ID slot, CK_TOKEN_INFO *info)
 	if (plays("stranger"))
 		memset(info->model, 'x', sizeof info->model);
 	return rv;
+}
+
+/* Opened and closed by one thread, whoever works in them. */
+static CK_RV open_session(CK_SLOT_ID slot, CK_FLAGS flags, void *ctx, CK_NOTIFY notify, CK_SESSION_HANDLE *session)
+{
+	CK_RV rv = real->C_OpenSession(slot, flags, ctx, notify, session);
+	sessions += rv == CKR_OK ? 1 : 0;
+	return rv;
+}
+
+static CK_RV close_session(CK_SESSION_HANDLE session)
+{
+	sessions--;
+	return real->C_CloseSession(session);
 }
 
 static bool tear(const char *path)
@@ -201,6 +215,9 @@ static CK_RV sign(CK_SESSION_HANDLE session, unsigned char *data, CK_ULONG len, 
 			pause();
 	}
 	CK_RV rv = real->C_Sign(session, data, len, signature, signature_len);
+	/* a driver with one buffer for all: with one session beside the first it is never noticed */
+	if (plays("not-for-threads") && sessions > 2 && rv == CKR_OK)
+		signature[*signature_len / 2] ^= 1;
 	if (plays("bad-signature") && rv == CKR_OK)
 		signature[*signature_len / 2] ^= 1;
 	return rv;
@@ -233,6 +250,8 @@ CK_RV C_GetFunctionList(CK_FUNCTION_LIST **list)
 	mine = *real;
 	mine.C_Initialize = initialize;
 	mine.C_GetTokenInfo = token_info;
+	mine.C_OpenSession = open_session;
+	mine.C_CloseSession = close_session;
 	mine.C_Login = login;
 	mine.C_GetAttributeValue = get_attribute;
 	mine.C_Sign = sign;
