@@ -202,6 +202,9 @@ custos_rc custos_dn_parse(const char *text, X509_NAME **ret_name, struct custos_
 		CUSTOS_TRY(add_rdn(&p, name, first, stop, err));
 		stop = first;
 	}
+	/* a value given as #hex may be no string of its type */
+	if (i2d_X509_NAME(name, NULL) <= 0)
+		CUSTOS_FAIL_NATIVE(err, CUSTOS_E_INPUT, custos_x509_drain(), "subject: a value given as #hex is no string of its type");
 	*ret_name = CUSTOS_TAKE(name);
 	return CUSTOS_OK;
 }

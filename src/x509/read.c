@@ -213,7 +213,8 @@ static custos_rc scan_block(struct scan *s, const uint8_t *begin, const uint8_t 
 	if (body == NULL)
 		return CUSTOS_OK; /* a line of prose that happens to begin so */
 	s->any = true;
-	if (end != NULL && end < next)
+	/* an END that begins with the dashes of this very BEGIN line leaves no body */
+	if (end != NULL && end >= body && end < next)
 		return add_block(s, CUSTOS_BYTES(body, (size_t)(end - body)), err);
 	bool key = names_private_key(s->label);
 	return add_plain(s, key ? CUSTOS_ITEM_PRIVATE_KEY : CUSTOS_ITEM_UNKNOWN, key ? "a truncated private key" : "a truncated PEM block (its END line is missing)", err);

@@ -320,6 +320,29 @@ static void what_is_not_understood(void **state)
 	expect_one(cut_key, sizeof cut_key - 1, CUSTOS_ITEM_PRIVATE_KEY, "a truncated private key");
 }
 
+/* Lines that share their dashes: a body never begins behind its end. Each input is an allocation of its own, so that reading past it is seen. */
+static void lines_that_overlap(void **state)
+{
+	static const char *const texts[] = {
+		"-----BEGIN CERTIFICATE-----END CERTIFICATE-----\n", "-----BEGIN RSA PRIVATE KEY-----END RSA PRIVATE KEY-----", "-----BEGIN X-----BEGIN Y-----END Z-----",
+		"-----BEGIN RSA PRIVATE KEY-----BEGIN RSA PRIVATE KEY-----END", "-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----",
+	};
+	(void)state;
+	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+		size_t len = strlen(texts[i]);
+		char *exact = malloc(len);
+		memcpy(exact, texts[i], len);
+		struct custos_bag *bag = bag_of(exact, len);
+		assert_int_equal(custos_bag_count_kind(bag, CUSTOS_ITEM_CERTIFICATE), 0);
+		if (i == 0)
+			assert_string_equal(custos_bag_at(bag, 0)->what, "a truncated PEM block (its END line is missing)");
+		if (i == 1)
+			assert_string_equal(custos_bag_at(bag, 0)->what, "a truncated private key");
+		custos_bag_free(bag);
+		free(exact);
+	}
+}
+
 static void truncated_at_every_length(void **state)
 {
 	struct fixture *f = *state;
@@ -479,7 +502,7 @@ int main(void)
 		return 1;
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(pem_in_every_disguise), cmocka_unit_test(der_and_pkcs7), cmocka_unit_test(private_keys_by_kind_only), cmocka_unit_test(a_key_file_is_wiped),
-		cmocka_unit_test(requests_and_public_keys), cmocka_unit_test(what_is_not_understood), cmocka_unit_test(truncated_at_every_length),
+		cmocka_unit_test(requests_and_public_keys), cmocka_unit_test(what_is_not_understood), cmocka_unit_test(lines_that_overlap), cmocka_unit_test(truncated_at_every_length),
 		cmocka_unit_test(every_byte_damaged), cmocka_unit_test(ten_megabytes_of_garbage), cmocka_unit_test(files), cmocka_unit_test(facts_of_a_certificate),
 	};
 	return cmocka_run_group_tests_name("x509 bag", tests, setup, teardown);
