@@ -62,8 +62,8 @@ custos_fuzz(courier courier USES base confine memory crypto data link target MUT
        custos_ssh_login custos_ssh_run custos_ssh_keep_alive custos_served_fetch custos_unseal custos_key_matches_leaf custos_clock_monotonic_ms
        custos_channel_receive poll)
 # What strangers send: certificates in every form. The seeds are made by tests/fuzz/seeds.
-foreach(kind bag pkcs7 zip)
-  custos_fuzz(${kind} x509 USES base memory crypto data LIBS OpenSSL::Crypto MUTATIONS 300)
+foreach(name bag pkcs7 zip)
+  custos_fuzz(${name} x509 USES base memory crypto data LIBS OpenSSL::Crypto MUTATIONS 300)
 endforeach()
 custos_fuzz(pkcs12 x509 USES base memory crypto data LIBS OpenSSL::Crypto MUTATIONS 300)
 custos_fuzz(dn x509 USES base crypto data LIBS OpenSSL::Crypto)
