@@ -10,7 +10,7 @@ bats_require_minimum_version 1.5.0
 # what a sanitizer takes is not the program's
 sanitized() { grep -qs '^CUSTOS_SANITIZE:BOOL=ON' "$CUSTOS_BUILD/CMakeCache.txt"; }
 
-setup() { cd "$BATS_TEST_TMPDIR"; }
+setup() { cd "$BATS_TEST_TMPDIR" || return 1; }
 
 make_bag() { "$CUSTOS_BUILD/tests/bench_make_bag" "$@"; }
 

@@ -12,7 +12,7 @@ bats_require_minimum_version 1.5.0
 
 setup_file() {
 	export LAB=$BATS_FILE_TMPDIR
-	cd "$LAB"
+	cd "$LAB" || return 1
 	lab_ca_new ca
 	new_leaf a
 	new_leaf b
@@ -21,7 +21,7 @@ setup_file() {
 	cp ca/root.pem root.pem
 }
 
-setup() { cd "$LAB"; }
+setup() { cd "$LAB" || return 1; }
 
 # new_leaf NAME [SUBJECT]: NAME.key, NAME.csr, NAME.leaf.pem and what else lab_ca_sign writes.
 new_leaf() {
