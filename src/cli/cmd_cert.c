@@ -213,7 +213,8 @@ static custos_rc show(struct custos_call *call, struct custos_err *err)
 	CUSTOS_TRY(custos_cert_show(call->custody, call->args[0], &cert, err));
 	static const struct custos_column lines[] = {
 		{ "key", "key" },           { "subject", "subject" },     { "names", "sans" },       { "issuer", "issuer" }, { "serial", "serial" },
-		{ "from", "not_before" }, { "until", "not_after" }, { "days left", "days_left" }, { "SHA-256", "leaf_sha256" },
+		{ "from", "not_before" }, { "until", "not_after" }, { "days left", "days_left" }, { "renew from", "renew_from" }, { "SHA-256", "leaf_sha256" },
+		{ "in spite of", "accepted" },
 		{ "accepted", "time" }, { NULL, NULL },
 	};
 	custos_out(call, cert, lines);

@@ -4,6 +4,7 @@
 #include "vault/cert_policy.h"
 #include "vault/file.h"
 #include "vault/release.h"
+#include "vault/renewal.h"
 #include "vault/request.h"
 #include "x509/bag.h"
 #include "x509/cert.h"
@@ -238,6 +239,13 @@ custos_rc custos_cert_show(struct custos_custody *c, const char *name, struct cu
 	custos_json_set_text(shown, "key", name);
 	CUSTOS_TRY(custos_cert_days_left(custos_buf_view(&leaf), custos_clock_unix(), &days, err));
 	custos_json_set_int(shown, "days_left", days);
+	const char *from = custos_json_text(certificate, "not_before"), *until = custos_json_text(certificate, "not_after");
+	int64_t begins, ends;
+	char text[CUSTOS_TIME_TEXT];
+	if (from != NULL && until != NULL && custos_clock_parse(from, &begins) && custos_clock_parse(until, &ends)) {
+		custos_clock_text(custos_renewal_of(begins, ends).from, text);
+		custos_json_set_text(shown, "renew_from", text);
+	}
 	*ret_cert = CUSTOS_TAKE(shown);
 	return CUSTOS_OK;
 }

@@ -403,12 +403,12 @@ handmade_is_served() {
 			        at = at[part]
 		END
 	}
-	contract "keys targets open_releases log.origin log.size log.root log.vkey log.checkpoint token.tier token.serial kek.variant" custos status
+	contract "keys targets open_releases log.origin log.size log.root log.vkey log.checkpoint token.tier token.serial kek.variant attention" custos status
 	contract "label serial uri tier profile" custos token list
 	contract "label serial uri tier profile pin_locked" custos token show pkcs11:token=lab
 	contract "name type class spki_sha256 created state certificate" custos key list
 	contract "name type class spki_sha256 created state certificate.not_after deployed targets" custos key show json
-	contract "key subject sans issuer serial not_after days_left leaf_sha256" custos cert show json
+	contract "key subject sans issuer serial not_after days_left renew_from leaf_sha256 policy.max_days" custos cert show json
 	contract "usable files chain problems" custos cert check --trust "$(lab_ca_root "$LAB/ca")" "$LAB/json.p7b"
 	contract "name address user profile profile_sha256 hostkeys verify sni auth group deployed" custos target list
 	contract "name address hostkeys allowed_keys deployed.key deployed.time deployed.leaf_sha256" custos target show json

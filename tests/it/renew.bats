@@ -67,6 +67,8 @@ policy() {
 	[ "$(entry "$size" '["event"]')" = cert.accept ]
 	[ "$(entry "$size" '["accepted"]')" = '["expired"]' ]
 	[ "$(entry "$size" '["policy"]["max_days"]')" = "public roots" ]
+	custos cert show odd | grep -q "^in spite of *expired$"
+	custos cert show odd | grep -q "^renew from *20"
 
 	# what others do not forgive: another key's certificate has no option at all
 	lab_key other ec-p256

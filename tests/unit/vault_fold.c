@@ -175,6 +175,21 @@ static void keys_appear_once(void **state)
 	assert_null(custos_state_key_by_spki(&f->state, "cc"));
 }
 
+/* The key that another one takes the place of is there, whatever has become of it. */
+static void a_key_renews_one_that_is_there(void **state)
+{
+	struct fold *f = *state;
+	furnish(f);
+	bad(f, "{'event':'key.generate','key':'n.2','renews':'n','spki_sha256':'cc'}", "it renews a key that does not exist");
+	/* nor itself */
+	bad(f, "{'event':'key.generate','key':'n','renews':'n','spki_sha256':'cc'}", "it renews a key that does not exist");
+	good(f, "{'event':'key.generate','key':'a.2','renews':'a','spki_sha256':'cc'}");
+	assert_string_equal(custos_json_text(custos_state_key(&f->state, "a.2"), "renews"), "a");
+	assert_null(custos_json_get(custos_state_key(&f->state, "a"), "renews"));
+	/* where it may go is said by entries of its own */
+	assert_int_equal(custos_json_count(custos_json_get(custos_state_key(&f->state, "a.2"), "targets")), 0);
+}
+
 static void permission_is_added_and_lost_with_the_target(void **state)
 {
 	struct fold *f = *state;
@@ -529,6 +544,7 @@ int main(void)
 		UNIT(without_a_kek),
 		UNIT(sealed_keys_are_opened_as_themselves),
 		UNIT(keys_appear_once),
+		UNIT(a_key_renews_one_that_is_there),
 		UNIT(permission_is_added_and_lost_with_the_target),
 		UNIT(targets_appear_and_go_once),
 		UNIT(requests_and_certificates_belong_to_a_key),
