@@ -2,6 +2,7 @@
 #include "x509/anchors.h"
 #include "x509/bag.h"
 #include "x509/openssl.h"
+#include "x509/parsed.h"
 
 struct custos_anchors {
 	X509_STORE *store;
@@ -50,7 +51,13 @@ custos_rc custos_anchors_add_pem(struct custos_anchors *anchors, struct custos_b
 	return CUSTOS_OK;
 }
 
-bool custos_anchors_issued(const struct custos_anchors *anchors, struct x509_st *cert)
+static bool is_valid(const X509 *anchor, int64_t now_unix)
+{
+	int64_t from = 0, until = 0;
+	return now_unix == 0 || (custos_parsed_time(X509_get0_notBefore(anchor), &from) && custos_parsed_time(X509_get0_notAfter(anchor), &until) && from <= now_unix && now_unix <= until);
+}
+
+bool custos_anchors_issued(const struct custos_anchors *anchors, struct x509_st *cert, int64_t now_unix)
 {
 	CUSTOS_AUTO_OSSL(store_ctx) X509_STORE_CTX *ctx = X509_STORE_CTX_new();
 	if (ctx == NULL || X509_STORE_CTX_init(ctx, anchors->store, cert, NULL) != 1) {
@@ -59,16 +66,16 @@ bool custos_anchors_issued(const struct custos_anchors *anchors, struct x509_st 
 	}
 	CUSTOS_AUTO_OSSL(cert) X509 *issuer = NULL;
 	bool issued = X509_STORE_CTX_get1_issuer(&issuer, ctx, cert) == 1;
-	EVP_PKEY *key = issued ? X509_get0_pubkey(issuer) : NULL;
+	EVP_PKEY *key = issued && is_valid(issuer, now_unix) ? X509_get0_pubkey(issuer) : NULL;
 	issued = key != NULL && X509_verify(cert, key) == 1;
 	if (!issued) {
 		/* a root whose name another root of the store has, too, or an anchor that is no root */
 		CUSTOS_CLEANUP(custos_drop_certs) STACK_OF(X509) *same = X509_STORE_CTX_get1_certs(ctx, X509_get_subject_name(cert));
 		for (int i = 0; same != NULL && !issued && i < sk_X509_num(same); i++)
-			issued = X509_cmp(sk_X509_value(same, i), cert) == 0;
+			issued = X509_cmp(sk_X509_value(same, i), cert) == 0 && is_valid(cert, now_unix);
 		CUSTOS_CLEANUP(custos_drop_certs) STACK_OF(X509) *issuers = issued ? NULL : X509_STORE_CTX_get1_certs(ctx, X509_get_issuer_name(cert));
 		for (int i = 0; issuers != NULL && !issued && i < sk_X509_num(issuers); i++) {
-			EVP_PKEY *other = X509_get0_pubkey(sk_X509_value(issuers, i));
+			EVP_PKEY *other = is_valid(sk_X509_value(issuers, i), now_unix) ? X509_get0_pubkey(sk_X509_value(issuers, i)) : NULL;
 			issued = other != NULL && X509_check_issued(sk_X509_value(issuers, i), cert) == X509_V_OK && X509_verify(cert, other) == 1;
 		}
 	}

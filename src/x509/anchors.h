@@ -16,10 +16,10 @@ CUSTOS_DEFINE_FREEP(custos_anchors);
 /* Adds every certificate of one input (PEM or whatever else bag.h understands); CUSTOS_E_INPUT when there is none. `name` names it in errors. */
 CUSTOS_RC custos_anchors_add_pem(struct custos_anchors *anchors, struct custos_bytes bytes, const char *name, struct custos_err *err);
 
-/* For this layer: does an anchor's key sign this certificate, or is it an anchor itself? */
+/* For this layer: does an anchor's key sign this certificate, or is it an anchor itself? Only anchors that are valid then count; now_unix 0: all of them. */
 struct x509_st;
 struct x509_store_st;
-CUSTOS_MUST bool custos_anchors_issued(const struct custos_anchors *anchors, struct x509_st *cert);
+CUSTOS_MUST bool custos_anchors_issued(const struct custos_anchors *anchors, struct x509_st *cert, int64_t now_unix);
 struct x509_store_st *custos_anchors_store(const struct custos_anchors *anchors);
 
 #endif

@@ -41,6 +41,15 @@ static bool may_be_leaf(const struct custos_node *node)
 	return !node->ca || has_server_name(node->cert);
 }
 
+/* A certificate that is no CA and names no host is taken for the server's only where there is no better one: it may be an issuer that was made wrong. */
+static bool any_names_host(const struct custos_graph *graph)
+{
+	for (size_t i = 0; i < graph->count; i++)
+		if (has_server_name(graph->nodes[i].cert))
+			return true;
+	return false;
+}
+
 static bool has_spki(X509 *cert, struct custos_bytes spki)
 {
 	CUSTOS_AUTO_BUF own = { 0 };
@@ -79,13 +88,13 @@ static size_t leaf_of_key(const struct build *b)
 static size_t choose_leaf(const struct build *b)
 {
 	size_t leaf = b->options->leaf_spki.len > 0 ? leaf_of_key(b) : SIZE_MAX, several = 0;
-	bool same_key = true;
+	bool same_key = true, named = any_names_host(b->graph);
 	CUSTOS_AUTO_BUF spki = { 0 };
 	if (leaf != SIZE_MAX)
 		return leaf;
 	for (size_t i = 0; i < b->graph->count; i++) {
 		X509 *cert = b->graph->nodes[i].cert;
-		if (!may_be_leaf(&b->graph->nodes[i]))
+		if (!may_be_leaf(&b->graph->nodes[i]) || (named && !has_server_name(cert)))
 			continue;
 		if (several++ > 0)
 			same_key = same_key && has_spki(cert, custos_buf_view(&spki));

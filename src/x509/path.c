@@ -73,7 +73,7 @@ static custos_rc allocate(struct custos_graph *graph, size_t certs, size_t **ret
 custos_rc custos_graph_init(struct custos_graph *graph, const struct custos_bag *bag, int64_t now_unix, struct custos_err *err)
 {
 	CUSTOS_CLEANUP(free_sizes) size_t *table = NULL;
-	*graph = (struct custos_graph){ 0 };
+	*graph = (struct custos_graph){ .now_unix = now_unix };
 	CUSTOS_TRY(allocate(graph, custos_bag_count_kind(bag, CUSTOS_ITEM_CERTIFICATE), &table, err));
 	size_t at = 0;
 	for (const struct custos_bag_item *item; (item = custos_bag_next(bag, CUSTOS_ITEM_CERTIFICATE, &at)) != NULL;) {
@@ -158,12 +158,27 @@ size_t custos_graph_root_of(struct custos_graph *graph, size_t node)
 struct search {
 	struct custos_graph *graph;
 	const struct custos_anchors *trust;
-	bool valid_only;
+	size_t leaf;
+	bool fitting_only;
 	size_t *parents, *queue, head, tail;
 	unsigned char *depths;
 	size_t best;
 	enum custos_path_end end;
 };
+
+/* Could a client go on from `child` to this issuer: by its dates, by how many certificates may stand below it (RFC 5280 4.2.1.9), by the leaf's names (4.2.1.10)? What
+ * the whole path is worth is judged later; this sends the search another way while there is one. */
+static bool fits(const struct search *s, size_t child, size_t issuer)
+{
+	const struct custos_node *i = &s->graph->nodes[issuer];
+	long below = X509_get_pathlen(i->cert);
+	if (!i->valid_now || (below >= 0 && below < s->depths[child] - 1))
+		return false;
+	NAME_CONSTRAINTS *limits = X509_get_ext_d2i(i->cert, NID_name_constraints, NULL, NULL);
+	bool named = limits == NULL || NAME_CONSTRAINTS_check(s->graph->nodes[s->leaf].cert, limits) == X509_V_OK;
+	NAME_CONSTRAINTS_free(limits);
+	return named;
+}
 
 static enum custos_path_end expand(struct search *s, size_t node)
 {
@@ -178,7 +193,7 @@ static enum custos_path_end expand(struct search *s, size_t node)
 		if (!issued_by(g, node, i))
 			continue;
 		issuer_seen = true;
-		if (visited || s->depths[node] >= CUSTOS_PATH_MAX || (s->valid_only && !g->nodes[i].valid_now))
+		if (visited || s->depths[node] >= CUSTOS_PATH_MAX || (s->fitting_only && !fits(s, node, i)))
 			continue;
 		s->depths[i] = (unsigned char)(s->depths[node] + 1);
 		s->parents[i] = node;
@@ -192,7 +207,7 @@ static enum custos_path_end expand(struct search *s, size_t node)
 static void visit(struct search *s, size_t node)
 {
 	enum custos_path_end end;
-	if (s->trust != NULL && custos_anchors_issued(s->trust, s->graph->nodes[node].cert))
+	if (s->trust != NULL && custos_anchors_issued(s->trust, s->graph->nodes[node].cert, s->fitting_only ? s->graph->now_unix : 0))
 		end = CUSTOS_PATH_ANCHORED;
 	else if (is_root(s->graph, node))
 		end = CUSTOS_PATH_ROOT;
@@ -236,12 +251,12 @@ custos_rc custos_path_find(struct custos_graph *graph, size_t leaf, const struct
 	CUSTOS_CLEANUP(free_sizes) size_t *queue = calloc(graph->count + 1, sizeof *queue);
 	CUSTOS_AUTO_STR *depths = calloc(graph->count + 1, 1);
 	CUSTOS_REQUIRE(parents != NULL && queue != NULL && depths != NULL, err, CUSTOS_E_SYSTEM, "out of memory");
-	struct search s = { .graph = graph, .trust = trust, .valid_only = true, .parents = parents, .queue = queue, .depths = (unsigned char *)depths };
+	struct search s = { .graph = graph, .trust = trust, .leaf = leaf, .fitting_only = true, .parents = parents, .queue = queue, .depths = (unsigned char *)depths };
 	run(&s, leaf);
 	write_path(&s, ret_path);
 	if (s.end >= CUSTOS_PATH_ROOT || (s.end == CUSTOS_PATH_OPEN && trust == NULL))
 		return CUSTOS_OK;
-	s.valid_only = false;
+	s.fitting_only = false;
 	run(&s, leaf);
 	if (s.end > ret_path->end)
 		write_path(&s, ret_path);

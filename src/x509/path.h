@@ -27,6 +27,7 @@ struct custos_graph {
 	size_t budget;             /* candidates that may still be looked at */
 	uint64_t work_us;          /* signatures that may still be verified, in about the microseconds they take */
 	bool exhausted;
+	int64_t now_unix;
 };
 
 /* Ordered: the higher the better. */
@@ -42,8 +43,8 @@ CUSTOS_RC custos_graph_init(struct custos_graph *graph, const struct custos_bag 
 void custos_graph_done(struct custos_graph *graph);
 #define CUSTOS_AUTO_GRAPH __attribute__((cleanup(custos_graph_done))) struct custos_graph
 
-/* The best end is wanted (anchored before root before open), then the shortest path; certificates that are not valid now only when
- * there is no path without them. */
+/* The best end is wanted (anchored before root before open), then the shortest path; certificates that are not valid now, that may
+ * not have so many below them, or that may not issue for the leaf's names only when there is no path without them. */
 CUSTOS_RC custos_path_find(struct custos_graph *graph, size_t leaf, const struct custos_anchors *trust, struct custos_path *ret_path, struct custos_err *err);
 /* A self-signed certificate of the bag that issued this node, or SIZE_MAX. */
 size_t custos_graph_root_of(struct custos_graph *graph, size_t node);
