@@ -207,7 +207,12 @@ static bool look_at_all(struct run *run)
 static void draft(struct run *run, struct item *item, struct custos_bytes spki)
 {
 	struct custos_err why = { 0 };
-	if (custos_request_algorithm(item->want->spec.signature, item->want->type, &item->algorithm, &why) != CUSTOS_OK || custos_csr_begin(&item->want->spec, spki, item->algorithm, &item->draft, &why) != CUSTOS_OK || hash_text(spki, item->spki_sha256, &why) != CUSTOS_OK) {
+	custos_rc rc = custos_request_algorithm(item->want->spec.signature, item->want->type, &item->algorithm, &why);
+	if (rc == CUSTOS_OK)
+		rc = custos_csr_begin(&item->want->spec, spki, item->algorithm, &item->draft, &why);
+	if (rc == CUSTOS_OK)
+		rc = hash_text(spki, item->spki_sha256, &why);
+	if (rc != CUSTOS_OK) {
 		fail(run, item, &why);
 		return;
 	}
