@@ -51,13 +51,17 @@ custos_rc custos_anchors_add_pem(struct custos_anchors *anchors, struct custos_b
 	return CUSTOS_OK;
 }
 
-static bool is_valid(const X509 *anchor, int64_t now_unix)
+/* By its dates, and by how many may stand between it and the leaf. */
+static bool fits(X509 *anchor, const X509 *cert, const struct custos_anchor_terms *terms)
 {
-	int64_t from = 0, until = 0;
+	int64_t from = 0, until = 0, now_unix = terms == NULL ? 0 : terms->now_unix;
+	long most = X509_get_pathlen(anchor);
+	if (terms != NULL && most >= 0 && terms->depth - (X509_cmp(anchor, cert) == 0 ? 2 : 1) > most)
+		return false;
 	return now_unix == 0 || (custos_parsed_time(X509_get0_notBefore(anchor), &from) && custos_parsed_time(X509_get0_notAfter(anchor), &until) && from <= now_unix && now_unix <= until);
 }
 
-bool custos_anchors_issued(const struct custos_anchors *anchors, struct x509_st *cert, int64_t now_unix)
+bool custos_anchors_issued(const struct custos_anchors *anchors, struct x509_st *cert, const struct custos_anchor_terms *terms)
 {
 	CUSTOS_AUTO_OSSL(store_ctx) X509_STORE_CTX *ctx = X509_STORE_CTX_new();
 	if (ctx == NULL || X509_STORE_CTX_init(ctx, anchors->store, cert, NULL) != 1) {
@@ -66,16 +70,16 @@ bool custos_anchors_issued(const struct custos_anchors *anchors, struct x509_st 
 	}
 	CUSTOS_AUTO_OSSL(cert) X509 *issuer = NULL;
 	bool issued = X509_STORE_CTX_get1_issuer(&issuer, ctx, cert) == 1;
-	EVP_PKEY *key = issued && is_valid(issuer, now_unix) ? X509_get0_pubkey(issuer) : NULL;
+	EVP_PKEY *key = issued && fits(issuer, cert, terms) ? X509_get0_pubkey(issuer) : NULL;
 	issued = key != NULL && X509_verify(cert, key) == 1;
 	if (!issued) {
 		/* a root whose name another root of the store has, too, or an anchor that is no root */
 		CUSTOS_CLEANUP(custos_drop_certs) STACK_OF(X509) *same = X509_STORE_CTX_get1_certs(ctx, X509_get_subject_name(cert));
 		for (int i = 0; same != NULL && !issued && i < sk_X509_num(same); i++)
-			issued = X509_cmp(sk_X509_value(same, i), cert) == 0 && is_valid(cert, now_unix);
+			issued = X509_cmp(sk_X509_value(same, i), cert) == 0 && fits(cert, cert, terms);
 		CUSTOS_CLEANUP(custos_drop_certs) STACK_OF(X509) *issuers = issued ? NULL : X509_STORE_CTX_get1_certs(ctx, X509_get_issuer_name(cert));
 		for (int i = 0; issuers != NULL && !issued && i < sk_X509_num(issuers); i++) {
-			EVP_PKEY *other = is_valid(sk_X509_value(issuers, i), now_unix) ? X509_get0_pubkey(sk_X509_value(issuers, i)) : NULL;
+			EVP_PKEY *other = fits(sk_X509_value(issuers, i), cert, terms) ? X509_get0_pubkey(sk_X509_value(issuers, i)) : NULL;
 			issued = other != NULL && X509_check_issued(sk_X509_value(issuers, i), cert) == X509_V_OK && X509_verify(cert, other) == 1;
 		}
 	}

@@ -16,10 +16,14 @@ CUSTOS_DEFINE_FREEP(custos_anchors);
 /* Adds every certificate of one input (PEM or whatever else bag.h understands); CUSTOS_E_INPUT when there is none. `name` names it in errors. */
 CUSTOS_RC custos_anchors_add_pem(struct custos_anchors *anchors, struct custos_bytes bytes, const char *name, struct custos_err *err);
 
-/* For this layer: does an anchor's key sign this certificate, or is it an anchor itself? Only anchors that are valid then count; now_unix 0: all of them. */
+/* For this layer: does an anchor's key sign this certificate, or is it an anchor itself? Only anchors that fit the terms count; NULL: all of them. */
 struct x509_st;
 struct x509_store_st;
-CUSTOS_MUST bool custos_anchors_issued(const struct custos_anchors *anchors, struct x509_st *cert, int64_t now_unix);
+struct custos_anchor_terms {
+	int64_t now_unix;          /* 0: dates are not looked at */
+	long depth;                /* how many certificates there are down to the leaf, this one and the leaf included */
+};
+CUSTOS_MUST bool custos_anchors_issued(const struct custos_anchors *anchors, struct x509_st *cert, const struct custos_anchor_terms *terms);
 struct x509_store_st *custos_anchors_store(const struct custos_anchors *anchors);
 
 #endif

@@ -207,7 +207,8 @@ static enum custos_path_end expand(struct search *s, size_t node)
 static void visit(struct search *s, size_t node)
 {
 	enum custos_path_end end;
-	if (s->trust != NULL && custos_anchors_issued(s->trust, s->graph->nodes[node].cert, s->fitting_only ? s->graph->now_unix : 0))
+	const struct custos_anchor_terms terms = { .now_unix = s->graph->now_unix, .depth = s->depths[node] };
+	if (s->trust != NULL && custos_anchors_issued(s->trust, s->graph->nodes[node].cert, s->fitting_only ? &terms : NULL))
 		end = CUSTOS_PATH_ANCHORED;
 	else if (is_root(s->graph, node))
 		end = CUSTOS_PATH_ROOT;

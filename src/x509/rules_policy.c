@@ -32,7 +32,7 @@ void custos_rules_validity(const struct custos_rules *r, struct x509_st *leaf, s
 	if (limit->kind == CUSTOS_VALIDITY_ANY || !custos_parsed_time(X509_get0_notBefore(leaf), &from) || !custos_parsed_time(X509_get0_notAfter(leaf), &until) || until < from)
 		return;
 	bool public = limit->kind == CUSTOS_VALIDITY_PUBLIC;
-	if (public && limit->roots != NULL && !custos_anchors_issued(limit->roots, last, 0))
+	if (public && limit->roots != NULL && !custos_anchors_issued(limit->roots, last, NULL))
 		return;
 	/* what an administrator calls 90 days is what `openssl ca -days 90` makes, a second more than 90 days with both ends */
 	int64_t most = public ? custos_rules_public_days(from) : limit->days, seconds = until - from + (public ? 1 : 0);
