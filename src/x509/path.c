@@ -166,7 +166,7 @@ struct search {
 	enum custos_path_end end;
 };
 
-/* Could a client go on from `child` to this issuer: by its dates, by how many certificates may stand below it (RFC 5280 4.2.1.9), by the leaf's names (4.2.1.10)? What
+/* Could a client go on from `child` to this issuer: by its dates, by how many certificates may stand below it, by the leaf's names (RFC 5280 6.1)? What
  * the whole path is worth is judged later; this sends the search another way while there is one. */
 static bool fits(const struct search *s, size_t child, size_t issuer)
 {
