@@ -10,7 +10,7 @@ static struct custos_json *successors(const struct custos_json *keys)
 	for (size_t i = 0; i < custos_json_count(keys); i++) {
 		const struct custos_json *key = custos_json_at(keys, i);
 		const char *renews = custos_json_text(key, "renews");
-		if (renews != NULL && custos_state_is_live(key) && custos_json_get(key, "certificate") != NULL)
+		if (renews != NULL && custos_state_is_live(key) && custos_json_is_object(custos_json_get(key, "certificate")))
 			custos_json_set_text(of, renews, custos_json_text(key, "name"));
 	}
 	return of;
