@@ -52,7 +52,7 @@ custos_rc custos_import_key(struct custos_session *session, const struct custos_
 	struct custos_made_key key = { .type = import->type };
 	custos_rc rc = CUSTOS_OK;
 	if (!custos_key_types_include(&session->profile.deployable, import->type))
-		rc = custos_err_set_hinted(err, CUSTOS_E_TOKEN, "have a key of another type made", "token “%s” (profile %s) cannot keep %s keys of that class", session->info.label,
+		rc = custos_err_set_hinted(err, CUSTOS_E_POLICY, "have a key of another type made", "token “%s” (profile %s) cannot keep %s keys of that class", session->info.label,
 		                           session->profile.name, custos_key_type_name(import->type));
 	if (rc == CUSTOS_OK)
 		rc = fill(session, import, &key, err);

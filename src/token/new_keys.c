@@ -94,12 +94,12 @@ static custos_rc refuse_type(const struct custos_session *session, enum custos_k
 		size_t used = strlen(list);
 		snprintf(list + used, sizeof list - used, "%s %s", i == 0 ? "" : ",", custos_key_type_name(can->of[i]));
 	}
-	(void)custos_err_set(err, CUSTOS_E_TOKEN, 0, "token “%s” (profile %s) cannot keep %s keys of that class", session->info.label, p->name, custos_key_type_name(type));
+	(void)custos_err_set(err, CUSTOS_E_POLICY, 0, "token “%s” (profile %s) cannot keep %s keys of that class", session->info.label, p->name, custos_key_type_name(type));
 	if (custos_key_types_nearest(can, type, &nearest))
 		custos_err_hint(err, "take %s; the token can keep%s%s", custos_key_type_name(nearest), list, signs ? "; this one with --class sign-only, which never leaves it" : "");
 	else
 		custos_err_hint(err, "%s", signs ? "take --class sign-only: a key that stays on the token" : "it keeps none of any type");
-	return CUSTOS_E_TOKEN;
+	return CUSTOS_E_POLICY;
 }
 
 /* The pair is gone when this returns: what signs afterwards is what is in the container. */

@@ -153,7 +153,7 @@ static void another_key_is_noticed(void **state)
 	begin_and_seal(&r, &sent);
 	import = import_of(&r, &sent);
 	import.type = (enum custos_key_type)77;
-	LAB_FAILS(&lab, custos_token_import(lab.token, &import, &key, &lab.err), CUSTOS_E_TOKEN, "cannot keep");
+	LAB_FAILS(&lab, custos_token_import(lab.token, &import, &key, &lab.err), CUSTOS_E_POLICY, "cannot keep");
 	custos_buf_done(&sent.sealed);
 	/* damaged on its way, in any part */
 	for (size_t at = 0; at < 3; at++) {

@@ -158,7 +158,7 @@ static void unwrappable_type_is_refused(void **state)
 {
 	(void)state;
 	struct custos_token_key key = { 0 };
-	LAB_FAILS(&lab, custos_token_key_generate(lab.token, CUSTOS_KEY_ED25519, &key, &lab.err), CUSTOS_E_TOKEN, "cannot keep ed25519 keys");
+	LAB_FAILS(&lab, custos_token_key_generate(lab.token, CUSTOS_KEY_ED25519, &key, &lab.err), CUSTOS_E_POLICY, "cannot keep ed25519 keys");
 	assert_memory_equal(lab.err.hint, "take ec-p256; the token can keep rsa-2048,", sizeof "take ec-p256; the token can keep rsa-2048," - 1);
 	assert_non_null(strstr(lab.err.hint, "--class sign-only"));
 	assert_null(key.spki.ptr);
