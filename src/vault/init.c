@@ -136,7 +136,7 @@ static custos_rc open_token(struct birth *b, const struct custos_pin *pin)
 	CUSTOS_TRY(copy_text(&c->binding.serial, info->serial, b->err));
 	CUSTOS_TRY(copy_text(&c->binding.profile, info->profile, b->err));
 	CUSTOS_TRY(copy_text(&c->binding.store, b->options->store != NULL ? b->options->store : "sqlite:custody.db", b->err));
-	return custos_vault_log_in(c->token, pin, b->err);
+	return custos_vault_log_in(c->token, pin, NULL, b->err);
 }
 
 static custos_rc make_kek(struct birth *b)

@@ -60,7 +60,7 @@ static custos_rc open_second(struct custos_keeper_of_backup *k, struct custos_er
 	CUSTOS_TRY(custos_vault_require_wrapping(custos_token_info(k->second), err));
 	if (k->options->pin == NULL)
 		CUSTOS_FAIL_HINT(err, CUSTOS_E_AUTH, "name where its PIN comes from: --backup-pin-source", "the PIN of the second token is needed");
-	CUSTOS_TRY(custos_vault_log_in(k->second, k->options->pin, err));
+	CUSTOS_TRY(custos_vault_log_in(k->second, k->options->pin, NULL, err));
 	return custos_token_import_begin(k->second, k->point, err);
 }
 

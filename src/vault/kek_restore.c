@@ -51,7 +51,7 @@ static custos_rc open_token(struct restore *r, const struct custos_pin *pin, str
 	if (strcmp(info->serial, c->binding.serial) == 0)
 		CUSTOS_FAIL_HINT(err, CUSTOS_E_POLICY, "name the token that is to take its place", "token %s is the one that this custody is bound to", info->label);
 	CUSTOS_TRY(custos_vault_require_wrapping(info, err));
-	return custos_vault_log_in(r->token, pin, err);
+	return custos_vault_log_in(r->token, pin, NULL, err);
 }
 
 static custos_rc from_shares(struct restore *r, const struct custos_json *backup, struct custos_err *err)

@@ -11,11 +11,13 @@ static enum custos_pin_way choose(const struct custos_pin *pin, const struct cus
 	return pin->choose(pin->ctx, info->protected_path ? CUSTOS_PIN_PAD_PRESENT : CUSTOS_PIN_PAD_NONE);
 }
 
-custos_rc custos_vault_log_in(struct custos_token *token, const struct custos_pin *pin, struct custos_err *err)
+custos_rc custos_vault_log_in(struct custos_token *token, const struct custos_pin *pin, bool *ret_asked, struct custos_err *err)
 {
 	const struct custos_token_info *info = custos_token_info(token);
 	char what[128];
 	CUSTOS_AUTO(custos_secret) *secret = NULL;
+	if (ret_asked != NULL)
+		*ret_asked = false;
 	snprintf(what, sizeof what, "PIN of token %s (serial %s)", info->label, info->serial);
 	if (choose(pin, info) == CUSTOS_PIN_BY_GET) {
 		CUSTOS_TRY(pin->get(pin->ctx, what, &secret, err));
@@ -23,5 +25,7 @@ custos_rc custos_vault_log_in(struct custos_token *token, const struct custos_pi
 		/* nobody is sent to a pad that will not ask */
 		pin->announce(pin->ctx, what);
 	}
+	if (ret_asked != NULL)
+		*ret_asked = true;
 	return custos_token_login(token, secret, err);
 }

@@ -5,7 +5,8 @@
 #include "token/client.h"
 #include <custos/custody.h>
 
-/* One attempt. CUSTOS_E_AUTH: it was refused, or not made because it could be the last one. */
-CUSTOS_RC custos_vault_log_in(struct custos_token *token, const struct custos_pin *pin, struct custos_err *err);
+/* One attempt. CUSTOS_E_AUTH: it was refused, or not made because it could be the last one; or there was no PIN to be had. *ret_asked (may be NULL) tells whether the token
+ * was asked at all. */
+CUSTOS_RC custos_vault_log_in(struct custos_token *token, const struct custos_pin *pin, bool *ret_asked, struct custos_err *err);
 
 #endif

@@ -177,8 +177,9 @@ static custos_rc log_in(struct custos_custody *c, struct custos_token *token, st
 {
 	if (!c->has_pin)
 		CUSTOS_FAIL_HINT(err, CUSTOS_E_AUTH, "give a PIN source with --pin-source", "the token's PIN is needed, and there is no way to ask for it");
-	custos_rc rc = custos_vault_log_in(token, &c->pin, err);
-	if (rc == CUSTOS_E_AUTH) {
+	bool asked = false;
+	custos_rc rc = custos_vault_log_in(token, &c->pin, &asked, err);
+	if (rc == CUSTOS_E_AUTH && asked) {
 		custos_rc noted = record_login_failure(c, token, err);
 		if (noted != CUSTOS_OK)
 			custos_err_hint(err, "the failed attempt could not be recorded in the log (%s)", custos_rc_name(noted));

@@ -53,7 +53,7 @@ static custos_rc examine(struct custos_token *token, unsigned flags, const struc
 {
 	unsigned probe_flags = ((flags & CUSTOS_DOCTOR_CLEAN) != 0 ? (unsigned)CUSTOS_PROBE_CLEAN : 0) | ((flags & CUSTOS_DOCTOR_LARGE) != 0 ? (unsigned)CUSTOS_PROBE_LARGE : 0);
 	CUSTOS_TRY(custos_doctor_look(token, probe_flags, checks, err));
-	CUSTOS_TRY(custos_vault_log_in(token, pin, err));
+	CUSTOS_TRY(custos_vault_log_in(token, pin, NULL, err));
 	return custos_doctor_examine(token, probe_flags, checks, err);
 }
 

@@ -97,14 +97,14 @@ sys.exit("\n".join(wrong) or 0)' "$LAB/keys.json" || return 1
 	custos -C "$custody" --pin-source "file:$LAB/pin" key drill --all > "$LAB/drill.out" 2>&1 || { cat "$LAB/drill.out"; return 1; }
 }
 
-# nothing_is_left CUSTODIES NAME…: the token holds three objects a custody (the KEK, both halves of the log key), two a living sign-only key, and nothing half-made.
+# nothing_is_left CUSTODIES NAME…: the token holds five objects a custody (the KEK, both halves of the log key and of the sealing key), two a living sign-only key, and nothing half-made.
 nothing_is_left() {
 	local custodies=$1 name living
 	shift
 	living=$(for name in "$@"; do cat "$LAB/$name.journal"; done | /usr/bin/python3 -c '
 import json, sys
 print(sum(c == "sign-only" and k not in j["destroyed"] for line in sys.stdin for j in [json.loads(line)] for k, c in j["keys"].items()))')
-	[ "$(softhsm_count_objects "$SERIAL")" = $((3 * custodies + 2 * living)) ] || { echo "$(softhsm_count_objects "$SERIAL") objects for $living keys"; return 1; }
+	[ "$(softhsm_count_objects "$SERIAL")" = $((5 * custodies + 2 * living)) ] || { echo "$(softhsm_count_objects "$SERIAL") objects for $living keys"; return 1; }
 	custos_in token doctor "pkcs11:serial=$SERIAL" --json > "$LAB/doctor.json" || { echo "token doctor: exit $?"; return 1; }
 	/usr/bin/python3 -c '
 import json, sys
@@ -221,7 +221,7 @@ in_order() {
 	[[ $stderr == *"cannot sync SoftHSM's token directory"* ]]
 	[ -n "$(crash_hit)" ]
 	[ "$(lab_log_size)" = "$before" ]
-	[ "$(softhsm_count_objects "$SERIAL")" = 5 ]
+	[ "$(softhsm_count_objects "$SERIAL")" = 7 ]
 	custos_in key generate c --class sign-only --type ec-p256 > /dev/null
 	custos_in key drill c > /dev/null
 }
