@@ -135,7 +135,7 @@ static custos_rc go(struct opening *o, struct custos_token *token, struct custos
 	CUSTOS_TRY(log_intent(o, err));
 	CUSTOS_TRY(open_content_key(o, token, &parcel, err));
 	custos_rc rc = have_signed(courier, o, &parcel, message, signature, err);
-	custos_buf_done(&parcel.wrapped);
+	custos_release_parcel_done(&parcel);
 	return rc;
 }
 

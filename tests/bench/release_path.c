@@ -78,7 +78,7 @@ static custos_rc one_round(struct custos_custody *c, const struct custos_consign
 	double t2 = now_us();
 	custos_rc rc = custos_unseal(courier, parcel.token_point, custos_buf_view(&parcel.wrapped), &key, err);
 	double t3 = now_us();
-	custos_buf_done(&parcel.wrapped);
+	custos_release_parcel_done(&parcel);
 	CUSTOS_TRY(rc);
 	t->commit[i] = t1 - t0;
 	t->token[i] = t2 - t1;

@@ -315,7 +315,7 @@ static void run(struct custos_errand *e)
 	} else {
 		MUST(err[0].msg[0] != '\0');
 	}
-	custos_buf_done(&parcel.wrapped);
+	custos_release_parcel_done(&parcel);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

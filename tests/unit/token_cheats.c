@@ -49,7 +49,7 @@ static void permit_is_for_one_release(void **state)
 
 	struct custos_permit *permit = mint(&intent.terms);
 	LAB_OK(&lab, custos_token_release(lab.token, permit, &truth, &parcel, &lab.err));
-	custos_buf_done(&parcel.wrapped);
+	custos_release_parcel_done(&parcel);
 	memset(&parcel, 0, sizeof parcel);
 	permit_refuses(permit, &truth, &truth, "has been used");
 	/* a second permit for the same entry (which the log never gives) is stopped by custos-token */

@@ -176,7 +176,7 @@ static void what_comes_back_is_proven(void **state)
 	LAB_OK(&lab, receive(lab.token, &b, CUSTOS_KEK_PROVE, &back));
 	/* the pair was good for one attempt */
 	LAB_FAILS(&lab, receive(lab.token, &b, CUSTOS_KEK_PROVE, &back), CUSTOS_E_INTERNAL, "no import was begun");
-	custos_buf_done(&back.wrapped);
+	custos_release_parcel_done(&back);
 	struct custos_secret *other = NULL;
 	LAB_OK(&lab, custos_secret_new(32, &other, &lab.err));
 	LAB_OK(&lab, custos_token_import_begin(lab.token, point, &lab.err));
@@ -184,7 +184,7 @@ static void what_comes_back_is_proven(void **state)
 	LAB_FAILS(&lab, receive(lab.token, &b, CUSTOS_KEK_PROVE, &back), CUSTOS_E_TOKEN, "cannot unwrap");
 	custos_secret_free(other);
 	custos_secret_free(secret);
-	custos_buf_done(&back.wrapped);
+	custos_release_parcel_done(&back);
 	custos_release_parcel_done(&parcel);
 	lab_intent_done(&intent);
 	born_done(&b);

@@ -53,7 +53,7 @@ static void release_and_compare(const struct custos_token_key *key)
 	LAB_OK(&lab, custos_secret_expose(secret, compare_public, &released, &lab.err));
 	assert_true(released.padding <= custos_token_info(lab.token)->padding_max);
 	custos_secret_free(secret);
-	custos_buf_done(&parcel.wrapped);
+	custos_release_parcel_done(&parcel);
 	custos_permit_free(permit);
 	lab_intent_done(&intent);
 }

@@ -273,7 +273,7 @@ static void the_courier_finds_the_rest(void **state)
 	LAB_OK(&lab, custos_unseal(intent.courier, parcel.token_point, custos_buf_view(&parcel.wrapped), &content_key, &lab.err));
 	LAB_OK(&lab, custos_sealed_container_parse(custos_buf_view(&changed.container), &parsed, &lab.err));
 	LAB_FAILS(&lab, custos_sealed_container_open(&parsed, content_key, &pkcs8, &lab.err), CUSTOS_E_TAMPERED, "does not open");
-	custos_buf_done(&parcel.wrapped);
+	custos_release_parcel_done(&parcel);
 	custos_token_key_done(&changed);
 	lab_intent_done(&intent);
 }
