@@ -9,8 +9,8 @@ foreach(name guard files keys cheats faults attacks import kek kwp transport sea
   add_dependencies(unit_token_${name} custos-token token_shim)
 endforeach()
 
-# it makes RSA keys of every size, many times
-set_tests_properties(unit_token_doctor PROPERTIES TIMEOUT 900)
+# they make RSA keys of every size, many times
+set_tests_properties(unit_token_doctor unit_token_keys PROPERTIES TIMEOUT 900)
 
 # A custos-token that lies stands in a directory of its own, where the keepers of these tests look for their helper; the real one answers it.
 add_executable(token_liar ${CMAKE_SOURCE_DIR}/tests/unit/token_liar.c)
