@@ -414,8 +414,13 @@ probe() {
 	serve() { # CHAIN KEY_FILE
 		cat "$1" > "$LAB/web/tls/server.crt"
 		cat "$2" > "$LAB/web/tls/server.key"
+		# the workers of before answer until they have gone
+		local before
+		before=$(pgrep -P "$(cat "$LAB/web/nginx.pid")")
 		nginx -s reload -c "$LAB/web/nginx.conf" 2> /dev/null
+		lab_until gone "$before"
 	}
+	gone() { ! ps -o pid= -p "$(tr '\n' , <<< "$1" | sed 's/,$//')" > /dev/null; }
 	# somebody puts the pair of before back, then another certificate of its key
 	HTTPS_ADDRESS=$WEB_HTTPS
 	cp "$LAB/web/tls/server.key" "$BATS_TEST_TMPDIR/key"
