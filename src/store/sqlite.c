@@ -302,23 +302,31 @@ static custos_rc sqlite_entries(void *ctx, uint64_t first,
 	return step == SQLITE_DONE ? CUSTOS_OK : fail(engine, "read", err);
 }
 
-/* From the newest backwards: what is looked for is seldom far. */
-static custos_rc sqlite_find_entry(void *ctx, struct custos_bytes part, uint64_t *ret_index, struct custos_buf *leaf, bool *ret_found, struct custos_err *err)
+/* The bytes in the first column of the one row there may be. */
+static custos_rc only_row(const struct engine *engine, sqlite3_stmt *stmt, struct custos_buf *value, bool *ret_found, struct custos_err *err)
 {
-	const struct engine *engine = ctx;
-	AUTO_STMT *stmt = NULL;
-	CUSTOS_TRY(prepare(engine, "SELECT idx, leaf FROM entry WHERE instr(leaf, ?1) > 0 ORDER BY idx DESC LIMIT 1", "read", &stmt, err));
-	if (!bind_bytes(stmt, 1, part.ptr, part.len))
-		return fail(engine, "read", err);
 	int step = sqlite3_step(stmt);
 	*ret_found = step == SQLITE_ROW;
 	if (step == SQLITE_DONE)
 		return CUSTOS_OK;
 	if (step != SQLITE_ROW)
 		return fail(engine, "read", err);
-	struct custos_bytes found = column(stmt, 1);
-	*ret_index = (uint64_t)sqlite3_column_int64(stmt, 0);
-	return custos_buf_append(leaf, found.ptr, found.len, err);
+	struct custos_bytes found = column(stmt, 0);
+	return custos_buf_append(value, found.ptr, found.len, err);
+}
+
+/* From the newest backwards: what is looked for is seldom far. */
+static custos_rc sqlite_find_entry(void *ctx, struct custos_bytes part, uint64_t *ret_index, struct custos_buf *leaf, bool *ret_found, struct custos_err *err)
+{
+	const struct engine *engine = ctx;
+	AUTO_STMT *stmt = NULL;
+	CUSTOS_TRY(prepare(engine, "SELECT leaf, idx FROM entry WHERE instr(leaf, ?1) > 0 ORDER BY idx DESC LIMIT 1", "read", &stmt, err));
+	if (!bind_bytes(stmt, 1, part.ptr, part.len))
+		return fail(engine, "read", err);
+	CUSTOS_TRY(only_row(engine, stmt, leaf, ret_found, err));
+	if (*ret_found)
+		*ret_index = (uint64_t)sqlite3_column_int64(stmt, 1);
+	return CUSTOS_OK;
 }
 
 static custos_rc sqlite_newest_checkpoint(void *ctx, struct custos_buf *note, struct custos_err *err)
@@ -326,13 +334,8 @@ static custos_rc sqlite_newest_checkpoint(void *ctx, struct custos_buf *note, st
 	const struct engine *engine = ctx;
 	AUTO_STMT *stmt = NULL;
 	CUSTOS_TRY(prepare(engine, "SELECT note FROM checkpoint ORDER BY size DESC LIMIT 1", "read", &stmt, err));
-	int step = sqlite3_step(stmt);
-	if (step == SQLITE_DONE)
-		return CUSTOS_OK;
-	if (step != SQLITE_ROW)
-		return fail(engine, "read", err);
-	struct custos_bytes found = column(stmt, 0);
-	return custos_buf_append(note, found.ptr, found.len, err);
+	bool found = false;
+	return only_row(engine, stmt, note, &found, err);
 }
 
 static custos_rc sqlite_put_blob(void *ctx, const uint8_t *sha256, const char *kind, struct custos_bytes blob, struct custos_err *err)
@@ -357,14 +360,7 @@ static custos_rc sqlite_get_blob(void *ctx, const uint8_t *sha256, struct custos
 	CUSTOS_TRY(prepare(engine, "SELECT data FROM blob WHERE sha256 = ?1", "read", &stmt, err));
 	if (!bind_bytes(stmt, 1, sha256, CUSTOS_HASH_SIZE))
 		return fail(engine, "read", err);
-	int step = sqlite3_step(stmt);
-	*ret_found = step == SQLITE_ROW;
-	if (step == SQLITE_DONE)
-		return CUSTOS_OK;
-	if (step != SQLITE_ROW)
-		return fail(engine, "read", err);
-	struct custos_bytes found = column(stmt, 0);
-	return custos_buf_append(blob, found.ptr, found.len, err);
+	return only_row(engine, stmt, blob, ret_found, err);
 }
 
 static custos_rc sqlite_drop_blob(void *ctx, const uint8_t *sha256, bool *ret_found, struct custos_err *err)

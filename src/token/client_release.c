@@ -14,19 +14,25 @@ static custos_rc terms_of(const struct custos_release_request *request, enum cus
 	return custos_sha256(request->hosts_line, ret_terms->hosts_sha256, err);
 }
 
+/* What was logged, and for whom: the middle of each of these requests. */
+static void put_evidence(struct custos_wire_out *w, const struct custos_release_request *q)
+{
+	custos_wire_put_fixed(w, q->courier_point, CUSTOS_POINT_SIZE);
+	custos_wire_put_bytes(w, q->leaf);
+	custos_wire_put_u32(w, (uint32_t)q->proof_count);
+	for (size_t i = 0; i < q->proof_count; i++)
+		custos_wire_put_fixed(w, q->proof[i], CUSTOS_HASH_SIZE);
+	custos_wire_put_bytes(w, q->checkpoint_body);
+	custos_wire_put_bytes(w, q->hosts_line);
+}
+
 static custos_rc write_request(const struct custos_release_request *q, const uint8_t *challenge, struct custos_buf *body, struct custos_err *err)
 {
 	struct custos_wire_out w = { .buf = body, .err = err };
 	custos_wire_put_u8(&w, (uint8_t)q->key->type);
 	custos_wire_put_bytes(&w, q->key->container);
 	custos_wire_put_bytes(&w, q->key->spki);
-	custos_wire_put_fixed(&w, q->courier_point, CUSTOS_POINT_SIZE);
-	custos_wire_put_bytes(&w, q->leaf);
-	custos_wire_put_u32(&w, (uint32_t)q->proof_count);
-	for (size_t i = 0; i < q->proof_count; i++)
-		custos_wire_put_fixed(&w, q->proof[i], CUSTOS_HASH_SIZE);
-	custos_wire_put_bytes(&w, q->checkpoint_body);
-	custos_wire_put_bytes(&w, q->hosts_line);
+	put_evidence(&w, q);
 	custos_wire_put_fixed(&w, challenge, CUSTOS_CHALLENGE_SIZE);
 	if (q->courier_key.len > 0)
 		custos_wire_put_bytes(&w, q->courier_key);
@@ -130,13 +136,7 @@ static custos_rc write_sealed_request(enum custos_intent_kind kind, const struct
 	struct custos_wire_out w = { .buf = body, .err = err };
 	custos_wire_put_u8(&w, (uint8_t)kind);
 	custos_wire_put_bytes(&w, q->key->container);
-	custos_wire_put_fixed(&w, q->courier_point, CUSTOS_POINT_SIZE);
-	custos_wire_put_bytes(&w, q->leaf);
-	custos_wire_put_u32(&w, (uint32_t)q->proof_count);
-	for (size_t i = 0; i < q->proof_count; i++)
-		custos_wire_put_fixed(&w, q->proof[i], CUSTOS_HASH_SIZE);
-	custos_wire_put_bytes(&w, q->checkpoint_body);
-	custos_wire_put_bytes(&w, q->hosts_line);
+	put_evidence(&w, q);
 	return w.rc;
 }
 

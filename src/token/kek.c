@@ -3,7 +3,7 @@
 
 enum { WRAPPED_MAX = 8192 };
 
-static struct custos_policy_values kek_values(const struct custos_session *session, struct custos_bytes id, struct custos_bytes label)
+struct custos_policy_values custos_kek_values(const struct custos_session *session, struct custos_bytes id, struct custos_bytes label)
 {
 	return (struct custos_policy_values){ .id = id, .label = label, .wrap_mechanism = session->profile.wrap_mechanism, .profile = &session->profile };
 }
@@ -21,7 +21,7 @@ custos_rc custos_kek_create(struct custos_session *session, struct custos_bytes 
 	bool is_unkept = birth == CUSTOS_KEK_BORN_FOR_BACKUP;
 	const struct custos_policy *policy = is_unkept ? &custos_policy_unkept_kek : &custos_policy_kek;
 	CK_FUNCTION_LIST *f = session->module.functions;
-	struct custos_policy_values values = kek_values(session, id, label);
+	struct custos_policy_values values = custos_kek_values(session, id, label);
 	struct custos_template t;
 	CK_MECHANISM mechanism = { CKM_AES_KEY_GEN, NULL, 0 };
 	CUSTOS_TRY(require_wrapping(session, err));
@@ -50,7 +50,7 @@ custos_rc custos_kek_find(const struct custos_session *session, struct custos_by
 	static const struct custos_policy *const policies[] = {
 		[CUSTOS_KEK_LOCAL_ONLY] = &custos_policy_kek, [CUSTOS_KEK_BACKED_UP] = &custos_policy_backed_up_kek, [CUSTOS_KEK_RESTORED] = &custos_policy_restored_kek,
 	};
-	struct custos_policy_values values = kek_values(session, id, CUSTOS_BYTES(NULL, 0));
+	struct custos_policy_values values = custos_kek_values(session, id, CUSTOS_BYTES(NULL, 0));
 	CK_OBJECT_HANDLE kek;
 	CUSTOS_REQUIRE(variant >= CUSTOS_KEK_LOCAL_ONLY && variant <= CUSTOS_KEK_RESTORED, err, CUSTOS_E_INTERNAL, "a KEK of an unknown variant");
 	CUSTOS_TRY(require_wrapping(session, err));

@@ -7,11 +7,6 @@
 
 enum { COPIES_MAX = 8 };
 
-static struct custos_policy_values kek_values(const struct custos_session *session, struct custos_bytes id, struct custos_bytes label)
-{
-	return (struct custos_policy_values){ .id = id, .label = label, .wrap_mechanism = session->profile.wrap_mechanism, .profile = &session->profile };
-}
-
 static custos_rc require_unkept(const struct custos_session *session, struct custos_err *err)
 {
 	CUSTOS_REQUIRE(session->kek != 0 && session->kek_is_unkept, err, CUSTOS_E_POLICY, "there is no KEK that was made for a backup");
@@ -60,7 +55,7 @@ static custos_rc keep(struct custos_session *session, CK_OBJECT_HANDLE unkept, c
                       struct custos_json *attributes, struct custos_buf *signature, struct custos_err *err)
 {
 	CK_FUNCTION_LIST *f = session->module.functions;
-	struct custos_policy_values values = kek_values(session, id, CUSTOS_BYTES(NULL, 0));
+	struct custos_policy_values values = custos_kek_values(session, id, CUSTOS_BYTES(NULL, 0));
 	struct custos_template t;
 	CUSTOS_TRY(custos_template_make(&custos_policy_keep_kek, &values, &t, err));
 	CUSTOS_AUTO_OBJECT kek = { session, 0 };
@@ -80,7 +75,7 @@ static custos_rc keep(struct custos_session *session, CK_OBJECT_HANDLE unkept, c
 custos_rc custos_kek_try_keeping(struct custos_session *session, CK_OBJECT_HANDLE kek, struct custos_bytes id, struct custos_err *err)
 {
 	CK_FUNCTION_LIST *f = session->module.functions;
-	struct custos_policy_values values = kek_values(session, id, CUSTOS_BYTES(NULL, 0));
+	struct custos_policy_values values = custos_kek_values(session, id, CUSTOS_BYTES(NULL, 0));
 	struct custos_template t;
 	struct custos_err why = { 0 };
 	CUSTOS_AUTO_OBJECT copy = { session, 0 };
@@ -107,7 +102,7 @@ custos_rc custos_kek_keep(struct custos_session *session, struct custos_bytes id
 static custos_rc unwrap(const struct custos_session *session, const struct custos_kek_delivery *delivery, struct custos_object *ret_kek, struct custos_err *err)
 {
 	CK_FUNCTION_LIST *f = session->module.functions;
-	struct custos_policy_values values = kek_values(session, delivery->id, delivery->label);
+	struct custos_policy_values values = custos_kek_values(session, delivery->id, delivery->label);
 	struct custos_template t;
 	CK_MECHANISM mechanism = { session->profile.wrap_mechanism, NULL, 0 };
 	CUSTOS_AUTO_OBJECT transport = { session, 0 };

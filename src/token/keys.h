@@ -51,7 +51,8 @@ struct custos_signing {
 };
 CUSTOS_RC custos_key_sign(struct custos_session *session, const struct custos_signing *signing, struct custos_buf *signature, struct custos_err *err);
 
-/* KEK. */
+/* KEK. What its policies are filled with; `id` and `label` may be empty. */
+struct custos_policy_values custos_kek_values(const struct custos_session *session, struct custos_bytes id, struct custos_bytes label);
 CUSTOS_RC custos_kek_create(struct custos_session *session, struct custos_bytes id, struct custos_bytes label, enum custos_kek_birth birth, struct custos_json **ret_attributes,
                             struct custos_err *err);
 /* The KEK `id`, read back as that variant. */

@@ -7,7 +7,7 @@ custos_embed(custos_token custos_token_profile_nss ${CMAKE_SOURCE_DIR}/tokens/ns
 custos_embed(custos_token custos_token_profile_opencryptoki ${CMAKE_SOURCE_DIR}/tokens/opencryptoki.yaml)
 custos_embed(custos_token custos_token_profile_tpm2 ${CMAKE_SOURCE_DIR}/tokens/tpm2.yaml)
 custos_program(custos-token token
-  token_main.c serve.c serve_keys.c session.c token_admin.c select.c context_login.c module.c cryptoki.c policy.c template.c read_back.c object.c signing.c kek.c new_keys.c old_keys.c transport.c transport_rsa.c import.c kek_life.c sealed.c serve_sealed.c
+  token_main.c serve.c serve_keys.c session.c token_admin.c select.c context_login.c module.c cryptoki.c policy.c template.c read_back.c object.c signing.c kek.c new_keys.c old_keys.c transport.c transport_rsa.c import.c kek_life.c sealed.c serve_evidence.c serve_sealed.c
   probe.c probe_keys.c probe_objects.c probe_sign.c probe_wrap.c probe_transport.c probe_attack.c probe_oracle.c probe_threads.c)
 target_link_libraries(custos-token PRIVATE PkgConfig::P11KIT)
 target_compile_definitions(custos-token PRIVATE CUSTOS_LIBRARY_ARCHITECTURE="${CMAKE_LIBRARY_ARCHITECTURE}")

@@ -8,7 +8,7 @@
 #include "token/probe.h"
 #include "token/wire_info.h"
 
-enum { PIN_MAX = 255, PROOF_MAX = 64 };
+enum { PIN_MAX = 255 };
 
 /* A request being answered. */
 struct request {
@@ -277,21 +277,15 @@ static custos_rc serve_sign(struct request *q, struct custos_err *err)
 static custos_rc serve_letting_out(struct request *q, enum custos_intent_kind kind, struct custos_err *err)
 {
 	bool to_key = q->reply == CUSTOS_TOKEN_RELEASED_TO_KEY;
-	uint8_t point[CUSTOS_POINT_SIZE], proof[PROOF_MAX][CUSTOS_HASH_SIZE], challenge[CUSTOS_CHALLENGE_SIZE];
-	struct custos_guard_claim claim = { .kind = kind, .courier_point = point, .proof = (const uint8_t (*)[CUSTOS_HASH_SIZE])proof };
+	uint8_t challenge[CUSTOS_CHALLENGE_SIZE];
+	struct custos_evidence evidence;
+	struct custos_guard_claim claim = { .kind = kind };
 	/* a KEK is agreed on directly, whatever keys do */
 	claim.transport = kind == CUSTOS_INTENT_RELEASE ? q->session->profile.transport : CUSTOS_TRANSPORT_ECDH_P256;
 	enum custos_key_type type = (enum custos_key_type)custos_wire_u8(&q->in);
 	claim.container = custos_wire_bytes(&q->in);
 	struct custos_bytes spki = custos_wire_bytes(&q->in);
-	custos_wire_fixed(&q->in, point, sizeof point);
-	claim.leaf = custos_wire_bytes(&q->in);
-	claim.proof_count = custos_wire_u32(&q->in);
-	CUSTOS_REQUIRE(claim.proof_count <= PROOF_MAX, err, CUSTOS_E_POLICY, "the proof has %zu hashes", claim.proof_count);
-	for (size_t i = 0; i < claim.proof_count; i++)
-		custos_wire_fixed(&q->in, proof[i], CUSTOS_HASH_SIZE);
-	claim.checkpoint_body = custos_wire_bytes(&q->in);
-	claim.hosts_line = custos_wire_bytes(&q->in);
+	CUSTOS_TRY(custos_serve_evidence(&q->in, &evidence, &claim, err));
 	custos_wire_fixed(&q->in, challenge, sizeof challenge);
 	if (to_key)
 		claim.courier_key = custos_wire_bytes(&q->in);

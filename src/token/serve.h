@@ -11,6 +11,14 @@ CUSTOS_RC custos_serve(struct custos_channel *channel, const char *softhsm_conf,
 /* KEYS: the jobs of one request, each answered on the channel as soon as it is done. */
 CUSTOS_RC custos_serve_keys(struct custos_channel *channel, struct custos_session *session, struct custos_wire *in, struct custos_err *err);
 
+/* serve_evidence.c: what was logged, and for whom, out of a request that lets something out: point, leaf, proof, checkpoint body, receivers. The claim borrows from `in` and from
+ * the evidence. */
+enum { CUSTOS_PROOF_MAX = 64 };
+struct custos_evidence {
+	uint8_t point[CUSTOS_POINT_SIZE], proof[CUSTOS_PROOF_MAX][CUSTOS_HASH_SIZE];
+};
+CUSTOS_RC custos_serve_evidence(struct custos_wire *in, struct custos_evidence *evidence, struct custos_guard_claim *claim, struct custos_err *err);
+
 /* serve_sealed.c: the requests that concern sealed keys; bodies as link/token.h has them. */
 CUSTOS_RC custos_serve_sealing_create(struct custos_session *session, struct custos_wire *in, struct custos_wire_out *out);
 CUSTOS_RC custos_serve_sealing_open(struct custos_session *session, struct custos_wire *in, struct custos_err *err);

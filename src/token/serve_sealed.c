@@ -3,7 +3,6 @@
 #include "data/json.h"
 #include "token/keys.h"
 
-enum { PROOF_MAX = 64 };
 
 custos_rc custos_serve_sealing_create(struct custos_session *session, struct custos_wire *in, struct custos_wire_out *out)
 {
@@ -35,20 +34,14 @@ custos_rc custos_serve_sealing_open(struct custos_session *session, struct custo
 
 custos_rc custos_serve_release_sealed(struct custos_session *session, struct custos_wire *in, struct custos_wire_out *out)
 {
-	uint8_t point[CUSTOS_POINT_SIZE], token_point[CUSTOS_POINT_SIZE], proof[PROOF_MAX][CUSTOS_HASH_SIZE];
-	struct custos_guard_claim claim = { .transport = CUSTOS_TRANSPORT_ECDH_P256, .courier_point = point, .proof = (const uint8_t (*)[CUSTOS_HASH_SIZE])proof };
+	uint8_t token_point[CUSTOS_POINT_SIZE];
+	struct custos_evidence evidence;
+	struct custos_guard_claim claim = { .transport = CUSTOS_TRANSPORT_ECDH_P256 };
 	CUSTOS_AUTO_BUF sealed = { 0 };
 	claim.kind = (enum custos_intent_kind)custos_wire_u8(in);
 	CUSTOS_REQUIRE(claim.kind == CUSTOS_INTENT_RELEASE || claim.kind == CUSTOS_INTENT_OPENING, out->err, CUSTOS_E_INTERNAL, "RELEASE_SEALED message makes no sense");
 	claim.container = custos_wire_bytes(in);
-	custos_wire_fixed(in, point, sizeof point);
-	claim.leaf = custos_wire_bytes(in);
-	claim.proof_count = custos_wire_u32(in);
-	CUSTOS_REQUIRE(claim.proof_count <= PROOF_MAX, out->err, CUSTOS_E_POLICY, "the proof has %zu hashes", claim.proof_count);
-	for (size_t i = 0; i < claim.proof_count; i++)
-		custos_wire_fixed(in, proof[i], CUSTOS_HASH_SIZE);
-	claim.checkpoint_body = custos_wire_bytes(in);
-	claim.hosts_line = custos_wire_bytes(in);
+	CUSTOS_TRY(custos_serve_evidence(in, &evidence, &claim, out->err));
 	CUSTOS_TRY(custos_wire_end(in, "RELEASE_SEALED", out->err));
 	CUSTOS_TRY(custos_sealed_release(session, &claim, token_point, &sealed, out->err));
 	custos_wire_put_fixed(out, token_point, sizeof token_point);

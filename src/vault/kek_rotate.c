@@ -16,18 +16,12 @@ struct rotation {
 	struct custos_json *retired, *exported;
 };
 
-static bool has_state(const struct custos_json *kek, const char *state)
-{
-	const char *now = custos_json_text(kek, "state");
-	return now != NULL && strcmp(now, state) == 0;
-}
-
 /* An older KEK that still is on the token. */
 static const struct custos_json *unfinished(const struct custos_custody *c)
 {
 	for (size_t i = 0; i < custos_json_count(c->state.keks); i++) {
 		const struct custos_json *kek = custos_json_at(c->state.keks, i);
-		if (has_state(kek, "old") || has_state(kek, "retiring"))
+		if (custos_state_is(kek, "old") || custos_state_is(kek, "retiring"))
 			return kek;
 	}
 	return NULL;
@@ -41,7 +35,7 @@ static int64_t current(const struct custos_custody *c)
 static bool has_to_move(const struct custos_custody *c, const struct custos_json *key)
 {
 	int64_t generation = custos_state_generation(key);
-	return custos_state_is_live(key) && generation != 0 && generation != current(c) && !has_state(custos_state_kek_of(&c->state, generation), "lost");
+	return custos_state_is_live(key) && generation != 0 && generation != current(c) && !custos_state_is(custos_state_kek_of(&c->state, generation), "lost");
 }
 
 static custos_rc count_waiting(const struct custos_custody *c, size_t *ret_count, struct custos_err *err)
@@ -83,7 +77,8 @@ static custos_rc move_key(struct rotation *r, const char *name, struct custos_er
 	return custos_vault_append(c, "key.rewrapped", fields, NULL, err);
 }
 
-static custos_rc move_some(struct rotation *r, struct custos_err *err)
+/* Up to BATCH keys in one transaction; *ret_count is 0 when none is left. */
+static custos_rc move_some(struct rotation *r, size_t *ret_count, struct custos_err *err)
 {
 	CUSTOS_AUTO(custos_json) *names = custos_json_array();
 	const struct custos_json *keys = NULL;
@@ -92,7 +87,12 @@ static custos_rc move_some(struct rotation *r, struct custos_err *err)
 	for (void *it = custos_json_first(keys); it != NULL && custos_json_count(names) < BATCH; it = custos_json_next(keys, it))
 		if (has_to_move(r->c, custos_json_value(it)))
 			custos_json_push(names, custos_json_string(custos_json_key(it)));
-	for (size_t i = 0; i < custos_json_count(names) && rc == CUSTOS_OK; i++)
+	*ret_count = custos_json_count(names);
+	if (rc == CUSTOS_OK && *ret_count == 0) {
+		custos_vault_abort(r->c);
+		return CUSTOS_OK;
+	}
+	for (size_t i = 0; i < *ret_count && rc == CUSTOS_OK; i++)
 		rc = move_key(r, custos_json_string_value(custos_json_at(names, i)), err);
 	if (rc == CUSTOS_OK)
 		rc = custos_vault_commit(r->c, err);
@@ -100,7 +100,7 @@ static custos_rc move_some(struct rotation *r, struct custos_err *err)
 		custos_vault_abort(r->c);
 		return rc;
 	}
-	r->moved += custos_json_count(names);
+	r->moved += *ret_count;
 	if (r->options->progress != NULL)
 		r->options->progress(r->options->ctx, r->moved, r->total);
 	return CUSTOS_OK;
@@ -108,12 +108,11 @@ static custos_rc move_some(struct rotation *r, struct custos_err *err)
 
 static custos_rc move_all(struct rotation *r, struct custos_err *err)
 {
-	size_t left = 0;
-	CUSTOS_TRY(count_waiting(r->c, &left, err));
-	for (r->total = left; left > 0;) {
-		CUSTOS_TRY(move_some(r, err));
-		CUSTOS_TRY(count_waiting(r->c, &left, err));
-	}
+	size_t moved = 0;
+	CUSTOS_TRY(count_waiting(r->c, &r->total, err));
+	do
+		CUSTOS_TRY(move_some(r, &moved, err));
+	while (moved > 0);
 	return CUSTOS_OK;
 }
 
@@ -141,7 +140,7 @@ static custos_rc list_unrestorable(const struct custos_custody *c, struct custos
 	struct custos_json *names = custos_json_array();
 	for (void *it = custos_json_first(keys); it != NULL; it = custos_json_next(keys, it)) {
 		const struct custos_json *key = custos_json_value(it);
-		if (!custos_state_is_live(key) && custos_json_count(custos_json_get(key, "exports")) > 0 && has_state(custos_state_kek_of(&c->state, custos_state_generation(key)), "retired"))
+		if (!custos_state_is_live(key) && custos_json_count(custos_json_get(key, "exports")) > 0 && custos_state_is(custos_state_kek_of(&c->state, custos_state_generation(key)), "retired"))
 			custos_json_push(names, custos_json_string(custos_json_key(it)));
 	}
 	*ret_names = names;

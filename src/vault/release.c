@@ -35,12 +35,6 @@ void custos_release_unlock(struct custos_custody *c)
 	c->release_lock = -1;
 }
 
-static bool is_open(const struct custos_json *release)
-{
-	const char *state = custos_json_text(release, "state");
-	return state != NULL && strcmp(state, "open") == 0;
-}
-
 /* One entry for each host of an open intent that has no outcome. */
 static custos_rc mark_unknown(struct custos_custody *c, int64_t intent, struct custos_err *err)
 {
@@ -68,7 +62,7 @@ custos_rc custos_release_find_orphans(struct custos_custody *c, struct custos_er
 {
 	bool any = false;
 	for (size_t i = 0; i < custos_json_count(c->state.releases); i++)
-		any |= is_open(custos_json_at(c->state.releases, i));
+		any |= custos_state_is(custos_json_at(c->state.releases, i), "open");
 	struct custos_err ignored = { 0 };
 	if (!any || custos_release_lock(c, &ignored) != CUSTOS_OK)
 		return CUSTOS_OK;
@@ -80,7 +74,7 @@ custos_rc custos_release_find_orphans(struct custos_custody *c, struct custos_er
 	custos_rc rc = CUSTOS_OK;
 	for (size_t i = 0; i < custos_json_count(c->state.releases) && rc == CUSTOS_OK; i++) {
 		const struct custos_json *r = custos_json_at(c->state.releases, i);
-		if (is_open(r))
+		if (custos_state_is(r, "open"))
 			rc = mark_unknown(c, custos_json_int(r, "index", -1), &ignored);
 	}
 	if (rc == CUSTOS_OK)
@@ -118,7 +112,7 @@ custos_rc custos_release_resolve(struct custos_custody *c, uint64_t index, const
 		if (custos_json_int(custos_json_at(open, i), "index", -1) != (int64_t)index)
 			continue;
 		/* opening the custody has made those without a process unknown */
-		if (is_open(custos_json_at(open, i)))
+		if (custos_state_is(custos_json_at(open, i), "open"))
 			CUSTOS_FAIL_HINT(err, CUSTOS_E_POLICY, "wait for it to end", "release %llu is under way in another process", (unsigned long long)index);
 		CUSTOS_AUTO(custos_json) *fields = custos_json_object();
 		custos_json_set_int(fields, "intent", (int64_t)index);

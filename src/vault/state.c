@@ -17,6 +17,12 @@ custos_rc custos_state_targets(const struct custos_state *s, const struct custos
 	return custos_pages_all(s->targets, ret_targets, err);
 }
 
+bool custos_state_is(const struct custos_json *record, const char *state)
+{
+	const char *now = custos_json_text(record, "state");
+	return now != NULL && strcmp(now, state) == 0;
+}
+
 const struct custos_json *custos_state_target(const struct custos_state *s, const char *name)
 {
 	return custos_pages_get(s->targets, name);

@@ -67,6 +67,8 @@ const struct custos_json *custos_state_key(const struct custos_state *state, con
 const struct custos_json *custos_state_target(const struct custos_state *state, const char *name);
 /* Has the custody a KEK? Without one, on a token that cannot wrap, no key is deployable. */
 bool custos_state_has_kek(const struct custos_state *state);
+/* Is the "state" of this record (NULL: of none) that? */
+bool custos_state_is(const struct custos_json *record, const char *state);
 /* Is this key (a record) neither destroyed nor about to be? */
 bool custos_state_is_live(const struct custos_json *key);
 /* The newest release of the key of this name that is open or unknown, NULL. */

@@ -5,12 +5,6 @@
  * Keys are under the KEK that was current when they were made, until key.rewrapped says otherwise; a KEK that still has a live key is not retired. */
 #include "vault/state_step.h"
 
-static bool is_state(const struct custos_json *kek, const char *state)
-{
-	const char *now = custos_json_text(kek, "state");
-	return now != NULL && strcmp(now, state) == 0;
-}
-
 static struct custos_json *find(const struct custos_state *state, int64_t generation)
 {
 	return generation >= 1 && (size_t)generation <= custos_json_count(state->keks) ? custos_json_item(state->keks, (size_t)generation - 1) : NULL;
@@ -117,7 +111,7 @@ custos_rc custos_step_key_rewrapped(struct custos_step *s)
 	CUSTOS_TRY(custos_step_live_key(s, &key));
 	if (custos_state_generation(key) == 0 || !custos_json_equal(custos_json_get(key, "container_sha256"), custos_json_get(s->entry, "from_sha256")))
 		return custos_step_contradicts(s, "the container is not that of the key");
-	if (!is_state(find(s->state, custos_state_generation(s->entry)), "current") || custos_state_generation(key) == custos_state_generation(s->entry))
+	if (!custos_state_is(find(s->state, custos_state_generation(s->entry)), "current") || custos_state_generation(key) == custos_state_generation(s->entry))
 		return custos_step_contradicts(s, "it does not move to the current KEK");
 	custos_step_copy(key, s->entry, "container_sha256");
 	custos_step_copy(key, s->entry, "kek");
@@ -127,7 +121,7 @@ custos_rc custos_step_key_rewrapped(struct custos_step *s)
 custos_rc custos_step_kek_retire_intent(struct custos_step *s)
 {
 	struct custos_json *kek = find(s->state, custos_json_int(s->entry, "generation", -1));
-	if (kek == NULL || !(is_state(kek, "old") || is_state(kek, "retiring")))
+	if (!custos_state_is(kek, "old") && !custos_state_is(kek, "retiring"))
 		return custos_step_contradicts(s, "there is no such KEK to retire");
 	if (custos_state_count_under(s->state, custos_json_int(s->entry, "generation", -1)) > 0)
 		return custos_step_contradicts(s, "keys are still under that KEK");
@@ -138,7 +132,7 @@ custos_rc custos_step_kek_retire_intent(struct custos_step *s)
 custos_rc custos_step_kek_retired(struct custos_step *s)
 {
 	struct custos_json *kek = find(s->state, custos_json_int(s->entry, "generation", -1));
-	if (kek == NULL || !is_state(kek, "retiring"))
+	if (!custos_state_is(kek, "retiring"))
 		return custos_step_contradicts(s, "nothing was to be retired");
 	/* one that was destroyed may have come back after the intent */
 	if (custos_state_count_under(s->state, custos_json_int(s->entry, "generation", -1)) > 0)
@@ -154,7 +148,7 @@ custos_rc custos_step_kek_restored(struct custos_step *s)
 	if (kek == NULL || custos_json_get(kek, "backup") == NULL || !custos_json_equal(custos_json_get(kek, "id"), custos_json_get(s->entry, "id")))
 		return custos_step_contradicts(s, "it is not the KEK that has a backup");
 	for (size_t i = 0; i + 1 < custos_json_count(s->state->keks); i++)
-		if (!is_state(custos_json_at(s->state->keks, i), "retired"))
+		if (!custos_state_is(custos_json_at(s->state->keks, i), "retired"))
 			custos_json_set_text(custos_json_item(s->state->keks, i), "state", "lost");
 	/* the token that kept the backup is the one in use now; shares stay what they are */
 	const char *kind = custos_json_text(custos_json_get(kek, "backup"), "kind");

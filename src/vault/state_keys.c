@@ -5,12 +5,6 @@
  * A key that is not active takes part in nothing but its own end or return. */
 #include "vault/state_step.h"
 
-static bool is_state(const struct custos_json *key, const char *state)
-{
-	const char *now = custos_json_text(key, "state");
-	return now != NULL && strcmp(now, state) == 0;
-}
-
 custos_rc custos_step_any_key(const struct custos_step *s, struct custos_json **ret_key)
 {
 	const char *name = custos_json_text(s->entry, "key");
@@ -21,12 +15,12 @@ custos_rc custos_step_any_key(const struct custos_step *s, struct custos_json **
 custos_rc custos_step_live_key(const struct custos_step *s, struct custos_json **ret_key)
 {
 	CUSTOS_TRY(custos_step_any_key(s, ret_key));
-	return is_state(*ret_key, "active") ? CUSTOS_OK : custos_step_contradicts(s, "the key is destroyed");
+	return custos_state_is(*ret_key, "active") ? CUSTOS_OK : custos_step_contradicts(s, "the key is destroyed");
 }
 
 bool custos_state_is_live(const struct custos_json *key)
 {
-	return is_state(key, "active");
+	return custos_state_is(key, "active");
 }
 
 const struct custos_json *custos_state_open_release(const struct custos_state *state, const char *key)
@@ -55,7 +49,7 @@ static custos_rc check_new(const struct custos_step *s)
 static custos_rc check_kek(const struct custos_step *s)
 {
 	const struct custos_json *kek = custos_state_kek_of(s->state, custos_state_generation(s->entry));
-	if (custos_json_get(s->entry, "kek") == NULL || (kek != NULL && (is_state(kek, "current") || is_state(kek, "old"))))
+	if (custos_json_get(s->entry, "kek") == NULL || custos_state_is(kek, "current") || custos_state_is(kek, "old"))
 		return CUSTOS_OK;
 	return custos_step_contradicts(s, "its KEK is not in use");
 }
@@ -139,7 +133,7 @@ custos_rc custos_step_open_intent(struct custos_step *s)
 	CUSTOS_TRY(custos_step_any_key(s, &key));
 	if (!names_container(s, key))
 		return custos_step_contradicts(s, "the container is not that of the key");
-	return is_state(key, "active") || (purpose != NULL && strcmp(purpose, "restore") == 0) ? CUSTOS_OK : custos_step_contradicts(s, "the key is destroyed");
+	return custos_state_is(key, "active") || (purpose != NULL && strcmp(purpose, "restore") == 0) ? CUSTOS_OK : custos_step_contradicts(s, "the key is destroyed");
 }
 
 custos_rc custos_step_key_exported(struct custos_step *s)
@@ -170,7 +164,7 @@ custos_rc custos_step_key_destroyed(struct custos_step *s)
 	struct custos_json *key;
 	CUSTOS_TRY(custos_step_any_key(s, &key));
 	const struct custos_json *begun = custos_json_get(key, "destruction");
-	if (!is_state(key, "destroying") || custos_json_int(s->entry, "intent", -1) != custos_json_int(begun, "log_index", -2))
+	if (!custos_state_is(key, "destroying") || custos_json_int(s->entry, "intent", -1) != custos_json_int(begun, "log_index", -2))
 		return custos_step_contradicts(s, "there is no such intent");
 	struct custos_json *destruction = custos_step_record(s);
 	custos_step_copy(destruction, begun, "reason");
@@ -186,7 +180,7 @@ custos_rc custos_step_key_restored(struct custos_step *s)
 	if (!names_container(s, key))
 		return custos_step_contradicts(s, "the container is not that of the key");
 	const struct custos_json *kek = custos_state_kek_of(s->state, custos_state_generation(key));
-	if (kek != NULL && (is_state(kek, "retired") || is_state(kek, "lost")))
+	if (custos_state_is(kek, "retired") || custos_state_is(kek, "lost"))
 		return custos_step_contradicts(s, "its KEK is no more");
 	custos_json_set_text(key, "state", "active");
 	custos_json_remove(key, "destruction");

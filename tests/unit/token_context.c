@@ -3,34 +3,18 @@
 #include "token_lab.h"
 #include "token/batch.h"
 
-#include <fcntl.h>
-
 extern const char custos_token_profile_softhsm[];
 extern const size_t custos_token_profile_softhsm_len;
 
 static struct lab lab;
-static char report[96];
 static char telling[4096];                        /* SoftHSM's profile, and always_authenticate: yes */
 static uint8_t key_id[16] = { 7 };
 static struct custos_token_key key;               /* sign-only, made by a token that forces it */
 
+/* Told by lab_saw(): x for a login, c for one for a signature, p for one at its pad. */
 static void play(const char *part)
 {
-	setenv("CUSTOS_SHIM", part, 1);
-	setenv("CUSTOS_SHIM_MODULE", lab.real_module, 1);
-	setenv("CUSTOS_SHIM_REPORT", report, 1);
-	unlink(report);
-	close(open(report, O_WRONLY | O_CREAT, 0600));
-}
-
-/* What the token saw: x for a login, c for one for a signature, p for one at its pad. */
-static void assert_seen(const char *logins)
-{
-	char seen[32] = "";
-	int fd = open(report, O_RDONLY);
-	assert_true(fd >= 0 && read(fd, seen, sizeof seen - 1) >= 0);
-	close(fd);
-	assert_string_equal(seen, logins);
+	lab_play(&lab, part);
 }
 
 static struct custos_token *open_as(const char *profile)
@@ -61,12 +45,12 @@ static void profile_says_so(void **state)
 	(void)state;
 	play("always");
 	struct custos_token *token = open_as(telling);
-	assert_seen("x");
+	lab_saw(&lab, "x");
 	LAB_OK(&lab, custos_token_key_generate_sign_only(token, CUSTOS_KEY_EC_P256, key_id, "wants-it", &key, &lab.err));
-	assert_seen("xc");
+	lab_saw(&lab, "xc");
 	LAB_OK(&lab, sign(token));
 	LAB_OK(&lab, sign(token));
-	assert_seen("xccc");
+	lab_saw(&lab, "xccc");
 	struct custos_token_key log_key, deployable;
 	struct custos_signer signer = { 0 };
 	CUSTOS_AUTO_BUF signature = { 0 };
@@ -77,10 +61,10 @@ static void profile_says_so(void **state)
 	lab_append(&lab, CUSTOS_BYTES_STR("{}"));
 	lab_body(&lab, lab.count, &body);
 	LAB_OK(&lab, signer.sign(signer.ctx, custos_buf_view(&body), &signature, &lab.err));
-	assert_seen("xccccc");
+	lab_saw(&lab, "xccccc");
 	LAB_OK(&lab, custos_token_kek_open(token, LAB_KEK(lab.kek_id, lab.canary.container, lab.canary.spki), &lab.err));
 	LAB_OK(&lab, custos_token_key_generate(token, CUSTOS_KEY_EC_P256, &deployable, &lab.err));
-	assert_seen("xccccc");
+	lab_saw(&lab, "xccccc");
 	custos_token_key_done(&deployable);
 	custos_token_key_done(&log_key);
 	custos_token_free(token);
@@ -93,7 +77,7 @@ static void key_says_so(void **state)
 	play("nothing");
 	struct custos_token *token = open_as("softhsm");
 	LAB_OK(&lab, sign(token));
-	assert_seen("xc");
+	lab_saw(&lab, "xc");
 	struct custos_token_job jobs[8];
 	struct custos_token_batch batch;
 	bool more = true;
@@ -109,7 +93,7 @@ static void key_says_so(void **state)
 		LAB_OK(&lab, custos_verify("the key", custos_buf_view(&key.spki), custos_key_signature(key.type), CUSTOS_BYTES_STR("message"), custos_buf_view(&result.signature), &lab.err));
 		custos_token_result_done(&result);
 	}
-	assert_seen("xccccccccc");
+	lab_saw(&lab, "xccccccccc");
 	custos_token_free(token);
 }
 
@@ -120,7 +104,7 @@ static void silent_key_is_asked_nothing(void **state)
 	play("always-silent");
 	struct custos_token *token = open_as(telling);
 	LAB_OK(&lab, sign(token));
-	assert_seen("xc");
+	lab_saw(&lab, "xc");
 	custos_token_free(token);
 }
 
@@ -131,11 +115,11 @@ static void refused_once_is_refused_for_ever(void **state)
 	play("always-refused");
 	struct custos_token *token = open_as("softhsm");
 	LAB_FAILS(&lab, sign(token), CUSTOS_E_AUTH, "took the PIN for the login and not for a signature (CKR_PIN_INCORRECT)");
-	assert_seen("xc");
+	lab_saw(&lab, "xc");
 	assert_string_equal(custos_token_trouble(token), "did not take the PIN for a signature");
 	LAB_FAILS(&lab, sign(token), CUSTOS_E_AUTH, "is not tried again");
 	LAB_FAILS(&lab, custos_token_kek_open(token, LAB_KEK(lab.kek_id, lab.canary.container, lab.canary.spki), &lab.err), CUSTOS_E_AUTH, "is not tried again");
-	assert_seen("xc");
+	lab_saw(&lab, "xc");
 	custos_token_free(token);
 }
 
@@ -157,7 +141,7 @@ static void refused_in_one_of_many_sessions(void **state)
 		assert_int_equal(result.rc, CUSTOS_E_AUTH);
 		custos_token_result_done(&result);
 	}
-	assert_seen("xc");
+	lab_saw(&lab, "xc");
 	assert_non_null(custos_token_trouble(token));
 	custos_token_free(token);
 }
@@ -169,7 +153,7 @@ static void no_attempt_at_all(void **state)
 	play("always-final-try");
 	struct custos_token *token = open_as("softhsm");
 	LAB_FAILS(&lab, sign(token), CUSTOS_E_AUTH, "no attempt was made");
-	assert_seen("x");
+	lab_saw(&lab, "x");
 	custos_token_free(token);
 	char path[96], pin[64] = "";
 	snprintf(path, sizeof path, "%s/pin", lab.dir);
@@ -184,7 +168,7 @@ static void no_attempt_at_all(void **state)
 	LAB_OK(&lab, custos_token_open(&where, &token, &lab.err));
 	LAB_OK(&lab, custos_token_login(token, NULL, &lab.err));
 	LAB_FAILS(&lab, sign(token), CUSTOS_E_POLICY, "the token's own pad");
-	assert_seen("p");
+	lab_saw(&lab, "p");
 	custos_token_free(token);
 }
 
@@ -204,7 +188,7 @@ static void nobody_said_so(void **state)
 	lab_login(&other);
 	LAB_FAILS(&other, custos_token_key_generate_sign_only(other.token, CUSTOS_KEY_EC_P256, id, "unheard", &made, &other.err), CUSTOS_E_TOKEN, "CKR_USER_NOT_LOGGED_IN");
 	assert_non_null(strstr(other.err.hint, "always_authenticate"));
-	assert_seen("x");
+	lab_saw(&lab, "x");
 	lab_remove(&other);
 }
 
@@ -215,7 +199,6 @@ static int start(void **state)
 		return -1;
 	lab_close(&lab);
 	lab_shim(&lab);
-	snprintf(report, sizeof report, "%s/report", lab.dir);
 	snprintf(telling, sizeof telling, "%.*s\nalways_authenticate: yes\n", (int)custos_token_profile_softhsm_len, custos_token_profile_softhsm);
 	return 0;
 }

@@ -7,21 +7,16 @@
 #include <sys/stat.h>
 
 static struct lab lab;
-static char report[96];
 
 static void play(const char *part)
 {
-	setenv("CUSTOS_SHIM", part, 1);
-	setenv("CUSTOS_SHIM_MODULE", lab.real_module, 1);
-	unlink(report);
-	close(open(report, O_WRONLY | O_CREAT, 0600));
-	setenv("CUSTOS_SHIM_REPORT", report, 1);
+	lab_play(&lab, part);
 }
 
 static off_t reports(void)
 {
 	struct stat st = { 0 };
-	assert_int_equal(stat(report, &st), 0);
+	assert_int_equal(stat(lab.report, &st), 0);
 	return st.st_size;
 }
 
@@ -281,13 +276,13 @@ static void kill_is_an_error(void **state)
 	struct custos_token *token = NULL;
 	play("hangs");
 	open_and_login(&token);
-	unlink(report);
-	assert_int_equal(mkfifo(report, 0600), 0);
+	unlink(lab.report);
+	assert_int_equal(mkfifo(lab.report, 0600), 0);
 	pid_t victim = custos_token_pid(token), killer = fork();
 	assert_true(killer >= 0);
 	if (killer == 0) {
 		char byte;
-		int fd = open(report, O_RDONLY);
+		int fd = open(lab.report, O_RDONLY);
 		_exit(fd >= 0 && read(fd, &byte, 1) == 1 && kill(victim, SIGKILL) == 0 ? 0 : 1);
 	}
 	LAB_FAILS(&lab, open_kek(token), CUSTOS_E_TOKEN, "ended by signal 9 while");
@@ -471,7 +466,6 @@ static int start(void **state)
 		return -1;
 	lab_close(&lab);
 	lab_shim(&lab);
-	snprintf(report, sizeof report, "%s/report", lab.dir);
 	return 0;
 }
 

@@ -23,7 +23,7 @@ enum { LAB_LEAVES_MAX = 64 };
 
 struct lab {
 	char dir[64], serial[17], uri[96];
-	char shim[96], real_module[128]; /* lab_shim() fills them */
+	char shim[96], real_module[128], report[96]; /* lab_shim() fills them */
 	struct custos_token *token;
 	uint8_t kek_id[16], log_id[16];
 	struct custos_token_key canary, log_key;
@@ -164,6 +164,9 @@ static inline void lab_reopen(struct lab *lab)
 int lab_start(struct lab *lab, const char *label);
 /* Puts the module that misbehaves (token_shim.c) where custos-token takes it from: root's, and nobody else may write it. */
 void lab_shim(struct lab *lab);
+/* From now on it plays this part, and reports into an empty file; what it has written there since, letter by letter, is exactly this. */
+void lab_play(const struct lab *lab, const char *part);
+void lab_saw(const struct lab *lab, const char *letters);
 
 /* An intent as the log would commit it, and everything a release needs. */
 struct lab_intent {

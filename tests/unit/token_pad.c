@@ -1,29 +1,13 @@
 /* A token with a PIN pad of its own: the PIN is entered there and nowhere else, under the same rules as any other. The pad, and the person at it, is token_shim.c. */
 #include "token_lab.h"
 
-#include <fcntl.h>
-
 static struct lab lab;
-static char report[96];
 
+/* Told by lab_saw(): p for a login without a PIN, P for one with. */
 static void play(const char *part, const char *typed)
 {
-	setenv("CUSTOS_SHIM", part, 1);
-	setenv("CUSTOS_SHIM_MODULE", lab.real_module, 1);
-	setenv("CUSTOS_SHIM_REPORT", report, 1);
 	setenv("CUSTOS_SHIM_PIN", typed, 1);
-	unlink(report);
-	close(open(report, O_WRONLY | O_CREAT, 0600));
-}
-
-/* What the pad saw: p for a login without a PIN, P for one with. */
-static void assert_seen(const char *logins)
-{
-	char seen[32] = "";
-	int fd = open(report, O_RDONLY);
-	assert_true(fd >= 0 && read(fd, seen, sizeof seen - 1) >= 0);
-	close(fd);
-	assert_string_equal(seen, logins);
+	lab_play(&lab, part);
 }
 
 static const char *own_pin(void)
@@ -67,7 +51,7 @@ static void pin_is_entered_at_the_token(void **state)
 	LAB_OK(&lab, custos_token_login(token, NULL, &lab.err));
 	assert_true(token->times.pad_ms >= 60000);
 	token->times.call_ms = call_ms;
-	assert_seen("p");
+	lab_saw(&lab, "p");
 	LAB_OK(&lab, open_kek(token));
 	custos_token_free(token);
 }
@@ -79,7 +63,7 @@ static void wrong_pin_at_the_pad_is_one_attempt(void **state)
 	play("pad", "0000wrong0000");
 	struct custos_token *token = open_pad();
 	LAB_FAILS(&lab, custos_token_login(token, NULL, &lab.err), CUSTOS_E_AUTH, "flags now: user PIN count low");
-	assert_seen("p");
+	lab_saw(&lab, "p");
 	assert_true(custos_token_info(token)->pin_count_low);
 	assert_null(strstr(lab.err.msg, "wrong0"));
 	LAB_FAILS(&lab, open_kek(token), CUSTOS_E_INTERNAL, "may not be sent");
@@ -99,7 +83,7 @@ static void last_attempt_is_not_taken_at_the_pad(void **state)
 		play(parts[i], own_pin());
 		struct custos_token *token = open_pad();
 		LAB_FAILS(&lab, custos_token_login(token, NULL, &lab.err), CUSTOS_E_AUTH, "no attempt was made");
-		assert_seen("");
+		lab_saw(&lab, "");
 		custos_token_free(token);
 	}
 }
@@ -112,7 +96,7 @@ static void nobody_at_the_pad(void **state)
 	struct custos_token *token = open_pad();
 	LAB_FAILS(&lab, custos_token_login(token, NULL, &lab.err), CUSTOS_E_AUTH, "no PIN was entered at the pad");
 	assert_null(custos_token_trouble(token));
-	assert_seen("p");
+	lab_saw(&lab, "p");
 	custos_token_free(token);
 	play("pad-hangs", "");
 	token = open_pad();
@@ -132,7 +116,7 @@ static void token_without_a_pad(void **state)
 	assert_non_null(strstr(lab.err.hint, "no attempt was made"));
 	token->info.protected_path = true;
 	LAB_FAILS(&lab, custos_token_login(token, NULL, &lab.err), CUSTOS_E_USAGE, "no PIN pad of its own");
-	assert_seen("");
+	lab_saw(&lab, "");
 	/* and it is as good as before */
 	struct custos_secret *pin = lab_own_pin(&lab);
 	LAB_OK(&lab, custos_token_login(token, pin, &lab.err));
@@ -147,7 +131,6 @@ static int start(void **state)
 		return -1;
 	lab_close(&lab);
 	lab_shim(&lab);
-	snprintf(report, sizeof report, "%s/report", lab.dir);
 	return 0;
 }
 

@@ -33,4 +33,25 @@ static inline custos_rc add(struct fold *f, const char *event, const char *field
 	return rc;
 }
 
+/* For a test whose fold is `f`: the entry is taken; it is refused, and the reason says `why`. */
+#define GOOD(event, fields) \
+	do { \
+		if (add(f, event, fields) != CUSTOS_OK) \
+			fail_msg("%s", f->err.msg); \
+	} while (0)
+#define BAD(event, fields, why) \
+	do { \
+		assert_int_equal(add(f, event, fields), CUSTOS_E_TAMPERED); \
+		if (strstr(f->err.msg, why) == NULL) \
+			fail_msg("%s", f->err.msg); \
+	} while (0)
+
+static inline int fold_down(void **state)
+{
+	struct fold *f = *state;
+	custos_state_done(&f->state);
+	free(f);
+	return 0;
+}
+
 #endif

@@ -9,17 +9,6 @@
 
 #include "vault_entries.h"
 
-#define GOOD(event, fields) \
-	do { \
-		if (add(f, event, fields) != CUSTOS_OK) \
-			fail_msg("%s", f->err.msg); \
-	} while (0)
-#define BAD(event, fields, why) \
-	do { \
-		assert_int_equal(add(f, event, fields), CUSTOS_E_TAMPERED); \
-		if (strstr(f->err.msg, why) == NULL) \
-			fail_msg("%s", f->err.msg); \
-	} while (0)
 /* The second KEK: its intent is entry 3, and with a backup that of the backup entry 4. */
 #define INTENT_2 "{'generation':2,'id':'02','label':'custos-kek-02','backup':true}"
 #define BACKUP_2 "{'intent':3,'generation':2,'id':'02'}"
@@ -46,14 +35,6 @@ static int up_without(void **state)
 	assert_int_equal(custos_state_start(&f->state, &f->err), CUSTOS_OK);
 	GOOD("custody.genesis", "{'kek':null,'token':{'serial':'11'},'log_key':{'id':'66'}}");
 	*state = f;
-	return 0;
-}
-
-static int down(void **state)
-{
-	struct fold *f = *state;
-	custos_state_done(&f->state);
-	free(f);
 	return 0;
 }
 
@@ -345,18 +326,18 @@ static void a_sealed_key_is_under_none(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(the_first_is_in_the_genesis, up, down),
-		cmocka_unit_test_setup_teardown(a_token_that_cannot_wrap_has_none, up_without, down),
-		cmocka_unit_test_setup_teardown(one_comes_after_the_other, up, down),
-		cmocka_unit_test_setup_teardown(a_backup_is_logged_before_it_is_had, up, down),
-		cmocka_unit_test_setup_teardown(keys_move_to_the_current_one, up, down),
-		cmocka_unit_test_setup_teardown(a_kek_ends_when_no_key_is_left_under_it, up, down),
-		cmocka_unit_test_setup_teardown(a_restored_key_keeps_its_kek, up, down),
-		cmocka_unit_test_setup_teardown(nothing_comes_back_from_under_a_retired_kek, up, down),
-		cmocka_unit_test_setup_teardown(another_token_goes_on, up, down),
-		cmocka_unit_test_setup_teardown(a_backup_token_in_use_is_no_backup, up, down),
-		cmocka_unit_test_setup_teardown(what_was_retired_is_not_lost, up, down),
-		cmocka_unit_test_setup_teardown(a_sealed_key_is_under_none, up, down),
+		cmocka_unit_test_setup_teardown(the_first_is_in_the_genesis, up, fold_down),
+		cmocka_unit_test_setup_teardown(a_token_that_cannot_wrap_has_none, up_without, fold_down),
+		cmocka_unit_test_setup_teardown(one_comes_after_the_other, up, fold_down),
+		cmocka_unit_test_setup_teardown(a_backup_is_logged_before_it_is_had, up, fold_down),
+		cmocka_unit_test_setup_teardown(keys_move_to_the_current_one, up, fold_down),
+		cmocka_unit_test_setup_teardown(a_kek_ends_when_no_key_is_left_under_it, up, fold_down),
+		cmocka_unit_test_setup_teardown(a_restored_key_keeps_its_kek, up, fold_down),
+		cmocka_unit_test_setup_teardown(nothing_comes_back_from_under_a_retired_kek, up, fold_down),
+		cmocka_unit_test_setup_teardown(another_token_goes_on, up, fold_down),
+		cmocka_unit_test_setup_teardown(a_backup_token_in_use_is_no_backup, up, fold_down),
+		cmocka_unit_test_setup_teardown(what_was_retired_is_not_lost, up, fold_down),
+		cmocka_unit_test_setup_teardown(a_sealed_key_is_under_none, up, fold_down),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

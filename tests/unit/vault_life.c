@@ -8,18 +8,6 @@
 
 #include "vault_entries.h"
 
-#define GOOD(event, fields) \
-	do { \
-		if (add(f, event, fields) != CUSTOS_OK) \
-			fail_msg("%s", f->err.msg); \
-	} while (0)
-#define BAD(event, fields, why) \
-	do { \
-		assert_int_equal(add(f, event, fields), CUSTOS_E_TAMPERED); \
-		if (strstr(f->err.msg, why) == NULL) \
-			fail_msg("%s", f->err.msg); \
-	} while (0)
-
 static int up(void **state)
 {
 	struct fold *f = calloc(1, sizeof *f);
@@ -30,14 +18,6 @@ static int up(void **state)
 	GOOD("target.add", "{'target':{'name':'web','address':'web.example.com:22'}}");                              /* 3 */
 	GOOD("key.allow", "{'key':'k','targets':['web']}");                                                         /* 4 */
 	*state = f;
-	return 0;
-}
-
-static int down(void **state)
-{
-	struct fold *f = *state;
-	custos_state_done(&f->state);
-	free(f);
 	return 0;
 }
 
@@ -179,7 +159,7 @@ static void imports_follow_their_intents(void **state)
 
 int main(void)
 {
-#define WITH(test) cmocka_unit_test_setup_teardown(test, up, down)
+#define WITH(test) cmocka_unit_test_setup_teardown(test, up, fold_down)
 	const struct CMUnitTest tests[] = {
 		WITH(drills), WITH(exports), WITH(a_key_ends_in_two_steps), WITH(not_while_a_release_is_open), WITH(a_container_comes_back), WITH(imports_follow_their_intents),
 	};
