@@ -2,10 +2,12 @@
 # LLVMFuzzerTestOneInput, over tests/fuzz/corpus/NAME. SOURCES are a program's own files below src/; of a function under WRAP the target has its
 # own, called __wrap_…; MUTATIONS of each file are replayed, fewer where one takes long.
 #
-# Always built with a main of its own that replays the corpus, each of its prefixes and seeded mutations: one ctest, any compiler. To fuzz:
-#   CC=clang CFLAGS=-fsanitize=fuzzer-no-link cmake -B build/fuzz -DCUSTOS_SANITIZE=ON -DCUSTOS_FUZZ=ON && cmake --build build/fuzz --target libfuzzer_yaml
-#   build/fuzz/tests/libfuzzer_yaml NEW-DIR tests/fuzz/corpus/yaml
+# Always built with a main of its own that replays the corpus, each of its prefixes and seeded mutations: one ctest, fuzz_NAME, with any compiler.
+# With the preset "fuzz" (clang, sanitizers) also as libfuzzer_NAME, and the ctest fuzzing_NAME lets libFuzzer look for new inputs (tests/fuzz/run).
 option(CUSTOS_FUZZ "build the libFuzzer targets too (clang)" OFF)
+if(CUSTOS_FUZZ)
+  add_custom_target(libfuzzers)
+endif()
 
 function(custos_fuzz_program target name layer)
   cmake_parse_arguments(F "" "" "USES;SOURCES;WRAP;LIBS" ${ARGN})
@@ -34,6 +36,9 @@ function(custos_fuzz name layer)
   if(CUSTOS_FUZZ)
     custos_fuzz_program(libfuzzer_${name} ${name} ${layer} ${with})
     target_link_options(libfuzzer_${name} PRIVATE -fsanitize=fuzzer)
+    add_dependencies(libfuzzers libfuzzer_${name})
+    add_test(NAME fuzzing_${name} COMMAND ${here}/search ${name} $<TARGET_FILE:libfuzzer_${name}>)
+    set_tests_properties(fuzzing_${name} PROPERTIES TIMEOUT 14400 WORKING_DIRECTORY ${CMAKE_BINARY_DIR})
   endif()
 endfunction()
 
