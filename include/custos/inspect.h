@@ -13,6 +13,10 @@ struct custos_inspect_options {
 	struct custos_secret *pass_phrase; /* of PKCS#12 files; NULL: only those without one are opened */
 };
 
+/* For a process that does nothing but inspect: from here on, and for good, it reads files, writes to none but what is open already or stands in the directory of `out` (NULL: none), starts no
+ * program, enters no other process and, unless an input is HOST:PORT, has no network. What strangers sent is parsed by code that was not written for strangers. */
+CUSTOS_API custos_inspect_confine(const char *const inputs[], size_t count, const char *out, struct custos_err *err);
+
 /* Each input is a file, a directory, "-" for standard input, or HOST:PORT when there is no file of that name: then a TLS handshake is made and what the host
  * serves is judged. *ret_report is custos-cert(1)'s JSON, also when no server could use what was given (CUSTOS_E_INPUT); not written when it did not come to
  * that. *ret_chain_pem, written on success only: leaf, then intermediates; may be NULL. */

@@ -63,6 +63,7 @@ static custos_rc inspect(struct custos_call *call, struct custos_json **ret_repo
 		.server_name = custos_call_text(call, "--servername", NULL),
 		.pass_phrase = pass_phrase,
 	};
+	CUSTOS_TRY(custos_inspect_confine(call->args, call->count, custos_call_text(call, "-o", NULL), err));
 	return custos_cert_inspect(call->args, call->count, &options, ret_report, ret_pem, err);
 }
 

@@ -4,13 +4,14 @@
 
 #include "base/clock.h"
 #include "base/text.h"
+#include "confine/confinement.h"
 #include "crypto/served.h"
 #include "deploy/dial.h"
 #include "vault/file.h"
 #include "x509/cert.h"
 #include "x509/check.h"
 
-#include <ctype.h>
+#include <libgen.h>
 #include <stdio.h>
 
 enum { DIAL_MS = 10000, FETCH_MS = 10000, HOST_MAX = 256 };
@@ -47,6 +48,26 @@ static bool is_host(const char *input, char host[static HOST_MAX])
 		return false;
 	snprintf(host, HOST_MAX, "%.*s", (int)(end - start), start);
 	return true;
+}
+
+custos_rc custos_inspect_confine(const char *const inputs[], size_t count, const char *out, struct custos_err *err)
+{
+	CUSTOS_AUTO(custos_confinement) *confinement = NULL;
+	enum custos_foreign_code network = CUSTOS_FOREIGN_OFFLINE;
+	char host[HOST_MAX];
+	for (size_t n = 0; n < count; n++)
+		if (is_host(inputs[n], host))
+			network = CUSTOS_FOREIGN_MAY_USE_NETWORK;
+	CUSTOS_TRY(custos_confinement_new(&confinement, err));
+	CUSTOS_TRY(custos_confinement_only_paths(confinement, err));
+	CUSTOS_TRY(custos_confinement_allow_path(confinement, "/", CUSTOS_CONFINE_READ, err));
+	if (out != NULL) {
+		CUSTOS_AUTO_STR *directory = custos_text_dup(out);
+		CUSTOS_REQUIRE(directory != NULL, err, CUSTOS_E_SYSTEM, "out of memory");
+		CUSTOS_TRY(custos_confinement_allow_path(confinement, dirname(directory), CUSTOS_CONFINE_READ | CUSTOS_CONFINE_WRITE, err));
+	}
+	CUSTOS_TRY(custos_confinement_foreign_code(confinement, network, err));
+	return custos_confinement_enter(confinement, err);
 }
 
 static custos_rc fetch(struct inspection *i, const char *address, struct custos_err *err)

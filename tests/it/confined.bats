@@ -168,3 +168,41 @@ c = s.accept(); time.sleep(2)' > "$BATS_TEST_TMPDIR/port" 3>&- &
 	[ "$(field custos CapPrm)" = 0000000000000004 ]
 	for set in CapInh CapPrm CapEff CapAmb; do [ "$(field custos-courier $set)" = 0000000000000000 ]; done
 }
+
+@test "what reads the files of a CA can write to none, start nothing and, without a host to ask, reach nobody" {
+	# Goal: the parsers of certificates, archives and PKCS#12 are not written here; whoever takes them over is alone with what he sent.
+	[ "$(uname -m)" = x86_64 ] || skip "the injector is for x86-64"
+	check() { # ARGUMENT…: custos cert check -, which waits for its input
+		rm -f "$BATS_TEST_TMPDIR/in"
+		mkfifo "$BATS_TEST_TMPDIR/in"
+		custos cert check - "$@" < "$BATS_TEST_TMPDIR/in" > "$BATS_TEST_TMPDIR/out" 2>&1 3>&- &
+		checker=$!
+		exec 8> "$BATS_TEST_TMPDIR/in"
+		lab_until reads_input
+	}
+	# it sleeps in a read of its standard input
+	reads_input() { [ "$(cut -d ' ' -f 1,2 "/proc/$checker/syscall")" = "0 0x0" ]; }
+	check
+	[ "$(in_process "$checker" open /etc/hosts)" = ok ]
+	[ "$(in_process "$checker" open "$LAB/new" write)" = EACCES ]
+	[ "$(in_process "$checker" open "$LAB/pin" write)" = EACCES ]
+	[ "$(in_process "$checker" connect)" = EACCES ]
+	[ "$(field "/proc/$checker/status" Seccomp)" = 2 ]
+	# and still does its work
+	cat "$LAB/a.chain.pem" >&8
+	exec 8>&-
+	wait "$checker"
+	grep -q "a server can use this" "$BATS_TEST_TMPDIR/out"
+	# the chain goes where it was asked for, and into no other directory
+	mkdir "$BATS_TEST_TMPDIR/chain"
+	check -o "$BATS_TEST_TMPDIR/chain/pem"
+	[ "$(in_process "$checker" open "$LAB/new" write)" = EACCES ]
+	cat "$LAB/a.chain.pem" >&8
+	exec 8>&-
+	wait "$checker"
+	openssl x509 -in "$BATS_TEST_TMPDIR/chain/pem" -noout
+	# nothing is left of a file that does not come to be
+	expect 6 custos cert check /etc/hosts -o "$BATS_TEST_TMPDIR/chain/none"
+	[ ! -e "$BATS_TEST_TMPDIR/chain/none" ]
+	[ ! -e "$LAB/new" ]
+}
