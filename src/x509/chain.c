@@ -226,6 +226,29 @@ static void note_root(const struct build *b)
 	                    "%s: the root '%.300s' was given; a server does not send it, left out", root->file, subject == NULL ? "" : subject);
 }
 
+/* A signature that nobody can verify is not one whose issuer is missing. */
+static bool note_unverifiable(struct custos_problems *problems, const X509 *cert, const char *subject)
+{
+	const X509_ALGOR *outer = NULL;
+	const ASN1_OBJECT *algorithm = NULL;
+	int digest = NID_undef, key = NID_undef;
+	char text[80] = "";
+	X509_get0_signature(NULL, &outer, cert);
+	X509_ALGOR_get0(&algorithm, NULL, NULL, outer);
+	OBJ_obj2txt(text, sizeof text, algorithm, 0);
+	if (X509_ALGOR_cmp(outer, X509_get0_tbs_sigalg(cert)) != 0) {
+		/* RFC 5280 4.1.1.2 */
+		custos_problems_add(problems, "bad_signature", CUSTOS_SEVERITY_ERROR, "get the file from the CA again",
+		                    "'%.300s' says of its signature two different things, and no client takes it", subject);
+		return true;
+	}
+	if (OBJ_find_sigid_algs(OBJ_obj2nid(algorithm), &digest, &key) == 1)
+		return false;
+	custos_problems_add(problems, "unknown_signature", CUSTOS_SEVERITY_ERROR, "ask the CA for a certificate signed with SHA-256 by an RSA or EC key",
+	                    "'%.300s' is signed in a way that clients do not know (%s)", subject, text);
+	return true;
+}
+
 static void note_end(const struct build *b, const struct custos_path *path)
 {
 	struct custos_problems *problems = &b->chain->problems;
@@ -251,7 +274,7 @@ static void note_end(const struct build *b, const struct custos_path *path)
 	else if (path->end == CUSTOS_PATH_LOOP)
 		custos_problems_add(problems, "no_root", CUSTOS_SEVERITY_WARNING, "add the root of the CA if a client does not accept this chain",
 		                    "the last issuers only certify each other; none of them is a root");
-	else if (alone || trust)
+	else if (!note_unverifiable(problems, last, s) && (alone || trust))
 		custos_problems_add(problems, "missing_intermediate", CUSTOS_SEVERITY_ERROR,
 		                    "get this issuer's certificate from the CA and give it too; if it is the root itself, give the root",
 		                    "the issuer's certificate is missing: '%.300s' was issued by '%.300s'", s, i);

@@ -13,12 +13,12 @@
 #include "x509/chain.h"
 #include <custos/json.h>
 
-/* How long a certificate may be valid for: as long as it likes; as long as those of public CAs may; so many days. */
-enum custos_validity_kind { CUSTOS_VALIDITY_ANY, CUSTOS_VALIDITY_PUBLIC, CUSTOS_VALIDITY_DAYS };
+/* How long a certificate may be valid for: as long as it likes; as long as those of public CAs may; so many days; as those of public CAs, and more is a warning. */
+enum custos_validity_kind { CUSTOS_VALIDITY_ANY, CUSTOS_VALIDITY_PUBLIC, CUSTOS_VALIDITY_DAYS, CUSTOS_VALIDITY_PUBLIC_ADVISED };
 struct custos_validity_limit {
 	enum custos_validity_kind kind;
 	unsigned days;                        /* DAYS */
-	const struct custos_anchors *roots;   /* PUBLIC: only chains that end at one of these; NULL: every chain */
+	const struct custos_anchors *roots;   /* PUBLIC…: only chains that end at one of these; NULL: every chain */
 };
 
 struct custos_check_options {

@@ -88,7 +88,7 @@ static void container_given(const struct custos_rules *r, const struct custos_ba
 static void p12_given(const struct custos_rules *r, const struct custos_bag_item *item, const char *at)
 {
 	if (strstr(item->what, "with a pass phrase") != NULL)
-		custos_problems_add(r->problems, "pkcs12_locked", CUSTOS_SEVERITY_WARNING, "give its pass phrase to custos cert check --pass-phrase, or the certificates as PEM",
+		custos_problems_add(r->problems, "pkcs12_locked", CUSTOS_SEVERITY_WARNING, "give its pass phrase with --pass-phrase, or the certificates as PEM",
 		                    "%s: this is a PKCS#12 container, and its pass phrase is not empty; its certificates were not read", at);
 	else if (strstr(item->what, "outdated") != NULL)
 		custos_problems_add(r->problems, "pkcs12_outdated", CUSTOS_SEVERITY_WARNING, "take the certificates out of it: openssl pkcs12 -legacy -nokeys -in FILE -out FILE.pem",

@@ -47,6 +47,10 @@ static void lint_profile(const struct custos_csr_spec *spec, const char *key_typ
 static void lint_private(const struct custos_csr_spec *spec, const GENERAL_NAME *name, const char *shown, struct custos_problems *problems)
 {
 	const char *why = for_private_ca(spec) ? NULL : custos_private_reason(name);
+	/* Baseline Requirements 7.1.2.7.12 */
+	if (!for_private_ca(spec) && why == NULL && (name->type == GEN_EMAIL || name->type == GEN_URI))
+		ADD("not_from_public_ca", WARNING, "leave it out; or ask a CA of your own, and say so (--private-ca, private_ca: yes)",
+		    "the name '%s' is no host: public CAs leave such names out of a server's certificate, which is then refused for lacking it", shown);
 	if (why != NULL)
 		ADD("private_name", ERROR, "ask for a registered name, or say that the CA is your own (--private-ca, private_ca: yes)",
 		    "the name '%s' %s; a public CA may not certify it", shown, why);

@@ -5,7 +5,8 @@
 #include "base/bytes.h"
 #include "x509/openssl.h"
 
-/* Why, as the rest of a sentence about the name; NULL when it is public, or of a kind that is not judged (email, uri). */
+/* Why, as the rest of a sentence about the name; NULL when it is public. Of a mail address and of a URI the host
+ * is judged; a URI without one, and names of other kinds, are not. */
 const char *custos_private_reason(const GENERAL_NAME *name);
 
 #endif

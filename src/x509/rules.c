@@ -45,11 +45,16 @@ static void check_signature(const struct custos_rules *r, X509 *cert, const char
 		ADD("pss_for_esxi", ERROR, "ask the CA for a signature in PKCS#1 v1.5", "'%.300s' is signed with RSASSA-PSS, which ESXi does not support", subject);
 }
 
-static void check_strength(const struct custos_rules *r, EVP_PKEY *key, const char *subject)
+static void check_strength(const struct custos_rules *r, X509 *cert, const char *subject)
 {
+	EVP_PKEY *key = X509_get0_pubkey(cert);
 	if (key == NULL) {
-		ADD("bad_key", ERROR, "use a key of a common type (rsa-2048, ec-p256)", "'%.300s': its public key is damaged or of an unknown type", subject);
-	} else if (EVP_PKEY_is_a(key, "RSA") && EVP_PKEY_get_bits(key) < 2048) {
+		char type[80] = "";
+		ASN1_OBJECT *algorithm = NULL;
+		if (X509_PUBKEY_get0_param(&algorithm, NULL, NULL, NULL, X509_get_X509_PUBKEY(cert)) == 1)
+			OBJ_obj2txt(type, sizeof type, algorithm, 0);
+		ADD("bad_key", ERROR, "use a key of a common type (rsa-2048, ec-p256)", "'%.300s': its public key is damaged or of an unknown type (%s)", subject, type);
+	} else if ((EVP_PKEY_is_a(key, "RSA") || EVP_PKEY_is_a(key, "RSA-PSS")) && EVP_PKEY_get_bits(key) < 2048) {
 		ADD("weak_rsa", ERROR, "use a key of 2048 bits or more", "'%.300s' has an RSA key of %d bits, less than 2048", subject, EVP_PKEY_get_bits(key));
 	} else if (EVP_PKEY_is_a(key, "EC") && EVP_PKEY_get_bits(key) < 256) {
 		ADD("weak_ec", ERROR, "use the curve P-256 or P-384", "'%.300s' has an EC key of %d bits, less than 256", subject, EVP_PKEY_get_bits(key));
@@ -62,7 +67,8 @@ void custos_rules_issuer(const struct custos_rules *r, struct x509_st *issuer)
 	const char *s = subject == NULL ? "" : subject;
 	check_dates(r, issuer, s);
 	check_signature(r, issuer, s);
-	check_strength(r, X509_get0_pubkey(issuer), s);
+	check_strength(r, issuer, s);
+	custos_rules_form(r, issuer, s);
 	custos_x509_drain();
 }
 
@@ -197,8 +203,10 @@ custos_rc custos_rules_leaf(const struct custos_rules *r, struct x509_st *leaf, 
 	check_wildcards(r, names);
 	check_dates(r, leaf, subject);
 	check_signature(r, leaf, subject);
-	check_strength(r, X509_get0_pubkey(leaf), subject);
+	check_strength(r, leaf, subject);
 	check_purpose(r, leaf);
+	custos_rules_form(r, leaf, subject);
+	custos_rules_leaf_form(r, leaf, subject);
 	if (r->esxi)
 		check_for_esxi(r, leaf);
 	custos_x509_drain();

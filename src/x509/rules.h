@@ -18,6 +18,10 @@ CUSTOS_RC custos_rules_leaf(const struct custos_rules *rules, struct x509_st *le
 /* About an intermediate: dates, signature, key. */
 void custos_rules_issuer(const struct custos_rules *rules, struct x509_st *issuer);
 
+/* rules_form.c: what is malformed or of no use to clients, of any certificate that is served, and of the leaf alone. `subject` names the certificate. */
+void custos_rules_form(const struct custos_rules *rules, struct x509_st *cert, const char *subject);
+void custos_rules_leaf_form(const struct custos_rules *rules, struct x509_st *leaf, const char *subject);
+
 /* rules_policy.c: how long the leaf may last when the chain ends with `last`; a key that others can compute, or that is on the blocklist; a key usage that ends every handshake; the
  * names that hosts are verified by. `subject` names the certificate. */
 void custos_rules_validity(const struct custos_rules *rules, struct x509_st *leaf, struct x509_st *last, const char *subject);

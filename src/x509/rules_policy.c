@@ -31,7 +31,7 @@ void custos_rules_validity(const struct custos_rules *r, struct x509_st *leaf, s
 	/* what cannot be read, or ends before it begins, is said elsewhere */
 	if (limit->kind == CUSTOS_VALIDITY_ANY || !custos_parsed_time(X509_get0_notBefore(leaf), &from) || !custos_parsed_time(X509_get0_notAfter(leaf), &until) || until < from)
 		return;
-	bool public = limit->kind == CUSTOS_VALIDITY_PUBLIC;
+	bool advised = limit->kind == CUSTOS_VALIDITY_PUBLIC_ADVISED, public = advised || limit->kind == CUSTOS_VALIDITY_PUBLIC;
 	if (public && limit->roots != NULL && !custos_anchors_issued(limit->roots, last, NULL))
 		return;
 	/* what an administrator calls 90 days is what `openssl ca -days 90` makes, a second more than 90 days with both ends */
@@ -41,7 +41,10 @@ void custos_rules_validity(const struct custos_rules *r, struct x509_st *leaf, s
 	long long days = (long long)((seconds + SECONDS_A_DAY - 1) / SECONDS_A_DAY);
 	char begins[CUSTOS_TIME_TEXT];
 	custos_clock_text(from, begins);
-	if (public)
+	if (advised)
+		ADD("long_validity", WARNING, "ask the CA for a shorter one; nothing to do, if the CA is your own and was added to this machine's roots",
+		    "'%.300s' is valid for %lld days; of a public CA one that begins on %.10s may be for %lld at most, and browsers refuse it", subject, days, begins, (long long)most);
+	else if (public)
 		ADD("long_validity", ERROR, "ask the CA for a shorter one; for a CA of your own: certificates: max_days in custody.yaml",
 		    "'%.300s' is valid for %lld days; of a public CA one that begins on %.10s may be for %lld at most, and clients refuse it", subject, days, begins, (long long)most);
 	else

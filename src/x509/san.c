@@ -2,6 +2,7 @@
  * whole first label. */
 #include "x509/san.h"
 #include "x509/idn.h"
+#include "x509/uri.h"
 
 #include <arpa/inet.h>
 #include <ctype.h>
@@ -43,10 +44,12 @@ static const char *bad_label(const char *label, size_t len)
 {
 	if (memchr(label, '*', len) != NULL)
 		return "has a wildcard elsewhere than as its whole first label";
+	if (len > 63)
+		return "has a part of more than 63 characters";
 	return memchr(label, '_', len) != NULL ? "holds an underscore, which no host name may" : "is no host name";
 }
 
-static const char *bad_host(const char *host, const char **ret_remedy)
+const char *custos_san_bad_host(const char *host, const char **ret_remedy)
 {
 	const char *name = strncmp(host, "*.", 2) == 0 ? host + 2 : host;
 	size_t labels = 0, len = strlen(host);
@@ -55,8 +58,13 @@ static const char *bad_host(const char *host, const char **ret_remedy)
 	if (is_address(host))
 		return "is an address, not a host name";
 	*ret_remedy = "give a full host name such as host.example.com";
+	/* RFC 1034 3.1: 255 octets with the root's; RFC 5280 4.2.1.6 has names without it */
 	if (len == 0 || len > 253)
 		return len == 0 ? "is empty" : "is longer than 253 characters";
+	if (len > 1 && host[len - 1] == '.') {
+		*ret_remedy = "leave the dot at the end out";
+		return "ends with a dot, which a name in a certificate does not";
+	}
 	for (const char *label = name;; labels++) {
 		size_t n = strcspn(label, ".");
 		if (!is_label(label, n))
@@ -104,11 +112,33 @@ static const char *bad_email(const char *email, const char **ret_remedy)
 		return "has letters outside ASCII before the @";
 	if (at == NULL || at == email || strchr(email, '@') != at)
 		return "is no mail address";
-	for (const char *p = email; p < at; p++)
-		if (!is_alnum(*p) && strchr("!#$%&'*+-/=?^_`{|}~.", *p) == NULL)
+	/* RFC 5321 4.1.2 (a dot-string) and 4.5.3.1.1 */
+	if (at - email > 64)
+		return "has more than 64 characters before the @";
+	for (const char *p = email; p < at; p++) {
+		bool dot = *p == '.';
+		if ((!is_alnum(*p) && strchr("!#$%&'*+-/=?^_`{|}~.", *p) == NULL) || (dot && (p == email || p + 1 == at || p[1] == '.')))
 			return "is no mail address";
+	}
 	const char *ignored;
-	return at[1] == '*' || bad_host(at + 1, &ignored) != NULL ? "has no valid host after the @" : NULL;
+	return at[1] == '*' || custos_san_bad_host(at + 1, &ignored) != NULL ? "has no valid host after the @" : NULL;
+}
+
+/* RFC 5280 4.2.1.6: a URI that has an authority has a full host name in it, or an address. */
+static const char *bad_authority(const char *uri)
+{
+	struct custos_bytes host;
+	const char *ignored;
+	char name[256];
+	if (!custos_uri_host(CUSTOS_BYTES_STR(uri), &host))
+		return NULL;
+	if (host.len == 0 || host.len >= sizeof name)
+		return host.len == 0 ? "names no host" : "has a host that is longer than 253 characters";
+	memcpy(name, host.ptr, host.len);
+	name[host.len] = '\0';
+	if (is_address(name))
+		return NULL;
+	return name[0] == '*' || custos_san_bad_host(name, &ignored) != NULL ? "has a host that is neither a host name nor an address" : NULL;
 }
 
 static const char *bad_uri(const char *uri, const char **ret_remedy)
@@ -126,7 +156,7 @@ static const char *bad_uri(const char *uri, const char **ret_remedy)
 	for (const char *p = uri; *p != '\0'; p++)
 		if (*p <= 0x20 || *p == 0x7f || strchr("<>\"\\^`{|}", *p) != NULL)
 			return "holds a character that no URI may hold";
-	return NULL;
+	return bad_authority(uri);
 }
 
 static custos_rc make_text(int type, const char *value, GENERAL_NAME **ret_name, struct custos_err *err)
@@ -172,7 +202,7 @@ custos_rc custos_san_parse(const char *text, GENERAL_NAME **ret_name, const char
 		CUSTOS_TRY(encode_host(value, at == NULL ? value : at + 1, &encoded, ret_why, ret_remedy, err));
 		if (encoded == NULL)
 			return CUSTOS_OK;
-		*ret_why = is_dns ? bad_host(encoded, ret_remedy) : bad_email(encoded, ret_remedy);
+		*ret_why = is_dns ? custos_san_bad_host(encoded, ret_remedy) : bad_email(encoded, ret_remedy);
 		return *ret_why != NULL ? CUSTOS_OK : make_text(is_dns ? GEN_DNS : GEN_EMAIL, encoded, ret_name, err);
 	}
 	if (strncmp(text, "uri:", 4) == 0) {

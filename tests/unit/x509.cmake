@@ -6,3 +6,4 @@ custos_unit(x509_containers x509 test_x509_containers.c USES base memory crypto 
 custos_unit(x509_policy x509 test_x509_policy.c USES base crypto data LIBS OpenSSL::Crypto)
 custos_unit(x509_template x509 test_x509_template.c USES base crypto data LIBS OpenSSL::Crypto)
 custos_unit(x509_detour x509 test_x509_detour.c USES base crypto data LIBS OpenSSL::Crypto)
+custos_unit(x509_odd x509 test_x509_odd.c USES base crypto data LIBS OpenSSL::Crypto)
