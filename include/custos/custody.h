@@ -171,7 +171,7 @@ CUSTOS_API custos_enroll(struct custos_custody *custody, const struct custos_enr
 CUSTOS_API custos_csr_request(struct custos_custody *custody, const char *name, const char *subject, const char *const sans[],
                               const char *profile, char **ret_pem, struct custos_err *err);
 /* The same with everything there is to say. *ret_request: {"key","profile","csr" (PEM),"subject","sans","key_type","spki_sha256","signature_algorithm",
- * "must_staple","problems":[{"code","severity":"warning","text","remedy"}] (what of a certificate was not copied)}. */
+ * "must_staple","problems":[{"code","severity":"warning","text","remedy"}] (what of a certificate was not copied, what the lint does not like)}. */
 CUSTOS_API custos_csr_request_as(struct custos_custody *custody, const char *name, const struct custos_csr_options *options, struct custos_json **ret_request,
                                  struct custos_err *err);
 /* A request like the last one, for a certificate that takes the place of the key's: with the subject, names and profile of what is newer, the certificate that was accepted or the request.
@@ -179,10 +179,14 @@ CUSTOS_API custos_csr_request_as(struct custos_custody *custody, const char *nam
  * key),"subject","sans","profile","targets","csr" (PKCS#10 in PEM),"deployed" (targets that serve the old one)}. CUSTOS_E_INPUT: there is neither a certificate nor a request. */
 enum custos_renew_flags { CUSTOS_RENEW_NEW_KEY = 1u << 0 };
 CUSTOS_API custos_key_renew(struct custos_custody *custody, const char *name, unsigned flags, struct custos_json **ret_report, struct custos_err *err);
-/* What the CA sent: PEM, DER or PKCS#7, in any order. `accept`: codes of errors that may be, NULL-terminated (custos-cert(1); NULL: none); those that were
- * there go into the log. Before it is logged the key signs a challenge on the token, which must verify under the certificate's public key. The report of
+/* What the CA sent: PEM, DER, PKCS#7 or PKCS#12, in any order. `accept`: codes of errors that may be, NULL-terminated (custos-cert(1); NULL: none); those that were
+ * there go into the log. `pass_phrase`: of PKCS#12 files, borrowed; NULL: only those without one are opened. `options` may be NULL. Before it is logged the key signs a challenge on the token, which must verify under the certificate's public key. The report of
  * `cert check`, with "log_index" when it was taken, is returned also when the certificate is refused (CUSTOS_E_INPUT); not written when it did not come to that. */
-CUSTOS_API custos_cert_accept(struct custos_custody *custody, const char *name, const char *const files[], size_t count, const char *const accept[],
+struct custos_accept_options {
+	const char *const *accept;
+	struct custos_secret *pass_phrase;
+};
+CUSTOS_API custos_cert_accept(struct custos_custody *custody, const char *name, const char *const files[], size_t count, const struct custos_accept_options *options,
                               struct custos_json **ret_report, struct custos_err *err);
 CUSTOS_API custos_cert_show(struct custos_custody *custody, const char *name, struct custos_json **ret_cert, struct custos_err *err);
 /* Leaf, then intermediates. */

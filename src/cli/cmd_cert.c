@@ -109,7 +109,9 @@ void custos_cli_show_report(const struct custos_call *call, const struct custos_
 
 /* Each names one problem by its code, with - for _. */
 #define ACCEPT "--accept-"
+enum { OTHERS = 1 /* options before those that accept */ };
 static const struct custos_option accept_options[] = {
+	{ "--pass-phrase", CUSTOS_OPTION_TEXT, "SRC", "where the pass phrase of PKCS#12 files comes from: a PIN source" },
 	{ "--accept-expired", CUSTOS_OPTION_FLAG, NULL, "a certificate that has expired" },
 	{ "--accept-not-yet-valid", CUSTOS_OPTION_FLAG, NULL, "one that begins later" },
 	{ "--accept-long-validity", CUSTOS_OPTION_FLAG, NULL, "one that is valid for longer than the policy has it" },
@@ -141,7 +143,7 @@ struct accepted {
 static void read_accepted(const struct custos_call *call, struct accepted *ret)
 {
 	size_t count = 0;
-	for (const struct custos_option *o = accept_options; o->name != NULL; o++) {
+	for (const struct custos_option *o = accept_options + OTHERS; o->name != NULL; o++) {
 		if (!custos_call_flag(call, o->name))
 			continue;
 		char *code = ret->codes[count];
@@ -160,7 +162,7 @@ static void show_way_round(const struct custos_json *report)
 	char options[ACCEPTED_MAX * (CODE_SIZE + sizeof ACCEPT)] = "";
 	for (size_t i = 0; i < custos_json_count(problems); i++) {
 		const struct custos_json *p = custos_json_at(problems, i);
-		const struct custos_option *o = accept_options;
+		const struct custos_option *o = accept_options + OTHERS;
 		char name[CODE_SIZE + sizeof ACCEPT];
 		if (strcmp(custos_json_text(p, "severity"), "error") != 0)
 			continue;
@@ -178,12 +180,22 @@ static void show_way_round(const struct custos_json *report)
 		custos_out_line("to take it all the same, which is logged:%s", options);
 }
 
+static void free_secret(struct custos_secret **secret)
+{
+	custos_secret_free(*secret);
+}
+
 static custos_rc accept(struct custos_call *call, struct custos_err *err)
 {
 	CUSTOS_AUTO_DOCUMENT *report = NULL;
+	CUSTOS_CLEANUP(free_secret) struct custos_secret *pass_phrase = NULL;
+	const char *source = custos_call_text(call, "--pass-phrase", NULL);
 	struct accepted accepted;
 	read_accepted(call, &accepted);
-	custos_rc rc = custos_cert_accept(call->custody, call->args[0], call->args + 1, call->count - 1, accepted.list, &report, err);
+	if (source != NULL)
+		CUSTOS_TRY(custos_pin_read(source, "pass phrase of the PKCS#12 files", &pass_phrase, err));
+	const struct custos_accept_options options = { .accept = accepted.list, .pass_phrase = pass_phrase };
+	custos_rc rc = custos_cert_accept(call->custody, call->args[0], call->args + 1, call->count - 1, &options, &report, err);
 	custos_cli_show_report(call, report);
 	if (rc != CUSTOS_OK && report != NULL && !call->json)
 		show_way_round(report);

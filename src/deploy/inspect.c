@@ -19,7 +19,7 @@ enum { DIAL_MS = 10000, FETCH_MS = 10000, HOST_MAX = 256 };
 struct inspection {
 	const struct custos_inspect_options *options;
 	struct custos_bag *bag;
-	struct custos_anchors *anchors;
+	struct custos_anchors *anchors, *system; /* `anchors` may be NULL; `system`: whose chains browsers hold to the limits of public CAs */
 	struct custos_chain *chain;
 	struct custos_buf spki, csr, leaf_spki;
 	uint8_t hash[CUSTOS_HASH_SIZE];
@@ -31,6 +31,7 @@ static void inspection_done(struct inspection *i)
 {
 	custos_chain_free(i->chain);
 	custos_anchors_free(i->anchors);
+	custos_anchors_free(i->system);
 	custos_bag_free(i->bag);
 	custos_buf_done(&i->spki);
 	custos_buf_done(&i->csr);
@@ -185,6 +186,9 @@ custos_rc custos_cert_inspect(const char *const inputs[], size_t count, const st
 	i.check.now_unix = custos_clock_unix();
 	CUSTOS_TRY(open_anchors(options->trust, &i.anchors, err));
 	i.check.trust = i.anchors;
+	/* nobody's policy is known here: what cert accept would refuse without one is told */
+	CUSTOS_TRY(custos_anchors_new_system(&i.system, err));
+	i.check.validity = (struct custos_validity_limit){ .kind = CUSTOS_VALIDITY_PUBLIC_ADVISED, .roots = i.system };
 	CUSTOS_TRY(custos_bag_new(&i.bag, err));
 	custos_bag_use_pass_phrase(i.bag, options->pass_phrase);
 	for (size_t n = 0; n < count; n++)

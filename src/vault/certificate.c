@@ -68,6 +68,17 @@ custos_rc custos_csr_request(struct custos_custody *c, const char *name, const c
 	return CUSTOS_OK;
 }
 
+/* Errors end it; what is only a warning goes with the answer. */
+static custos_rc lint_request(struct custos_request *request, const char *key_type, struct custos_err *err)
+{
+	CUSTOS_AUTO(custos_json) *found = NULL;
+	CUSTOS_TRY(custos_csr_lint(&request->spec, key_type, &found, err));
+	CUSTOS_TRY(custos_problems_refuse(found, err));
+	for (size_t i = 0; i < custos_json_count(found); i++)
+		custos_json_push(request->problems, custos_json_ref(custos_json_at(found, i)));
+	return CUSTOS_OK;
+}
+
 static custos_rc sign_spec(struct custos_custody *c, const char *name, const struct custos_json *record, const struct custos_csr_spec *spec, struct custos_buf *der,
                            struct custos_err *err)
 {
@@ -104,7 +115,7 @@ custos_rc custos_csr_request_as(struct custos_custody *c, const char *name, cons
 	CUSTOS_CLEANUP(custos_request_done) struct custos_request request = { 0 };
 	CUSTOS_TRY(custos_vault_find_key(c, name, &record, err));
 	CUSTOS_TRY(custos_request_assemble(options, &request, err));
-	CUSTOS_TRY(custos_vault_check_request(&request.spec, custos_json_text(record, "type"), err));
+	CUSTOS_TRY(lint_request(&request, custos_json_text(record, "type"), err));
 	CUSTOS_TRY(sign_spec(c, name, record, &request.spec, &der, err));
 	CUSTOS_TRY(custos_csr_facts(custos_buf_view(&der), &facts, err));
 	CUSTOS_TRY(custos_csr_pem(custos_buf_view(&der), &pem, err));
@@ -119,10 +130,11 @@ custos_rc custos_csr_request_as(struct custos_custody *c, const char *name, cons
 	return CUSTOS_OK;
 }
 
-static custos_rc fill_bag(const char *const files[], size_t count, struct custos_bag **ret_bag, struct custos_err *err)
+static custos_rc fill_bag(const char *const files[], size_t count, struct custos_secret *pass_phrase, struct custos_bag **ret_bag, struct custos_err *err)
 {
 	CUSTOS_AUTO(custos_bag) *bag = NULL;
 	CUSTOS_TRY(custos_bag_new(&bag, err));
+	custos_bag_use_pass_phrase(bag, pass_phrase);
 	for (size_t i = 0; i < count; i++)
 		CUSTOS_TRY(custos_bag_add_file(bag, files[i], err));
 	*ret_bag = CUSTOS_TAKE(bag);
@@ -177,7 +189,7 @@ static custos_rc record_certificate(struct custos_custody *c, const char *name, 
 	return custos_vault_commit(c, err);
 }
 
-custos_rc custos_cert_accept(struct custos_custody *c, const char *name, const char *const files[], size_t count, const char *const accept[],
+custos_rc custos_cert_accept(struct custos_custody *c, const char *name, const char *const files[], size_t count, const struct custos_accept_options *how,
                              struct custos_json **ret_report, struct custos_err *err)
 {
 	const struct custos_json *record;
@@ -193,13 +205,13 @@ custos_rc custos_cert_accept(struct custos_custody *c, const char *name, const c
 	CUSTOS_AUTO(custos_bag) *bag = NULL;
 	CUSTOS_CLEANUP(custos_cert_policy_done) struct custos_cert_policy policy = { 0 };
 	CUSTOS_TRY(custos_cert_policy_load(c, record, &policy, err));
-	CUSTOS_TRY(fill_bag(files, count, &bag, err));
+	CUSTOS_TRY(fill_bag(files, count, how == NULL ? NULL : how->pass_phrase, &bag, err));
 	struct custos_check_options options = {
 		.for_profile = custos_json_text(asked, "profile"),
 		.validity = policy.validity,
 		.blocklist = policy.blocklist,
 		.names = (const char *const *)policy.names,
-		.accept = accept,
+		.accept = how == NULL ? NULL : how->accept,
 		.spki = custos_buf_view(&spki),
 		.csr = custos_buf_view(&csr),
 		.trust = anchors,

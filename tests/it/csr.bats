@@ -8,7 +8,7 @@ bats_require_minimum_version 1.5.0
 setup_file() {
 	export LAB=$BATS_FILE_TMPDIR/lab
 	lab_new
-	for type in rsa-2048 ec-p256 ec-p384; do custos_in key generate "key-$type" --type $type > /dev/null; done
+	for type in rsa-2048 ec-p256 ec-p384 ec-p521; do custos_in key generate "key-$type" --type $type > /dev/null; done
 	custos_in key generate key-ed25519 --type ed25519 --class sign-only > /dev/null
 }
 
@@ -73,14 +73,17 @@ wanted() {
 
 @test "every type of key, every kind of name: openssl and certtool read what was asked for" {
 	# Goal: the full width of what can be asked for, read back by two programs that know nothing of custos.
-	for key in key-rsa-2048 key-ec-p256 key-ec-p384 key-ed25519; do
+	for key in key-rsa-2048 key-ec-p256 key-ec-p384 key-ec-p521 key-ed25519; do
 		custos_in csr create $key --subject 'CN=a.example.com,OU=Müller\, Söhne,O=Example,C=DE' --san dns:a.example.com --san 'dns:*.example.com' --san dns:bücher.example \
 			--san ip:192.0.2.1 --san ip:2001:db8::1 --san email:a@bücher.example --san uri:https://a.example.com/x --must-staple -o $key.csr > /dev/null
 		asked $key.csr $key "$(wanted $key 'CN=a.example.com,OU=Müller\, Söhne,O=Example,C=DE' 1 DNS:a.example.com 'DNS:*.example.com' DNS:xn--bcher-kva.example IP:192.0.2.1 \
 			IP:2001:db8::1 email:a@xn--bcher-kva.example URI:https://a.example.com/x)"
 	done
 	[ "$(openssl_says key-rsa-2048.csr | grep ^signature)" = "signature sha256WithRSAEncryption" ]
+	# the digest has the curve's size
+	[ "$(openssl_says key-ec-p256.csr | grep ^signature)" = "signature ecdsa-with-SHA256" ]
 	[ "$(openssl_says key-ec-p384.csr | grep ^signature)" = "signature ecdsa-with-SHA384" ]
+	[ "$(openssl_says key-ec-p521.csr | grep ^signature)" = "signature ecdsa-with-SHA512" ]
 	[ "$(certtool_says key-ec-p256.csr | grep ^signature)" = "signature ECDSA-SHA256" ]
 	[ "$(certtool_says key-ed25519.csr | grep ^signature)" = "signature EdDSA-Ed25519" ]
 	custos_in csr create key-rsa-2048 --signature rsa-pss --san dns:a.example.com -o pss.csr > /dev/null
@@ -120,7 +123,9 @@ wanted() {
 	openssl req -x509 -newkey rsa:2048 -nodes -keyout old.key -subj '/C=DE/O=Example\, Inc/CN=w.example.com' -addext basicConstraints=CA:FALSE -addext tlsfeature=status_request \
 		-addext "subjectAltName=DNS:w.example.com,DNS:W.example.com,email:a@example.com,URI:https://w.example.com/,RID:1.2.3.4" -addext extendedKeyUsage=serverAuth,clientAuth -out old.pem 2> /dev/null
 	expect 0 custos_in csr create key-ec-p256 --like old.pem -o like.csr
-	[ "$(grep -c '^custos: warning: ' <<< "$stderr")" -eq 3 ] || { echo "$stderr"; false; }
+	# a name of another kind, must-staple, a purpose; and the mail address and the URI, which no public CA certifies
+	[ "$(grep -c '^custos: warning: ' <<< "$stderr")" -eq 5 ] || { echo "$stderr"; false; }
+	[ "$(grep -c 'is no host: public CAs leave such names out' <<< "$stderr")" -eq 2 ]
 	grep -q 'must-staple' <<< "$stderr"
 	asked like.csr key-ec-p256 "$(wanted key-ec-p256 'CN=w.example.com,O=Example\, Inc,C=DE' 0 DNS:w.example.com email:a@example.com URI:https://w.example.com/)"
 	expect 0 custos_in csr create key-ec-p256 --like old.pem --san dns:new.example.com --subject "" --must-staple --json
@@ -163,11 +168,17 @@ wanted() {
 	refused "nobody can register" --san dns:a.example.com --san dns:b.lan
 	refused "has no domain" --san dns:esxi1
 	refused "RFC 1918" --san ip:192.168.1.2
+	refused "nobody can register" --san dns:a.example.com --san uri:https://server.local/
+	refused "nobody can register" --san dns:a.example.com --san email:x@host.internal
+	refused "RFC 1918" --san dns:a.example.com --san uri:https://10.0.0.1:8443/
+	refused "neither a host name nor an address" --san uri:https://a_b.example.com/
+	refused "multicast" --san ip:224.0.0.1
+	refused "ends with a dot" --san dns:a.example.com.
 	refused "VMware" --san dns:a.example.com --subject 'O=VMware\, Inc'
 	refused "RSASSA-PSS" --san dns:a.example.com --signature rsa-pss
 	[ "$(lab_log_size)" -eq "$size" ]
-	custos_in csr create key-ec-p256 --private-ca --san dns:esxi1 --san dns:esxi1.lan --san ip:192.168.1.2 -o own.csr > /dev/null
-	asked own.csr key-ec-p256 "$(wanted key-ec-p256 "" 0 DNS:esxi1 DNS:esxi1.lan IP:192.168.1.2)"
+	custos_in csr create key-ec-p256 --private-ca --san dns:esxi1 --san dns:esxi1.lan --san ip:192.168.1.2 --san uri:https://esxi1.lan/ -o own.csr > /dev/null
+	asked own.csr key-ec-p256 "$(wanted key-ec-p256 "" 0 DNS:esxi1 DNS:esxi1.lan IP:192.168.1.2 URI:https://esxi1.lan/)"
 	[ "$(custos log show --from "$size" --json | lab_json '[0]["private_ca"]' '[0]["event"]')" = "true csr.create" ]
 }
 
