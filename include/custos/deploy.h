@@ -37,7 +37,7 @@ CUSTOS_API custos_rollback(struct custos_custody *custody, const char *target, c
  * "probe": [{"address","name","result":"current" (the accepted certificate)|"outdated" (what was deployed; a newer one has been accepted)|"previous" (what was there before)|
  * "other_certificate" (of the right key)|"other_key" (of the custody)|"foreign"|"unreachable","served":{…}|null,"stored":{"key","spki_sha256","leaf_sha256"}|null,
  * "request":{"csr_sha256","same_key","names_missing"}|null,"trusted" (by a client with the trust anchors; null: not asked),"why"}], and "attention" is made again. A host that does not
- * answer is a result, not an error. The process keeps no files but the custody's and the system's open to it. `progress` may be NULL. */
+ * answer is a result, not an error; many are asked at once, by threads that are gone when this returns. The process keeps no files but the custody's and the system's open to it. `progress` may be NULL. */
 CUSTOS_API custos_status_probe(struct custos_custody *custody, struct custos_json *status, void (*progress)(void *ctx, const char *target, const char *line), void *ctx,
                                struct custos_err *err);
 /* Has a courier make an SSH handshake with "HOST[:PORT]" and nothing else: {"address","hostkeys":["SHA256:…"],"banner"}. Stores nothing. */

@@ -1,11 +1,10 @@
 /* What hosts serve, compared with what they should. The keeper connects by itself, without a courier, a login or the token: a TLS handshake for the
- * certificates and nothing else, after it has given up its other files. */
+ * certificates and nothing else, with many hosts at once (look.h), after it has given up its other files. What was served is judged in order, in one thread. */
 #include "base/clock.h"
 #include "base/text.h"
 #include "crypto/digest.h"
-#include "crypto/served.h"
 #include "deploy/confine.h"
-#include "deploy/dial.h"
+#include "deploy/look.h"
 #include "vault/release.h"
 #include "vault/renewal.h"
 #include "x509/cert.h"
@@ -14,7 +13,7 @@
 #include <custos/deploy.h>
 #include <stdio.h>
 
-enum { CONNECT_MS = 5000, HANDSHAKE_MS = 5000, WHY_SIZE = 512 };
+enum { WHY_SIZE = 512, NAME_SIZE = 256 };
 
 struct probe {
 	struct custos_custody *c;
@@ -117,30 +116,52 @@ static custos_rc look(const struct probe *p, const struct custos_served *served,
 	return CUSTOS_OK;
 }
 
-static custos_rc connect_and_look(const struct probe *p, const char *address, const char *name, struct custos_err *err)
+/* One entry for each endpoint of each target, in their order. */
+struct round {
+	struct custos_look *looks;
+	char (*names)[NAME_SIZE];
+	size_t count;
+};
+
+static void round_done(struct round *round)
 {
-	CUSTOS_AUTO_FD fd = -1;
-	CUSTOS_CLEANUP(custos_served_done) struct custos_served served = { 0 };
-	CUSTOS_TRY(custos_dial(address, "443", CONNECT_MS, &fd, err));
-	CUSTOS_TRY(custos_served_fetch(fd, name, HANDSHAKE_MS, &served, err));
-	return look(p, &served, name, err);
+	for (size_t i = 0; i < round->count; i++)
+		custos_served_done(&round->looks[i].served);
+	free(round->looks);
+	free(round->names);
 }
 
-static struct custos_json *probe_endpoint(struct probe *p, size_t endpoint)
+static custos_rc round_fill(const struct custos_json *targets, struct round *round, struct custos_err *err)
 {
-	const char *address = custos_json_string_value(custos_json_at(custos_json_get(p->target, "verify"), endpoint));
-	char name[256];
-	struct custos_err why = { 0 };
+	size_t count = 0;
+	for (size_t i = 0; i < custos_json_count(targets); i++)
+		count += custos_json_count(custos_json_get(custos_json_at(targets, i), "verify"));
+	round->looks = calloc(count + 1, sizeof *round->looks);
+	round->names = calloc(count + 1, sizeof *round->names);
+	CUSTOS_REQUIRE(round->looks != NULL && round->names != NULL, err, CUSTOS_E_SYSTEM, "out of memory");
+	for (size_t i = 0; i < custos_json_count(targets); i++) {
+		const struct custos_json *target = custos_json_at(targets, i), *verify = custos_json_get(target, "verify");
+		for (size_t k = 0; k < custos_json_count(verify); k++, round->count++) {
+			custos_target_name_at(target, k, round->names[round->count]);
+			round->looks[round->count] = (struct custos_look){ .address = custos_json_string_value(custos_json_at(verify, k)), .name = round->names[round->count] };
+		}
+	}
+	return CUSTOS_OK;
+}
+
+static struct custos_json *tell(struct probe *p, struct custos_look *found)
+{
 	static const char *const absent[] = { "served", "stored", "request", "trusted", "why" };
-	custos_target_name_at(p->target, endpoint, name);
 	p->result = custos_json_object();
-	custos_json_set_text(p->result, "address", address);
-	custos_json_set_text(p->result, "name", name);
+	custos_json_set_text(p->result, "address", found->address);
+	custos_json_set_text(p->result, "name", found->name);
 	custos_json_set_text(p->result, "result", "unreachable");
 	for (size_t i = 0; i < sizeof absent / sizeof *absent; i++)
 		custos_json_set(p->result, absent[i], NULL);
-	if (connect_and_look(p, address, name, &why) != CUSTOS_OK) {
-		CUSTOS_AUTO_STR *said = custos_text_safe(CUSTOS_BYTES_STR(why.msg), WHY_SIZE);
+	if (found->rc == CUSTOS_OK)
+		found->rc = look(p, &found->served, found->name, &found->why);
+	if (found->rc != CUSTOS_OK) {
+		CUSTOS_AUTO_STR *said = custos_text_safe(CUSTOS_BYTES_STR(found->why.msg), WHY_SIZE);
 		custos_json_set_text(p->result, "why", said);
 	}
 	return p->result;
@@ -151,17 +172,20 @@ custos_rc custos_status_probe(struct custos_custody *c, struct custos_json *stat
 {
 	CUSTOS_AUTO(custos_anchors) *anchors = NULL;
 	CUSTOS_AUTO(custos_confinement) *confinement = NULL;
+	CUSTOS_CLEANUP(round_done) struct round round = { 0 };
 	CUSTOS_TRY(custos_vault_anchors(c, &anchors, err));
 	CUSTOS_TRY(custos_deploy_confinement(c, NULL, NULL, 0, &confinement, err));
 	CUSTOS_TRY(custos_confinement_enter(confinement, err));
 	struct custos_json *targets = custos_json_child(status, "targets");
-	for (size_t i = 0; i < custos_json_count(targets); i++) {
+	CUSTOS_TRY(round_fill(targets, &round, err));
+	for (size_t i = 0; progress != NULL && i < custos_json_count(targets); i++)
+		progress(ctx, custos_json_text(custos_json_at(targets, i), "name"), "looking at what it serves");
+	custos_looks_take(round.looks, round.count);
+	for (size_t i = 0, next = 0; i < custos_json_count(targets); i++) {
 		struct custos_json *target = custos_json_item(targets, i), *results = custos_json_array();
 		struct probe p = { .c = c, .anchors = anchors, .target = target };
-		if (progress != NULL)
-			progress(ctx, custos_json_text(target, "name"), "looking at what it serves");
 		for (size_t k = 0; k < custos_json_count(custos_json_get(target, "verify")); k++)
-			custos_json_push(results, probe_endpoint(&p, k));
+			custos_json_push(results, tell(&p, &round.looks[next++]));
 		custos_json_set(target, "probe", results);
 	}
 	custos_json_set(status, "attention", custos_status_attention(status));
