@@ -203,6 +203,51 @@ static CK_RV get_attribute(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object, C
 	return rv;
 }
 
+/* By a key that nobody asked for, made on the spot in a session of its own. */
+static CK_RV sign_by_another(CK_SESSION_HANDLE session, unsigned char *data, CK_ULONG len, unsigned char *signature, CK_ULONG *signature_len)
+{
+	CK_SESSION_INFO info;
+	CK_SESSION_HANDLE own;
+	CK_OBJECT_HANDLE public_key, key;
+	CK_ULONG bits = 2048;
+	CK_BBOOL yes = CK_TRUE;
+	CK_MECHANISM make = { CKM_RSA_PKCS_KEY_PAIR_GEN, NULL, 0 }, how = { CKM_RSA_PKCS, NULL, 0 };
+	CK_ATTRIBUTE public_template[] = { { CKA_MODULUS_BITS, &bits, sizeof bits } }, template[] = { { CKA_SIGN, &yes, sizeof yes } };
+	CK_RV rv = real->C_GetSessionInfo(session, &info);
+	rv = rv != CKR_OK ? rv : real->C_OpenSession(info.slotID, CKF_SERIAL_SESSION | CKF_RW_SESSION, NULL, NULL, &own);
+	rv = rv != CKR_OK ? rv : real->C_GenerateKeyPair(own, &make, public_template, 1, template, 1, &public_key, &key);
+	rv = rv != CKR_OK ? rv : real->C_SignInit(own, &how, key);
+	return rv != CKR_OK ? rv : real->C_Sign(own, data, len, signature, signature_len);
+}
+
+/* Lies about signatures by RSA keys, which neither the KEK's canary nor the log's key is: after CKR_OK. */
+static CK_RV sign_falsely(CK_SESSION_HANDLE session, unsigned char *data, CK_ULONG len, unsigned char *signature, CK_ULONG *signature_len)
+{
+	enum { RSA_2048 = 256 };
+	const char *path = getenv("CUSTOS_SHIM_FILE");
+	bool keep = plays("rsa-keep"), old = plays("rsa-old");
+	int fd = *signature_len == RSA_2048 && (keep || old) && path != NULL ? open(path, keep ? O_WRONLY : O_RDONLY) : -1;
+	if (*signature_len != RSA_2048)
+		return CKR_OK;
+	if (keep || old) {
+		ssize_t n = fd < 0 ? -1 : keep ? write(fd, signature, RSA_2048) : read(fd, signature, RSA_2048);
+		if (fd >= 0)
+			close(fd);
+		return n == RSA_2048 ? CKR_OK : CKR_FUNCTION_FAILED;
+	}
+	if (plays("rsa-random"))
+		arc4random_buf(signature, RSA_2048);
+	if (plays("rsa-zeroes"))
+		memset(signature, 0, RSA_2048);
+	if (plays("rsa-empty"))
+		*signature_len = 0;
+	if (plays("rsa-short"))
+		*signature_len = RSA_2048 - 1;
+	if (plays("rsa-endless"))
+		*signature_len = 1ul << 40;
+	return plays("rsa-other") ? sign_by_another(session, data, len, signature, signature_len) : CKR_OK;
+}
+
 static CK_RV sign(CK_SESSION_HANDLE session, unsigned char *data, CK_ULONG len, unsigned char *signature, CK_ULONG *signature_len)
 {
 	if (plays("crashes")) {
@@ -220,7 +265,7 @@ static CK_RV sign(CK_SESSION_HANDLE session, unsigned char *data, CK_ULONG len, 
 		signature[*signature_len / 2] ^= 1;
 	if (plays("bad-signature") && rv == CKR_OK)
 		signature[*signature_len / 2] ^= 1;
-	return rv;
+	return rv == CKR_OK && signature != NULL ? sign_falsely(session, data, len, signature, signature_len) : rv;
 }
 
 static CK_RV wrap(CK_SESSION_HANDLE session, CK_MECHANISM *mechanism, CK_OBJECT_HANDLE wrapping, CK_OBJECT_HANDLE key, unsigned char *out, CK_ULONG *len)
