@@ -44,6 +44,7 @@ enum { CUSTOS_ARGS_MAX = 512, CUSTOS_GIVEN_MAX = 128 };
 /* One invocation. */
 struct custos_call {
 	const struct custos_command *command;
+	const char *group;               /* a noun whose commands are to be listed; `command` is NULL then */
 	const char *dir, *pin_source;
 	bool json, quiet;
 	const char *args[CUSTOS_ARGS_MAX];
@@ -72,6 +73,8 @@ void custos_call_list_done(const char ***list);
 /* help.c */
 void custos_help_all(void);
 CUSTOS_RC custos_help_noun(const char *noun, struct custos_err *err);
+/* The commands of one noun, a line each. */
+void custos_help_group(const char *noun);
 void custos_help_command(const struct custos_command *command);
 
 /* pin.c */

@@ -42,6 +42,14 @@ void custos_help_all(void)
 	                "`custos help NOUN` and `custos NOUN VERB --help` say more; custos-exit(7) lists the exit codes.\n");
 }
 
+void custos_help_group(const char *noun)
+{
+	custos_out_line("usage: custos %s SUBCOMMAND [ARGS]", noun);
+	for (size_t i = 0; custos_commands[i] != NULL; i++)
+		if (strcmp(custos_commands[i]->noun, noun) == 0)
+			row(custos_commands[i]);
+}
+
 void custos_help_command(const struct custos_command *c)
 {
 	char line[256];

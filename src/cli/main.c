@@ -8,6 +8,10 @@
 static custos_rc run(struct custos_call *call, struct custos_err *err)
 {
 	const struct custos_command *c = call->command;
+	if (c == NULL && call->group != NULL) {
+		custos_help_group(call->group);
+		return CUSTOS_OK;
+	}
 	if (c == NULL) {
 		custos_help_all();
 		return call->given_count > 0 && custos_call_flag(call, "--help") ? CUSTOS_OK : CUSTOS_E_USAGE;

@@ -1,4 +1,5 @@
 /* The command line: global options anywhere, then noun and verb, then what the row knows. No abbreviations. */
+#include "base/bytes.h"
 #include "cli/command.h"
 
 #include <string.h>
@@ -39,6 +40,38 @@ static const struct custos_command *find_command(const char *noun, const char *v
 	return NULL;
 }
 
+static bool is_group(const char *noun)
+{
+	for (size_t i = 0; custos_commands[i] != NULL; i++)
+		if (strcmp(custos_commands[i]->noun, noun) == 0 && custos_commands[i]->verb != NULL)
+			return true;
+	return false;
+}
+
+/* Words that are no command. Of a group the hint names what there is, for who nearly knew. */
+static custos_rc refuse_words(const char *noun, const char *verb, struct custos_err *err)
+{
+	if (!is_group(noun))
+		CUSTOS_FAIL_HINT(err, CUSTOS_E_USAGE, "`custos help` lists the commands", "there is no command \"%s%s%s\"", noun, verb != NULL ? " " : "", verb != NULL ? verb : "");
+	custos_rc rc = verb == NULL ? custos_err_set(err, CUSTOS_E_USAGE, 0, "\"%s\" needs a subcommand", noun)
+	                            : custos_err_set(err, CUSTOS_E_USAGE, 0, "\"%s\" has no subcommand \"%s\"", noun, verb);
+	CUSTOS_AUTO_BUF verbs = { 0 };
+	for (size_t i = 0; custos_commands[i] != NULL; i++)
+		if (strcmp(custos_commands[i]->noun, noun) == 0 && custos_buf_printf(&verbs, NULL, "%s%s", verbs.len > 0 ? ", " : "", custos_commands[i]->verb) != CUSTOS_OK)
+			return rc;
+	custos_err_hint(err, "one of: %s; `custos %s --help` says what they do", (char *)verbs.ptr, noun);
+	return rc;
+}
+
+/* Before anything is known of options and their values: a group has no option that takes one. */
+static bool asks_for_help(int argc, char **argv)
+{
+	for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++)
+		if (strcmp(argv[i], "--help") == 0)
+			return true;
+	return false;
+}
+
 /* The first two words that are neither options nor values of global ones. */
 static custos_rc find_row(int argc, char **argv, struct custos_call *call, int used[static 2], struct custos_err *err)
 {
@@ -61,9 +94,12 @@ static custos_rc find_row(int argc, char **argv, struct custos_call *call, int u
 	if (found == 0)
 		return CUSTOS_OK;
 	call->command = find_command(words[0], words[1]);
+	if (call->command == NULL && found == 1 && is_group(words[0]) && asks_for_help(argc, argv)) {
+		call->group = words[0];
+		return CUSTOS_OK;
+	}
 	if (call->command == NULL)
-		CUSTOS_FAIL_HINT(err, CUSTOS_E_USAGE, "`custos help` lists the commands", "there is no command \"%s%s%s\"", words[0],
-		                 found > 1 ? " " : "", found > 1 ? words[1] : "");
+		return refuse_words(words[0], words[1], err);
 	if (call->command->verb == NULL)
 		used[1] = -1;
 	return CUSTOS_OK;

@@ -79,10 +79,14 @@ static void rows_are_found(void **state)
 static void nothing_is_abbreviated(void **state)
 {
 	(void)state;
-	assert_refused(PARSE("key", "gen", "web"), "no command \"key gen\"");
-	assert_refused(PARSE("key"), "no command \"key\"");
+	assert_refused(PARSE("key", "gen", "web"), "\"key\" has no subcommand \"gen\"");
+	assert_refused(PARSE("key"), "\"key\" needs a subcommand");
+	assert_non_null(strstr(err.hint, "one of: generate, list; `custos key --help`"));
 	assert_refused(PARSE("Key", "list"), "no command");
-	assert_refused(PARSE("key", ""), "no command");
+	assert_refused(PARSE("key", ""), "has no subcommand \"\"");
+	assert_refused(PARSE("key", "--json"), "\"key\" needs a subcommand");
+	assert_refused(PARSE("key", "gen", "--help"), "has no subcommand \"gen\"");
+	assert_refused(PARSE("key", "--", "--help"), "needs a subcommand");
 	assert_refused(PARSE("", "list"), "no command");
 	assert_refused(PARSE("dep"), "no command \"dep\"");
 	assert_refused(PARSE("list", "key"), "no command");
@@ -93,6 +97,24 @@ static void nothing_is_abbreviated(void **state)
 	assert_refused(PARSE("key", "generate", "web", "-O", "f"), "no option");
 	assert_refused(PARSE("--frobnicate"), "no option --frobnicate");
 	assert_refused(PARSE("--js", "key", "list"), "no option");
+}
+
+/* A group asked for help lists itself; only then is it no mistake. */
+static void a_group_is_listed(void **state)
+{
+	(void)state;
+	assert_parses(PARSE("key", "--help"));
+	assert_null(call.command);
+	assert_string_equal(call.group, "key");
+	assert_parses(PARSE("-C", "dir", "--help", "key"));
+	assert_string_equal(call.group, "key");
+	assert_parses(PARSE("deploy", "--help"));
+	assert_ptr_equal(call.command, &deploy);
+	assert_null(call.group);
+	assert_parses(PARSE("key", "list", "--help"));
+	assert_ptr_equal(call.command, &key_list);
+	assert_null(call.group);
+	assert_refused(PARSE("nokey", "--help"), "no command \"nokey\"");
 }
 
 /* Every place a global option can stand in, apart and joined. */
@@ -227,7 +249,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(rows_are_found),
-		cmocka_unit_test(nothing_is_abbreviated),
+		cmocka_unit_test(nothing_is_abbreviated), cmocka_unit_test(a_group_is_listed),
 		cmocka_unit_test(global_options_stand_anywhere),
 		cmocka_unit_test(values_are_not_looked_at),
 		cmocka_unit_test(what_needs_a_value_gets_one),
