@@ -42,5 +42,10 @@ CUSTOS_API custos_status_probe(struct custos_custody *custody, struct custos_jso
                                struct custos_err *err);
 /* Has a courier make an SSH handshake with "HOST[:PORT]" and nothing else: {"address","hostkeys":["SHA256:…"],"banner"}. Stores nothing. */
 CUSTOS_API custos_target_scan(const char *address, struct custos_json **ret_scan, struct custos_err *err);
+/* Logs in to a target and looks: what it is, what would stop a deployment, and the steps that one would take. Changes nothing on the host, logs nothing, needs no token. *ret_probe:
+ * {"target","address","user","auth","profile","version","login_offered":[…],"files":[{"kind","path","present","mode","owner","sha256"}],"room":[{"directory","free_kib","needed_kib"}],
+ * "report":[{"name","says"}] (what the profile asks the host),"served_leaf_sha256","serves_what_was_deployed","ready","obstacles":[{"category","reason","hint"}],"plan":[{"step","what","command"}]},
+ * written also when there are obstacles; the first of them is the error. Of `options` flags and reason have no meaning. */
+CUSTOS_API custos_target_probe(struct custos_custody *custody, const char *target, const struct custos_deploy_options *options, struct custos_json **ret_probe, struct custos_err *err);
 
 #endif

@@ -1,4 +1,5 @@
 /* custos deploy, rollback, release list | resolve */
+#include "cli/delivery.h"
 #include "cli/document.h"
 #include "cli/output.h"
 #include "cli/rows.h"
@@ -21,7 +22,7 @@ static custos_rc password(void *ctx, const char *source, const char *what, struc
 	return custos_pin_read(source, what, ret_secret, err);
 }
 
-static custos_rc fill(struct custos_call *call, struct custos_deploy_options *options, struct custos_err *err)
+custos_rc custos_call_delivery(struct custos_call *call, struct custos_deploy_options *options, struct custos_err *err)
 {
 	const char *seconds = custos_call_text(call, "--confirm-within", "300");
 	char *end;
@@ -40,9 +41,8 @@ static custos_rc fill(struct custos_call *call, struct custos_deploy_options *op
 	return CUSTOS_OK;
 }
 
-static void plan_text(const struct custos_json *result)
+void custos_out_plan(const struct custos_json *plan)
 {
-	const struct custos_json *plan = custos_json_get(result, "plan");
 	for (size_t i = 0; i < custos_json_count(plan); i++) {
 		const struct custos_json *step = custos_json_at(plan, i);
 		const char *what = custos_json_text(step, "what"), *command = custos_json_text(step, "command");
@@ -62,14 +62,14 @@ static void show_results(const struct custos_call *call, const struct custos_jso
 		return;
 	custos_out(call, results, columns);
 	for (size_t i = 0; !call->json && i < custos_json_count(results); i++)
-		plan_text(custos_json_at(results, i));
+		custos_out_plan(custos_json_get(custos_json_at(results, i), "plan"));
 }
 
 static custos_rc deploy(struct custos_call *call, struct custos_err *err)
 {
 	struct custos_deploy_options options;
 	CUSTOS_AUTO_DOCUMENT *results = NULL;
-	CUSTOS_TRY(fill(call, &options, err));
+	CUSTOS_TRY(custos_call_delivery(call, &options, err));
 	custos_rc rc = custos_deploy(call->custody, call->args[0], call->args + 1, call->count - 1, &options, &results, err);
 	show_results(call, results);
 	return rc;
@@ -85,7 +85,7 @@ static custos_rc rollback(struct custos_call *call, struct custos_err *err)
 {
 	struct custos_deploy_options options;
 	CUSTOS_AUTO_DOCUMENT *results = NULL;
-	CUSTOS_TRY(fill(call, &options, err));
+	CUSTOS_TRY(custos_call_delivery(call, &options, err));
 	custos_rc rc = custos_rollback(call->custody, call->args[0], &options, &results, err);
 	show_results(call, results);
 	return rc;

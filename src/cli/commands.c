@@ -11,7 +11,7 @@ const struct custos_command *const custos_commands[] = {
 	&custos_cmd_enroll,
 	&custos_cmd_renew,
 	&custos_cmd_cert_check, &custos_cmd_cert_accept, &custos_cmd_cert_show,
-	&custos_cmd_target_scan, &custos_cmd_target_add, &custos_cmd_target_list, &custos_cmd_target_show, &custos_cmd_target_remove,
+	&custos_cmd_target_scan, &custos_cmd_target_add, &custos_cmd_target_list, &custos_cmd_target_show, &custos_cmd_target_probe, &custos_cmd_target_remove,
 	&custos_cmd_deploy, &custos_cmd_rollback,
 	&custos_cmd_release_list, &custos_cmd_release_resolve,
 	&custos_cmd_log_show, &custos_cmd_log_verify, &custos_cmd_log_checkpoint, &custos_cmd_log_publish,

@@ -99,7 +99,7 @@ char *custos_out_value(const struct custos_json *json, const char *path)
 	return strdup("");
 }
 
-static void table(const struct custos_json *rows, const struct custos_column *columns)
+void custos_out_table(const struct custos_json *rows, const struct custos_column *columns)
 {
 	enum { COLUMNS_MAX = 12 };
 	size_t width[COLUMNS_MAX] = { 0 }, count = 0;
@@ -146,7 +146,7 @@ void custos_out(const struct custos_call *call, const struct custos_json *json, 
 	else if (custos_json_is_array(json) && custos_json_count(json) == 0)
 		custos_out_line("none");
 	else if (custos_json_is_array(json))
-		table(json, columns);
+		custos_out_table(json, columns);
 	else
 		lines(json, columns);
 }

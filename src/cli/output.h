@@ -12,6 +12,8 @@ struct custos_column {
 
 /* One JSON document when --json was given, else a table (array) or lines (object) by `columns`, ended by a NULL heading. */
 void custos_out(const struct custos_call *call, const struct custos_json *json, const struct custos_column *columns);
+/* The same table whatever the call says, for a part of a document. */
+void custos_out_table(const struct custos_json *rows, const struct custos_column *columns);
 void custos_out_json(const struct custos_json *json);
 void custos_out_text(const char *text);
 void custos_out_line(const char *format, ...) CUSTOS_PRINTF(1, 2);

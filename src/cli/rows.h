@@ -14,7 +14,7 @@ extern const struct custos_command custos_cmd_enroll;
 extern const struct custos_command custos_cmd_renew;
 extern const struct custos_command custos_cmd_cert_check, custos_cmd_cert_accept, custos_cmd_cert_show;
 extern const struct custos_command custos_cmd_target_scan, custos_cmd_target_add, custos_cmd_target_list, custos_cmd_target_show,
-	custos_cmd_target_remove;
+	custos_cmd_target_remove, custos_cmd_target_probe;
 extern const struct custos_command custos_cmd_deploy, custos_cmd_rollback;
 extern const struct custos_command custos_cmd_release_list, custos_cmd_release_resolve;
 extern const struct custos_command custos_cmd_log_show, custos_cmd_log_verify, custos_cmd_log_checkpoint, custos_cmd_log_publish;

@@ -51,7 +51,7 @@ struct custos_courier {
 /* Everything but the jobs that go to no host: a key from a file, shares, a sealed key's birth and signature. */
 static inline bool custos_courier_has_hosts(enum custos_courier_job job)
 {
-	return job < CUSTOS_JOB_IMPORT;
+	return job < CUSTOS_JOB_IMPORT || job == CUSTOS_JOB_PROBE;
 }
 
 /* The whole errand, from SETUP to BYE. Everything of the courier is wiped and released when it returns. */
@@ -65,6 +65,7 @@ CUSTOS_RC custos_courier_send_hello(struct custos_courier *c, const uint8_t poin
 CUSTOS_RC custos_courier_receive_supplies(struct custos_courier *c, struct custos_err *err);
 void custos_courier_tell_progress(struct custos_courier_host *host);
 CUSTOS_RC custos_courier_send_prepared(struct custos_courier_host *host, struct custos_err *err);
+CUSTOS_RC custos_courier_send_facts(struct custos_courier_host *host, const struct custos_reply *facts, struct custos_err *err);
 CUSTOS_RC custos_courier_send_outcome(struct custos_courier_host *host, struct custos_err *err);
 CUSTOS_RC custos_courier_send_bye(struct custos_courier *c, struct custos_err *err);
 /* A socket for this host. *ret_fd is -1 when the keeper could not connect; *ret_why (the caller's to free) says why then. */

@@ -60,6 +60,15 @@ void custos_courier_host_begin(struct custos_courier_host *host)
 		custos_courier_host_tell(host, &(struct custos_deploy_event){ .kind = CUSTOS_EVENT_LOST, .category = rc, .why = err.msg, .hint = err.hint });
 }
 
+/* A probe runs one command, and what it printed is what the keeper wants; also when it did not come to its end. */
+static void tell_facts(struct custos_courier_host *host, struct custos_bytes out)
+{
+	__attribute__((cleanup(custos_reply_done))) struct custos_reply facts = { 0 };
+	struct custos_err err = { 0 };
+	if (custos_reply_parse(out, host->plan.nonce, &facts, &err) != CUSTOS_OK || custos_courier_send_facts(host, &facts, &err) != CUSTOS_OK)
+		(void)custos_courier_is_alone(host->courier); /* what the machine makes of it is told all the same */
+}
+
 static void run(struct custos_courier_host *host, struct custos_secret *key)
 {
 	char mark[40];
@@ -77,6 +86,8 @@ static void run(struct custos_courier_host *host, struct custos_secret *key)
 		custos_courier_host_tell(host, &(struct custos_deploy_event){ .kind = CUSTOS_EVENT_LOST, .category = rc, .why = err.msg });
 		return;
 	}
+	if (host->courier->job == CUSTOS_JOB_PROBE)
+		tell_facts(host, custos_buf_view(&result.out));
 	custos_courier_host_tell(host, &(struct custos_deploy_event){ .kind = CUSTOS_EVENT_COMMAND, .out = custos_buf_view(&result.out), .complaints = custos_buf_view(&result.complaints),
 	                                                              .timed_out = result.timed_out });
 }

@@ -10,7 +10,7 @@
 
 enum { ANSWER_MS = 120000, DETAIL_MAX = 200 };
 
-_Static_assert((int)CUSTOS_JOB_ROLLBACK == (int)CUSTOS_DEPLOY_JOB_ROLLBACK && (int)CUSTOS_JOB_DRY_RUN == (int)CUSTOS_DEPLOY_JOB_DRY_RUN, "jobs are the same in both layers");
+_Static_assert((int)CUSTOS_JOB_ROLLBACK == (int)CUSTOS_DEPLOY_JOB_ROLLBACK && (int)CUSTOS_JOB_DRY_RUN == (int)CUSTOS_DEPLOY_JOB_DRY_RUN && (int)CUSTOS_JOB_PROBE == (int)CUSTOS_DEPLOY_JOB_PROBE, "jobs are the same in both layers");
 _Static_assert((int)CUSTOS_VERDICT_NONE == (int)CUSTOS_SEEN_NONE && (int)CUSTOS_VERDICT_NEW == (int)CUSTOS_SEEN_NEW && (int)CUSTOS_VERDICT_OLD == (int)CUSTOS_SEEN_OLD,
                "verdicts are the same in both layers");
 _Static_assert((int)CUSTOS_PREPARED_FAILED == (int)CUSTOS_DEPLOY_PREPARED_FAILED && (int)CUSTOS_PREPARED_READY == (int)CUSTOS_DEPLOY_PREPARED_READY, "same in both layers");
@@ -64,8 +64,8 @@ custos_rc custos_courier_receive_setup(struct custos_courier *c, struct custos_e
 	c->key_format = custos_wire_u8(&r);
 	c->padding = custos_wire_u8(&r);
 	struct custos_bytes leaf = custos_wire_bytes(&r), chain = custos_wire_bytes(&r);
-	CUSTOS_REQUIRE(!r.failed && job >= CUSTOS_JOB_DEPLOY && job <= CUSTOS_JOB_SIGNING && c->key_format <= 1 && c->padding <= 7, err, CUSTOS_E_INTERNAL, "SETUP message makes no sense");
-	CUSTOS_REQUIRE(job == CUSTOS_JOB_ROLLBACK || job == CUSTOS_JOB_SCAN || !custos_courier_has_hosts(job) || (leaf.len > 0 && chain.len > 0), err, CUSTOS_E_INTERNAL, "SETUP message holds no certificate");
+	CUSTOS_REQUIRE(!r.failed && job >= CUSTOS_JOB_DEPLOY && job <= CUSTOS_JOB_PROBE && c->key_format <= 1 && c->padding <= 7, err, CUSTOS_E_INTERNAL, "SETUP message makes no sense");
+	CUSTOS_REQUIRE(job == CUSTOS_JOB_ROLLBACK || job == CUSTOS_JOB_SCAN || job == CUSTOS_JOB_PROBE || !custos_courier_has_hosts(job) || (leaf.len > 0 && chain.len > 0), err, CUSTOS_E_INTERNAL, "SETUP message holds no certificate");
 	CUSTOS_TRY(keep(&c->leaf, leaf, err));
 	CUSTOS_TRY(keep(&c->chain, chain, err));
 	CUSTOS_TRY(read_hosts(c, &r, err));
@@ -251,6 +251,24 @@ custos_rc custos_courier_send_prepared(struct custos_courier_host *host, struct 
 	custos_wire_put_text(&w, report->prepared == CUSTOS_DEPLOY_PREPARED_READY ? report->backup : "");
 	custos_wire_put_fixed(&w, report->leaf_sha256, sizeof report->leaf_sha256);
 	return send(host->courier, CUSTOS_COURIER_PREPARED, &w);
+}
+
+custos_rc custos_courier_send_facts(struct custos_courier_host *host, const struct custos_reply *facts, struct custos_err *err)
+{
+	CUSTOS_AUTO_BUF body = { .max = CUSTOS_FRAME_BODY_MAX };
+	struct custos_wire_out w = { .buf = &body, .err = err };
+	/* what this side saw comes first: a fact of the same name from the host is not looked at then */
+	const char *offered = custos_ssh_offered(host->ssh);
+	size_t from_host = facts->count < CUSTOS_REPLY_FACTS_MAX ? facts->count : CUSTOS_REPLY_FACTS_MAX - 1;
+	custos_wire_put_u32(&w, host->index);
+	custos_wire_put_u32(&w, (uint32_t)from_host + 1);
+	custos_wire_put_text(&w, "login.offered");
+	custos_wire_put_text(&w, offered == NULL ? "" : offered);
+	for (size_t i = 0; i < from_host; i++) {
+		custos_wire_put_text(&w, facts->keys[i]);
+		custos_wire_put_text(&w, facts->values[i]);
+	}
+	return send(host->courier, CUSTOS_COURIER_FACTS, &w);
 }
 
 custos_rc custos_courier_send_outcome(struct custos_courier_host *host, struct custos_err *err)

@@ -224,6 +224,7 @@ void custos_ssh_free(struct custos_ssh *ssh)
 	}
 	if (ssh->fd >= 0)
 		close(ssh->fd);
+	free(ssh->offered);
 	free(ssh);
 }
 

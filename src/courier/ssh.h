@@ -42,6 +42,9 @@ struct custos_ssh_credential {
 /* Exactly one of the three is set. One attempt. CUSTOS_E_AUTH when the host refuses. */
 CUSTOS_RC custos_ssh_login(struct custos_ssh *ssh, const struct custos_ssh_credential *credential, struct custos_err *err);
 
+/* The ways to log in that the host offered, separated by commas and safe for display; NULL before a login. */
+const char *custos_ssh_offered(const struct custos_ssh *ssh);
+
 enum { CUSTOS_SSH_OUTPUT_MAX = 64 * 1024 };
 struct custos_ssh_result {
 	struct custos_buf out, complaints;    /* at most CUSTOS_SSH_OUTPUT_MAX each; more is read and dropped */

@@ -42,6 +42,11 @@ static custos_rc ask_methods(struct custos_ssh *ssh, int64_t deadline, char **re
 	return CUSTOS_OK;
 }
 
+const char *custos_ssh_offered(const struct custos_ssh *ssh)
+{
+	return ssh->offered;
+}
+
 static bool offers(const char *list, const char *method)
 {
 	size_t want = strlen(method);
@@ -212,8 +217,10 @@ static custos_rc by_signer(struct custos_ssh *ssh, int64_t deadline, struct cust
 static custos_rc attempt(struct custos_ssh *ssh, int64_t deadline, struct custos_err *err)
 {
 	const struct custos_ssh_credential *c = ssh->credential;
-	CUSTOS_AUTO_STR *list = NULL;
-	CUSTOS_TRY(ask_methods(ssh, deadline, &list, err));
+	free(ssh->offered);
+	ssh->offered = NULL;
+	CUSTOS_TRY(ask_methods(ssh, deadline, &ssh->offered, err));
+	const char *list = ssh->offered;
 	if (libssh2_userauth_authenticated(ssh->session) != 0)
 		return CUSTOS_OK;
 	struct attempt a = { .ssh = ssh, .deadline = deadline };

@@ -12,6 +12,7 @@ struct custos_ssh {
 	struct custos_ssh_options options;
 	bool heeds_keeper;                              /* give up when the keeper is gone */
 	bool open;                                      /* the handshake was done */
+	char *offered;                                  /* ways to log in, safe for display */
 	/* during a login */
 	const struct custos_ssh_credential *credential;
 	unsigned answers;                               /* passwords given to prompts: at most one */

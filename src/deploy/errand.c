@@ -252,6 +252,7 @@ void custos_errand_done(struct custos_errand *e)
 		custos_json_free(h->named);
 		custos_json_free(h->target_copy);
 		custos_buf_done(&h->login_blob);
+		custos_reply_done(&h->facts);
 		char *const texts[] = { h->auth, h->version, h->backup, h->why, h->hint };
 		for (size_t k = 0; k < sizeof texts / sizeof *texts; k++)
 			free(texts[k]);

@@ -7,7 +7,7 @@
 
 #include "link/courier.h"
 #include "link/spawn.h"
-#include "target/plan.h"
+#include "target/script.h"
 #include "vault/release.h"
 #include <custos/deploy.h>
 
@@ -24,6 +24,7 @@ struct custos_errand_host {
 	/* PREPARED */
 	enum custos_prepared prepared;         /* 0: not yet */
 	char *version, *backup;
+	struct custos_reply facts;             /* of a probe; complete once they came */
 	uint8_t previous_leaf[CUSTOS_HASH_SIZE];
 	bool has_previous;
 	/* OUTCOME */

@@ -275,6 +275,26 @@ static custos_rc outcome(struct custos_errand *e, struct custos_wire *r, struct 
 	return CUSTOS_OK;
 }
 
+/* Of a probe, once, while the host is looked at. What the facts mean is for target/inspection.c to say. */
+static custos_rc facts(struct custos_errand *e, struct custos_wire *r, struct custos_err *err)
+{
+	struct custos_errand_host *h = NULL;
+	uint32_t host = custos_wire_u32(r), count = custos_wire_u32(r);
+	__attribute__((cleanup(custos_reply_done))) struct custos_reply told = { .complete = true };
+	CUSTOS_REQUIRE(e->job == CUSTOS_JOB_PROBE && count <= CUSTOS_REPLY_FACTS_MAX, err, CUSTOS_E_INTERNAL, "the courier's FACTS make no sense");
+	for (uint32_t i = 0; i < count && !r->failed; i++) {
+		told.keys[i] = custos_wire_text(r);
+		told.values[i] = custos_wire_text(r);
+		told.count = i + 1;
+	}
+	CUSTOS_TRY(custos_wire_end(r, "FACTS", err));
+	CUSTOS_TRY(find_host(e, host, &h, err));
+	CUSTOS_REQUIRE(h->prepared == 0 && !h->facts.complete, err, CUSTOS_E_INTERNAL, "the courier's FACTS come at the wrong time");
+	h->facts = told;
+	told = (struct custos_reply){ 0 };
+	return CUSTOS_OK;
+}
+
 static custos_rc progress(struct custos_errand *e, struct custos_wire *r, struct custos_err *err)
 {
 	struct custos_errand_host *h = NULL;
@@ -303,6 +323,8 @@ custos_rc custos_errand_serve(struct custos_errand *e, const struct custos_frame
 		return served(e, &r, err);
 	case CUSTOS_COURIER_PREPARED:
 		return prepared(e, &r, err);
+	case CUSTOS_COURIER_FACTS:
+		return facts(e, &r, err);
 	case CUSTOS_COURIER_OUTCOME:
 		return outcome(e, &r, err);
 	case CUSTOS_COURIER_PROGRESS:

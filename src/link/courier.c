@@ -57,6 +57,7 @@ static const struct custos_link_rule rules[] = {
 	{ CUSTOS_COURIER_KEY_BORN, CUSTOS_SIDE_HELPER, IN(BEARING), DELIVERING, FD_NEVER, "KEY_BORN" },
 	{ CUSTOS_COURIER_OPEN_KEY, CUSTOS_SIDE_KEEPER, IN(SUPPLIED), SIGNING, FD_NEVER, "OPEN_KEY" },
 	{ CUSTOS_COURIER_KEY_SIGNED, CUSTOS_SIDE_HELPER, IN(SIGNING), DELIVERING, FD_NEVER, "KEY_SIGNED" },
+	{ CUSTOS_COURIER_FACTS, CUSTOS_SIDE_HELPER, IN(PREPARING), CUSTOS_STATE_SAME, FD_NEVER, "FACTS" },
 };
 
 const struct custos_link_protocol custos_courier_protocol = { "courier", rules, sizeof rules / sizeof *rules };

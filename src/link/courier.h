@@ -157,10 +157,12 @@ enum custos_courier_message {
 	CUSTOS_COURIER_OPEN_KEY,
 	/* bytes signature. BYE follows. */
 	CUSTOS_COURIER_KEY_SIGNED,
+	/* PROBE only, once for each host before its PREPARED: u32 host · u32 count · per fact: text name · text value, made safe for display (target/inspection.h) */
+	CUSTOS_COURIER_FACTS,
 };
 
 enum custos_courier_job {
-	CUSTOS_JOB_DEPLOY = 1, CUSTOS_JOB_DRY_RUN, CUSTOS_JOB_ROLLBACK, CUSTOS_JOB_SCAN, CUSTOS_JOB_IMPORT, CUSTOS_JOB_SPLIT, CUSTOS_JOB_COMBINE, CUSTOS_JOB_BIRTH, CUSTOS_JOB_SIGNING
+	CUSTOS_JOB_DEPLOY = 1, CUSTOS_JOB_DRY_RUN, CUSTOS_JOB_ROLLBACK, CUSTOS_JOB_SCAN, CUSTOS_JOB_IMPORT, CUSTOS_JOB_SPLIT, CUSTOS_JOB_COMBINE, CUSTOS_JOB_BIRTH, CUSTOS_JOB_SIGNING, CUSTOS_JOB_PROBE
 };
 /* DRY_RUN: PREPARE probes and changes nothing on the host. ROLLBACK: no KEY; the keeper sends KEY with an empty `wrapped` as the go-ahead
  * after the intent is logged, and the courier puts the backup named in the plan back.
@@ -168,7 +170,8 @@ enum custos_courier_job {
  * `backup` the host key's SHA256:… fingerprint.
  * IMPORT: SETUP has no certificate and no host; then READ_KEY and what follows it, instead of PREPARE.
  * SPLIT, COMBINE: the same with SPLIT_PLAN or COMBINE_PLAN. The KEY of a SPLIT names no host (count 0).
- * BIRTH, SIGNING: the same with BEAR_KEY or OPEN_KEY. */
+ * BIRTH, SIGNING: the same with BEAR_KEY or OPEN_KEY.
+ * PROBE: as DRY_RUN, without a certificate, and looks at everything however much stands in the way; FACTS says what it saw. */
 enum custos_courier_socket { CUSTOS_SOCKET_SSH = 1, CUSTOS_SOCKET_VERIFY };
 enum custos_courier_credential { CUSTOS_CREDENTIAL_PASSWORD = 1, CUSTOS_CREDENTIAL_KEY_FILE, CUSTOS_CREDENTIAL_SIGNER };
 enum custos_courier_verdict { CUSTOS_VERDICT_NEW = 1, CUSTOS_VERDICT_OLD, CUSTOS_VERDICT_OTHER, CUSTOS_VERDICT_UNACCEPTABLE, CUSTOS_VERDICT_NONE };

@@ -1,7 +1,9 @@
 # Runs on the target host under its own sh (ash, dash, bash). Composed by script.c: assignments come before this text, one call after it.
 # Lines that start with a number sign are not sent. Prints facts as "@@NONCE key=value"; never a byte of a key, never a key's hash.
 say() { printf "%s\n" "@@$N $1"; }
-die() { say "why=$1"; exit 1; }
+die() { [ -z "$2" ] || say "hint=$2"; say "why=$1"; exit 1; }
+
+MAKE_ROOM="make room there, or mount it writable"
 
 hash() {
 	if command -v sha256sum >/dev/null 2>&1; then sha256sum | cut -c1-64; else openssl dgst -sha256 | sed "s/.* //"; fi
@@ -47,19 +49,25 @@ quietly() {
 }
 holds() { ( eval "$1" ) </dev/null >/dev/null 2>&1; }
 
+# A lock that is past its time holds nobody up.
+held() {
+	u=$(cat "$L/until" 2>/dev/null)
+	[ "$(date +%s)" -gt "${u:-9999999999}" ] 2>/dev/null && return 0
+	say "locked=yes"
+	die "another deployment holds the lock $L on the host" "wait until it has ended; a lock that was left behind gives way by itself after a while"
+}
 lock() {
 	if ! mkdir "$L" 2>/dev/null; then
-		[ -d "$L" ] || die "cannot write in $S (full or read-only)"
-		u=$(cat "$L/until" 2>/dev/null)
-		[ "$(date +%s)" -gt "${u:-9999999999}" ] 2>/dev/null || { say "locked=yes"; die "another deployment holds the lock $L on the host"; }
+		[ -d "$L" ] || die "cannot write in $S (full or read-only)" "$MAKE_ROOM"
+		held
 		rm -rf "$L"; mkdir "$L" || die "cannot take over the stale lock $L"
 	fi
 	{ echo $(($(date +%s) + W + 900)) >"$L/until" && echo "$N" >"$L/owner" && mkdir "$D"; } 2>/dev/null && return 0
 	rm -rf "$L"
-	die "cannot write in $S (full or read-only)"
+	die "cannot write in $S (full or read-only)" "$MAKE_ROOM"
 }
 
-refuse_if() { if holds "$1"; then say "refused=yes"; say "hint=$3"; die "$2"; fi; }
+refuse_if() { if holds "$1"; then say "refused=yes"; die "$2" "$3"; fi; }
 writable() {
 	( : >>"$1" ) 2>/dev/null && return 0
 	[ "$(id -u)" != 0 ] && [ "$(owner_of "$1" | cut -d: -f1)" = "$(id -u)" ] && ! [ -w "$1" ]
@@ -67,13 +75,13 @@ writable() {
 look() {
 	[ -n "$2" ] || return 0
 	d=${2%/*}
-	[ -d "${d:=/}" ] || die "the directory $d is not there"
+	[ -d "${d:=/}" ] || die "the directory $d is not there" "is the server installed, and does the profile name its files?"
 	if [ -L "$2" ] && [ "$HOW" = rename ]; then die "$2 is a symbolic link: name the file it points to in the profile"; fi
 	if [ -e "$2" ]; then
 		[ -f "$2" ] || die "$2 is not a regular file"
 		say "$1.mode=$(mode_of "$2")"; say "$1.owner=$(owner_of "$2")"
 		[ "$1" != certificate ] || say "certificate.sha256=$(hash <"$2")"
-		[ "$HOW" = rename ] || writable "$2" || die "$2 cannot be written (read-only or not permitted)"
+		[ "$HOW" = rename ] || writable "$2" || die "$2 cannot be written (read-only or not permitted)" "make it writable for the login user, and look whether something is mounted over it"
 	else
 		say "$1.mode=absent"
 	fi
@@ -83,11 +91,11 @@ room() {
 	f="$1/.custos-$N.room"
 	if ! ( : >"$f" ) 2>/dev/null; then
 		[ "$HOW" = in-place ] && [ "$1" != "$D" ] && return 0
-		die "cannot write in $1 (full or read-only)"
+		die "cannot write in $1 (full or read-only)" "$MAKE_ROOM"
 	fi
 	dd if=/dev/zero of="$f" bs=1024 count=$(($2 / 1024 + 1)) 2>/dev/null
 	z=$(wc -c <"$f"); rm -f "$f"
-	[ $((z)) -ge "$2" ] || die "no room in $1: $2 bytes are needed, $((z)) could be written"
+	[ $((z)) -ge "$2" ] || die "no room in $1: $2 bytes are needed, $((z)) could be written" "$MAKE_ROOM"
 }
 # The log may name a copy that was never made: what another user has put there is none.
 whole() {
@@ -95,10 +103,14 @@ whole() {
 	o=$(owner_of "$1")
 	if [ -L "$1" ] || [ "${o%%:*}" != "$(id -u)" ]; then die "the backup $1 is not ours"; fi
 }
+tools() {
+	for t in $TOOLS; do command -v "$t" >/dev/null 2>&1 || die "the program $t is not on the host" "install it there, or use a profile that does without"; done
+	command -v sha256sum >/dev/null 2>&1 || command -v openssl >/dev/null 2>&1 || die "neither sha256sum nor openssl is on the host" "install one of them there"
+}
+version() { [ -z "$VERSION" ] || say "version=$( ( eval "$VERSION" ) </dev/null 2>/dev/null | head -n 1)"; }
 survey() {
-	for t in $TOOLS; do command -v "$t" >/dev/null 2>&1 || die "the program $t is not on the host"; done
-	command -v sha256sum >/dev/null 2>&1 || command -v openssl >/dev/null 2>&1 || die "neither sha256sum nor openssl is on the host"
-	[ -z "$VERSION" ] || say "version=$( ( eval "$VERSION" ) </dev/null 2>/dev/null | head -n 1)"
+	tools
+	version
 	refusals
 	[ "$JOB" != rollback ] || whole "$PREV"
 	look certificate "$CERT"; look key "$KEY"; look combined "$BOTH"

@@ -6,7 +6,8 @@
 
 #include <stdio.h>
 
-enum { COMMAND_TIMEOUT_MS = 30000, SLOW_COMMAND_TIMEOUT_MS = 120000, SAID_MAX = 200 };
+/* A probe has no chain yet: one of two RSA-4096 certificates and more has this size. */
+enum { COMMAND_TIMEOUT_MS = 30000, SLOW_COMMAND_TIMEOUT_MS = 120000, SAID_MAX = 200, CHAIN_ROOM = 8192 };
 
 static const char *const state_names[CUSTOS_DEPLOY_STATES] = {
 	[CUSTOS_DEPLOY_LOOK] = "look", [CUSTOS_DEPLOY_LOCK] = "lock", [CUSTOS_DEPLOY_PROBE] = "probe", [CUSTOS_DEPLOY_BEFORE] = "what is served before",
@@ -29,11 +30,17 @@ void custos_deploy_action_done(struct custos_deploy_action *action)
 	*action = (struct custos_deploy_action){ 0 };
 }
 
+/* Jobs that change nothing: whatever the keeper says, they never get past READY. */
+static bool only_looks(const struct custos_machine *m)
+{
+	return m->job == CUSTOS_DEPLOY_JOB_DRY_RUN || m->job == CUSTOS_DEPLOY_JOB_PROBE;
+}
+
 void custos_machine_init(struct custos_machine *m, const struct custos_plan *plan, enum custos_deploy_job job, const char *chain_sha256, size_t chain_length)
 {
-	*m = (struct custos_machine){ .plan = plan, .job = job, .chain_length = chain_length };
+	*m = (struct custos_machine){ .plan = plan, .job = job, .chain_length = job == CUSTOS_DEPLOY_JOB_PROBE ? CHAIN_ROOM : chain_length };
 	snprintf(m->chain_sha256, sizeof m->chain_sha256, "%s", chain_sha256);
-	m->state = job == CUSTOS_DEPLOY_JOB_DRY_RUN ? CUSTOS_DEPLOY_LOOK : CUSTOS_DEPLOY_LOCK;
+	m->state = only_looks(m) ? CUSTOS_DEPLOY_LOOK : CUSTOS_DEPLOY_LOCK;
 	m->report.prepared = CUSTOS_DEPLOY_PREPARED_FAILED;
 	m->report.result = CUSTOS_DEPLOY_UNTOUCHED;
 }
@@ -132,8 +139,6 @@ static void blame_command(struct custos_machine *m, const struct custos_deploy_e
 		snprintf(text, sizeof text, "%.240s%s%.200s%s", why[0] != '\0' ? why : "a command failed on the host", said[0] != '\0' ? " (the host says: " : "", said,
 		         said[0] != '\0' ? ")" : "");
 	bool policy = strcmp(custos_reply_get(reply, "refused"), "yes") == 0 || strcmp(custos_reply_get(reply, "locked"), "yes") == 0;
-	if (strcmp(custos_reply_get(reply, "locked"), "yes") == 0)
-		hint = "wait until it has ended; a lock that was left behind gives way by itself after a while";
 	custos_machine_blame(m, policy ? CUSTOS_E_POLICY : CUSTOS_E_SYSTEM, text, hint);
 }
 
@@ -249,6 +254,10 @@ static void on_failure(struct custos_machine *m, const struct custos_deploy_even
 		return;
 	}
 	blame_command(m, event, reply);
+	if (m->state == CUSTOS_DEPLOY_LOOK && m->job == CUSTOS_DEPLOY_JOB_PROBE && reply->complete && !event->timed_out) {
+		after_probe(m, reply); /* what stands in the way does not keep anybody from looking on */
+		return;
+	}
 	if (m->state == CUSTOS_DEPLOY_LOCK)
 		m->touched = !reply->complete; /* a lock that was refused is somebody else's */
 	if (m->switched)
@@ -327,7 +336,7 @@ static void on_reconnected(struct custos_machine *m)
 
 static void on_go(struct custos_machine *m, const struct custos_deploy_event *event)
 {
-	if (m->report.prepared != CUSTOS_DEPLOY_PREPARED_READY || m->job == CUSTOS_DEPLOY_JOB_DRY_RUN) {
+	if (m->report.prepared != CUSTOS_DEPLOY_PREPARED_READY || only_looks(m)) {
 		end(m, m->report.prepared == CUSTOS_DEPLOY_PREPARED_UNCHANGED ? CUSTOS_DEPLOY_UNCHANGED : CUSTOS_DEPLOY_UNTOUCHED);
 		return;
 	}
@@ -353,7 +362,9 @@ static void after_before(struct custos_machine *m)
 	if (all_new && m->stored_is_new) {
 		m->report.prepared = CUSTOS_DEPLOY_PREPARED_UNCHANGED;
 		clean_up(m);
-	} else if (m->job == CUSTOS_DEPLOY_JOB_DRY_RUN) {
+	} else if (m->report.category != CUSTOS_OK) {
+		clean_up(m);
+	} else if (only_looks(m)) {
 		become_ready(m);
 	} else {
 		m->state = CUSTOS_DEPLOY_BACKUP;
@@ -432,7 +443,7 @@ static bool expects(const struct custos_machine *m, enum custos_deploy_event_kin
 static enum custos_script script_of(const struct custos_machine *m)
 {
 	switch (m->state) {
-	case CUSTOS_DEPLOY_LOOK: return CUSTOS_SCRIPT_LOOK;
+	case CUSTOS_DEPLOY_LOOK: return m->job == CUSTOS_DEPLOY_JOB_PROBE ? CUSTOS_SCRIPT_INSPECT : CUSTOS_SCRIPT_LOOK;
 	case CUSTOS_DEPLOY_LOCK: return CUSTOS_SCRIPT_LOCK;
 	case CUSTOS_DEPLOY_PROBE: return CUSTOS_SCRIPT_PROBE;
 	case CUSTOS_DEPLOY_BACKUP: return CUSTOS_SCRIPT_BACKUP;

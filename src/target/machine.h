@@ -5,6 +5,7 @@
  *     ▼                                                     ▼               ▼            ▼          ▼              ▼           ▼
  *   READY (failed) ─▶ ENDED untouched                     CLEAN ─▶ ENDED untouched     ROLLBACK ─▶ ROLLBACK_RELOAD ⇄ ROLLBACK_VERIFY ─▶ ROLLBACK_PERSIST
  *                                                                                        │ failure or ladder ends        │ all served as before
+ *   job probe: LOOK, to the end whatever it finds ─ BEFORE ─▶ READY (failed, when something stands in the way) ─▶ ENDED untouched
  *   connection lost from STAGE_KEY on: RECONNECT, once,                                  ▼                               ▼
  *   then ROLLBACK (or CLEAN, or DISARM again)                                      ENDED not_rolled_back     CLEAN ─▶ ENDED rolled_back
  *
@@ -17,7 +18,7 @@
 #include "target/script.h"
 
 enum custos_deploy_state {
-	CUSTOS_DEPLOY_LOOK = 1,     /* dry run instead of LOCK and PROBE */
+	CUSTOS_DEPLOY_LOOK = 1,     /* dry run and probe instead of LOCK and PROBE */
 	CUSTOS_DEPLOY_LOCK,
 	CUSTOS_DEPLOY_PROBE,
 	CUSTOS_DEPLOY_BEFORE,       /* what is served before */
@@ -43,7 +44,7 @@ enum custos_deploy_state {
 const char *custos_deploy_state_name(enum custos_deploy_state state); /* "lock" … , for people */
 
 /* The same numbers as in link/courier.h; the courier asserts it. */
-enum custos_deploy_job { CUSTOS_DEPLOY_JOB_DEPLOY = 1, CUSTOS_DEPLOY_JOB_DRY_RUN, CUSTOS_DEPLOY_JOB_ROLLBACK };
+enum custos_deploy_job { CUSTOS_DEPLOY_JOB_DEPLOY = 1, CUSTOS_DEPLOY_JOB_DRY_RUN, CUSTOS_DEPLOY_JOB_ROLLBACK, CUSTOS_DEPLOY_JOB_PROBE = 10 };
 enum custos_deploy_seen { CUSTOS_SEEN_NEW = 1, CUSTOS_SEEN_OLD, CUSTOS_SEEN_OTHER, CUSTOS_SEEN_UNACCEPTABLE, CUSTOS_SEEN_NONE };
 enum custos_deploy_prepared { CUSTOS_DEPLOY_PREPARED_READY = 1, CUSTOS_DEPLOY_PREPARED_UNCHANGED, CUSTOS_DEPLOY_PREPARED_FAILED };
 enum custos_deploy_result {

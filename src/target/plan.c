@@ -236,9 +236,11 @@ custos_rc custos_plan_build(const struct custos_json *target, const struct custo
 	CUSTOS_TRY(w.rc);
 	struct custos_plan plan = { 0 };
 	CUSTOS_TRY(custos_plan_decode(custos_buf_view(&bytes), &plan, err));
-	/* the longest of the commands: better refused here than on the host */
+	/* the longest of the commands, for a deployment and for a look: better refused here than on the host */
 	CUSTOS_AUTO_BUF longest = { 0 };
 	custos_rc rc = custos_script_compose(CUSTOS_SCRIPT_ARM, &plan, &(struct custos_script_values){ .backup = "", .chain_sha256 = "" }, &longest, err);
+	if (rc == CUSTOS_OK)
+		rc = custos_script_compose(CUSTOS_SCRIPT_INSPECT, &plan, &(struct custos_script_values){ .backup = "", .chain_sha256 = "" }, &longest, err);
 	if (rc != CUSTOS_OK)
 		custos_plan_done(&plan);
 	else

@@ -160,6 +160,22 @@ static custos_rc read_refusals(const struct custos_yaml *root, struct custos_rec
 	return CUSTOS_OK;
 }
 
+static custos_rc read_reports(const struct custos_yaml *root, struct custos_recipe *r, struct custos_err *err)
+{
+	static const char *const known[] = { "name", "run", NULL };
+	const struct custos_yaml *list;
+	size_t n;
+	CUSTOS_TRY(list_of(root, "report", CUSTOS_RECIPE_REPORTS_MAX, &list, &n, err));
+	for (size_t i = 0; i < n; i++) {
+		const struct custos_yaml *node = custos_yaml_at(list, i);
+		CUSTOS_TRY(custos_yaml_known(node, known, err));
+		CUSTOS_TRY(line(node, "name", CUSTOS_YAML_REQUIRED, &r->reports[i].name, err));
+		CUSTOS_TRY(line(node, "run", CUSTOS_YAML_REQUIRED, &r->reports[i].run, err));
+	}
+	r->report_count = (uint32_t)n;
+	return CUSTOS_OK;
+}
+
 static custos_rc read_reload(const struct custos_yaml *root, struct custos_recipe *r, struct custos_err *err)
 {
 	static const char *const known[] = { "name", "only_if", "run", "budget_ms", "settle_ms", NULL };
@@ -226,7 +242,7 @@ static custos_rc read_keys(const struct custos_yaml *root, struct custos_profile
 
 static custos_rc read_root(const struct custos_yaml *root, struct custos_profile *p, struct custos_err *err)
 {
-	static const char *const known[] = { "name", "keys", "keys_because", "key_format", "files", "replace", "become", "staging", "backup", "version", "require",
+	static const char *const known[] = { "name", "keys", "keys_because", "key_format", "files", "replace", "become", "staging", "backup", "version", "report", "require",
 	                                     "refuse", "test", "reload", "verify", "persist", NULL };
 	struct custos_recipe *r = &p->recipe;
 	CUSTOS_TRY(custos_yaml_known(root, known, err));
@@ -239,6 +255,7 @@ static custos_rc read_root(const struct custos_yaml *root, struct custos_profile
 	CUSTOS_TRY(path(root, "staging", "/tmp", &r->staging, err));
 	CUSTOS_TRY(read_texts(root, "backup", r->backups, CUSTOS_RECIPE_BACKUPS_MAX, &r->backup_count, err));
 	CUSTOS_TRY(line(root, "version", "", &r->version, err));
+	CUSTOS_TRY(read_reports(root, r, err));
 	CUSTOS_TRY(line(root, "test", "", &r->test, err));
 	CUSTOS_TRY(read_texts(root, "require", r->tools, CUSTOS_RECIPE_TOOLS_MAX, &r->tool_count, err));
 	CUSTOS_TRY(read_refusals(root, r, err));

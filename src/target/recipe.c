@@ -80,6 +80,11 @@ static void walk(struct codec *c, struct custos_recipe *r)
 	count(c, &r->tool_count, CUSTOS_RECIPE_TOOLS_MAX);
 	for (size_t i = 0; i < r->tool_count; i++)
 		text(c, &r->tools[i]);
+	count(c, &r->report_count, CUSTOS_RECIPE_REPORTS_MAX);
+	for (size_t i = 0; i < r->report_count; i++) {
+		text(c, &r->reports[i].name);
+		text(c, &r->reports[i].run);
+	}
 }
 
 void custos_recipe_put(struct custos_wire_out *out, const struct custos_recipe *recipe)
@@ -118,6 +123,10 @@ void custos_recipe_done(struct custos_recipe *r)
 		free(r->backups[i]);
 	for (size_t i = 0; i < CUSTOS_RECIPE_TOOLS_MAX; i++)
 		free(r->tools[i]);
+	for (size_t i = 0; i < CUSTOS_RECIPE_REPORTS_MAX; i++) {
+		free(r->reports[i].name);
+		free(r->reports[i].run);
+	}
 	*r = (struct custos_recipe){ 0 };
 }
 
@@ -217,6 +226,9 @@ static custos_rc check_lists(const struct custos_recipe *r, struct custos_err *e
 	}
 	for (size_t i = 0; i < r->tool_count; i++)
 		CUSTOS_REQUIRE(custos_recipe_is_tool(r->tools[i]), err, CUSTOS_E_INPUT, "%s: \"%s\" is not a program's name", r->profile, r->tools[i]);
+	for (size_t i = 0; i < r->report_count; i++)
+		CUSTOS_REQUIRE(r->reports[i].name[0] != '\0' && custos_recipe_is_line(r->reports[i].name, NAME_MAX_BYTES) && r->reports[i].run[0] != '\0' && custos_recipe_is_line(r->reports[i].run, LINE_MAX_BYTES),
+		               err, CUSTOS_E_INPUT, "%s: report %zu is empty, too long or holds a control character", r->profile, i + 1);
 	return CUSTOS_OK;
 }
 

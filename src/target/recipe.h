@@ -7,7 +7,7 @@
 
 #include "base/wire.h"
 
-enum { CUSTOS_RECIPE_STEPS_MAX = 8, CUSTOS_RECIPE_REFUSALS_MAX = 8, CUSTOS_RECIPE_BACKUPS_MAX = 8, CUSTOS_RECIPE_TOOLS_MAX = 32 };
+enum { CUSTOS_RECIPE_STEPS_MAX = 8, CUSTOS_RECIPE_REFUSALS_MAX = 8, CUSTOS_RECIPE_BACKUPS_MAX = 8, CUSTOS_RECIPE_TOOLS_MAX = 32, CUSTOS_RECIPE_REPORTS_MAX = 8 };
 
 /* `combined` is chain and key in one file, for servers that want it so. A path of "" means that the file is not used. */
 enum custos_recipe_file_kind { CUSTOS_FILE_CERTIFICATE, CUSTOS_FILE_KEY, CUSTOS_FILE_COMBINED, CUSTOS_FILE_KINDS };
@@ -30,6 +30,11 @@ struct custos_recipe_refusal {
 	char *when, *because, *remedy;
 };
 
+/* What `custos target probe` tells of a host: a heading and the command that prints it. Judges nothing. */
+struct custos_recipe_report {
+	char *name, *run;
+};
+
 struct custos_recipe {
 	char *profile;              /* its name */
 	struct custos_recipe_file files[CUSTOS_FILE_KINDS];
@@ -38,11 +43,12 @@ struct custos_recipe {
 	char *staging;              /* directory for the lock and the staged files */
 	char *version, *test, *alive, *persist, *proof; /* commands; `proof` is a file that must change when the state was saved */
 	uint32_t probes, interval_ms, alive_ms;
-	uint32_t step_count, refusal_count, backup_count, tool_count;
+	uint32_t step_count, refusal_count, backup_count, tool_count, report_count;
 	struct custos_recipe_step steps[CUSTOS_RECIPE_STEPS_MAX];
 	struct custos_recipe_refusal refusals[CUSTOS_RECIPE_REFUSALS_MAX];
 	char *backups[CUSTOS_RECIPE_BACKUPS_MAX];       /* directories, first usable one; may end with `*` */
 	char *tools[CUSTOS_RECIPE_TOOLS_MAX];
+	struct custos_recipe_report reports[CUSTOS_RECIPE_REPORTS_MAX];
 };
 
 void custos_recipe_done(struct custos_recipe *recipe);

@@ -1,13 +1,13 @@
 /* Composes remote commands: assignments of quoted values, the embedded host.sh, one call, the trailer. The shell code lives in
- * host.sh and arm.sh; here is only what makes values harmless. Must never be given a secret: there is no parameter for one. */
+ * host.sh, arm.sh and inspect.sh; here is only what makes values harmless. Must never be given a secret: there is no parameter for one. */
 #include "target/script.h"
 
 #include "base/text.h"
 
 #include <stdio.h>
 
-extern const char custos_host_sh[], custos_arm_sh[];
-extern const size_t custos_host_sh_len, custos_arm_sh_len;
+extern const char custos_host_sh[], custos_arm_sh[], custos_inspect_sh[];
+extern const size_t custos_host_sh_len, custos_arm_sh_len, custos_inspect_sh_len;
 
 /* A key of RSA-4096 in PEM has 3.3 KiB; the rest is for directories and block sizes. */
 enum { KEY_ROOM = 16384, SAFE_MAX = 240 };
@@ -162,6 +162,17 @@ static custos_rc compose_arm(struct custos_buf *b, const struct custos_plan *pla
 	return custos_buf_append_str(b, "( arm )\n", err);
 }
 
+/* The only script with the profile's reports: what is not needed to deploy is not sent along then. */
+static custos_rc compose_inspect(struct custos_buf *b, const struct custos_plan *plan, const struct custos_script_values *v, struct custos_err *err)
+{
+	CUSTOS_TRY(prelude(b, plan, v, err));
+	CUSTOS_TRY(append_code(b, custos_inspect_sh, custos_inspect_sh_len, err));
+	CUSTOS_TRY(custos_buf_append_str(b, "reports() {\n:\n", err));
+	for (size_t i = 0; i < plan->recipe.report_count; i++)
+		CUSTOS_TRY(call(b, "report", (const char *const[]){ plan->recipe.reports[i].run }, 1, err));
+	return custos_buf_append_str(b, "}\n( inspect )\n", err);
+}
+
 static custos_rc compose_body(enum custos_script which, const struct custos_plan *plan, const struct custos_script_values *v, struct custos_buf *b, struct custos_err *err)
 {
 	static const char *const calls[CUSTOS_SCRIPTS] = {
@@ -173,6 +184,8 @@ static custos_rc compose_body(enum custos_script which, const struct custos_plan
 	};
 	if (which == CUSTOS_SCRIPT_ARM)
 		return compose_arm(b, plan, v, err);
+	if (which == CUSTOS_SCRIPT_INSPECT)
+		return compose_inspect(b, plan, v, err);
 	CUSTOS_TRY(prelude(b, plan, v, err));
 	if (which != CUSTOS_SCRIPT_RELOAD)
 		return custos_buf_printf(b, err, "( %s )\n", calls[which]);

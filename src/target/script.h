@@ -27,6 +27,7 @@ enum custos_script {
 	CUSTOS_SCRIPT_RESTORE,
 	CUSTOS_SCRIPT_PERSIST_AGAIN,
 	CUSTOS_SCRIPT_CLEAN,        /* no success: removes everything */
+	CUSTOS_SCRIPT_INSPECT,      /* job probe: LOOK, but to the end whatever it finds, with the room that is free and the profile's reports (inspection.h) */
 	CUSTOS_SCRIPTS
 };
 
@@ -44,7 +45,7 @@ CUSTOS_RC custos_script_compose(enum custos_script which, const struct custos_pl
 /* The way back by hand, in words a person can paste into the host's shell. Appends. */
 CUSTOS_RC custos_script_manual_way_back(const struct custos_plan *plan, const char *backup, struct custos_buf *text, struct custos_err *err);
 
-enum { CUSTOS_REPLY_FACTS_MAX = 32 };
+enum { CUSTOS_REPLY_FACTS_MAX = 64 };
 struct custos_reply {
 	bool complete;              /* the trailer was there */
 	unsigned rc;

@@ -54,6 +54,7 @@ static const struct {
 	{ &custos_courier_protocol, CUSTOS_COURIER_KEY_BORN, "BBB" },
 	{ &custos_courier_protocol, CUSTOS_COURIER_OPEN_KEY, "PBBBbB" },
 	{ &custos_courier_protocol, CUSTOS_COURIER_KEY_SIGNED, "B" },
+	{ &custos_courier_protocol, CUSTOS_COURIER_FACTS, "w+TT" },
 	{ &custos_token_protocol, CUSTOS_TOKEN_FAILED, "bqTT" },
 	{ &custos_token_protocol, CUSTOS_TOKEN_OPEN, "TTTT" },
 	{ &custos_token_protocol, CUSTOS_TOKEN_OPENED, "TTTTTTTTTwb" },

@@ -8,7 +8,7 @@ command -v shellcheck > /dev/null || { echo "lint: skipped: shellcheck is not in
 
 # Pieces of scripts that run on a target host: they have no first line because they are composed (src/target/script.c), and they rely on word
 # splitting where they take apart what ls prints.
-pieces=(src/target/host.sh src/target/arm.sh)
+pieces=(src/target/host.sh src/target/arm.sh src/target/inspect.sh)
 # Sourced by the scripts of the ESXi stand-in's busybox.
 sourced=(tests/it/esxi/root/usr/lib/vmware/alive.sh)
 

@@ -137,6 +137,42 @@ static void what_is_refused_is_forgotten(void **state)
 	assert_false(h->has_previous);
 }
 
+static custos_rc tell_facts(struct play *p, uint32_t host, uint32_t count, const char *value)
+{
+	CUSTOS_AUTO_BUF body = { 0 };
+	struct custos_wire_out w = { .buf = &body };
+	custos_wire_put_u32(&w, host);
+	custos_wire_put_u32(&w, count);
+	for (uint32_t i = 0; i < count; i++) {
+		custos_wire_put_text(&w, "version");
+		custos_wire_put_text(&w, value);
+	}
+	return serve(p, CUSTOS_COURIER_FACTS, &w);
+}
+
+/* Facts belong to a probe, once, of a host that is there and not yet prepared; no more of them than there are places. */
+static void facts_nobody_asked_for(void **state)
+{
+	struct play *p = *state;
+	const struct custos_errand_host *h = &p->errand.hosts[0];
+	assert_int_equal(tell_facts(p, 0, 1, "lie"), CUSTOS_E_INTERNAL);
+	assert_int_equal(h->facts.count, 0);
+	p->errand.job = CUSTOS_JOB_PROBE;
+	assert_int_equal(tell_facts(p, 7, 1, "lie"), CUSTOS_E_INTERNAL);
+	assert_int_equal(tell_facts(p, 0, CUSTOS_REPLY_FACTS_MAX + 1, "lie"), CUSTOS_E_INTERNAL);
+	assert_int_equal(h->facts.count, 0);
+	assert_int_equal(tell_facts(p, 0, CUSTOS_REPLY_FACTS_MAX, "true"), CUSTOS_OK);
+	assert_int_equal(h->facts.count, CUSTOS_REPLY_FACTS_MAX);
+	assert_int_equal(tell_facts(p, 0, 1, "lie"), CUSTOS_E_INTERNAL);
+	assert_string_equal(custos_reply_get(&h->facts, "version"), "true");
+	struct play *late = play_new(1);
+	late->errand.job = CUSTOS_JOB_PROBE;
+	assert_int_equal(prepared(late, 0, CUSTOS_PREPARED_FAILED, CUSTOS_E_SYSTEM, ""), CUSTOS_OK);
+	assert_int_equal(tell_facts(late, 0, 1, "late"), CUSTOS_E_INTERNAL);
+	assert_int_equal(late->errand.hosts[0].facts.count, 0);
+	play_free(late);
+}
+
 /* What is served is told before the outcome: afterwards it would change what the log says of a release that is closed. */
 static void sights_after_the_outcome(void **state)
 {
@@ -207,7 +243,7 @@ int main(void)
 #define WITH(t) cmocka_unit_test_setup_teardown(t, up, down)
 	const struct CMUnitTest tests[] = {
 		WITH(honest), WITH(success_that_nobody_saw), WITH(deed_without_go_ahead), WITH(unchanged_that_nobody_saw), WITH(copy_in_a_strange_place), WITH(category_that_is_none),
-		WITH(what_is_refused_is_forgotten), WITH(sights_after_the_outcome), WITH(success_seen_too_early), WITH(a_goodbye_is_four_bytes),
+		WITH(what_is_refused_is_forgotten), WITH(facts_nobody_asked_for), WITH(sights_after_the_outcome), WITH(success_seen_too_early), WITH(a_goodbye_is_four_bytes),
 		WITH(a_host_that_needs_a_person_is_told_first),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

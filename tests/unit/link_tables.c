@@ -29,7 +29,7 @@ static const struct allowed courier[] = {
 	/* preparing */
 	{ 3, K, C(SOCKET), 3, ONE_FD }, { 3, K, C(NO_SOCKET), 3, NO_FD }, { 3, K, C(LOGIN_SIGNATURE), 3, NO_FD }, { 3, K, C(VERDICT), 3, NO_FD },
 	{ 3, H, C(SIGN_LOGIN), 3, NO_FD }, { 3, H, C(PROGRESS), 3, NO_FD }, { 3, H, C(NEED_SOCKET), 3, NO_FD }, { 3, H, C(SERVED), 3, NO_FD },
-	{ 3, H, C(PREPARED), 3, NO_FD },
+	{ 3, H, C(PREPARED), 3, NO_FD }, { 3, H, C(FACTS), 3, NO_FD },
 	{ 3, K, C(KEY), 4, NO_FD }, { 3, K, C(ABORT), 4, NO_FD },
 	/* delivering */
 	{ 4, K, C(SOCKET), 4, ONE_FD }, { 4, K, C(NO_SOCKET), 4, NO_FD }, { 4, K, C(VERDICT), 4, NO_FD },

@@ -188,7 +188,7 @@ static inline void make_ash(const struct rig *rig)
 {
 	char shim[512];
 	assert_int_equal(mkdir(at(rig, "applets"), 0755), 0);
-	static const char *const applets[] = { "cat", "chmod", "chown", "cp", "cut", "date", "dd", "grep", "head", "id", "ls", "mkdir", "mv", "rm", "sed", "setsid", "sha256sum",
+	static const char *const applets[] = { "cat", "chmod", "chown", "cp", "cut", "date", "dd", "df", "grep", "head", "id", "ls", "mkdir", "mv", "rm", "sed", "setsid", "sha256sum",
 	                                       "sleep", "tail", "touch", "tr", "wc" };
 	for (size_t i = 0; i < sizeof applets / sizeof *applets; i++) {
 		char name[64];

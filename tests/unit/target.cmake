@@ -3,3 +3,4 @@ target_compile_definitions(unit_target_plan PRIVATE EXAMPLE_PROFILE="${CMAKE_SOU
 custos_unit(target_machine target target_machine.c USES base data)
 custos_unit(target_script target target_script.c USES base data)
 custos_unit(target_places target target_places.c USES base data)
+custos_unit(target_inspection target target_inspection.c USES base data)

@@ -157,8 +157,8 @@ static void check_action(const struct world *w, const struct custos_machine *m, 
 		fail_msg("went on with a backup directory that was not asked for");
 	if (m->state == CUSTOS_DEPLOY_SWITCH && w->keeper_gone)
 		fail_msg("switched without a keeper");
-	if (w->job == CUSTOS_DEPLOY_JOB_DRY_RUN && m->state != CUSTOS_DEPLOY_LOOK)
-		fail_msg("a dry run did %s", custos_deploy_state_name(m->state));
+	if (w->job != CUSTOS_DEPLOY_JOB_DEPLOY && w->job != CUSTOS_DEPLOY_JOB_ROLLBACK && m->state != CUSTOS_DEPLOY_LOOK)
+		fail_msg("what only looks did %s", custos_deploy_state_name(m->state));
 }
 
 static void check_end(const struct world *w, const struct custos_machine *m)
@@ -191,7 +191,7 @@ static void check_end(const struct world *w, const struct custos_machine *m)
 	/* no failure without a reason */
 	if (r->prepared == CUSTOS_DEPLOY_PREPARED_FAILED && !(r->category != CUSTOS_OK && r->why[0] != '\0'))
 		fail_msg("not prepared, and no reason");
-	if (w->job == CUSTOS_DEPLOY_JOB_DRY_RUN)
+	if (w->job == CUSTOS_DEPLOY_JOB_DRY_RUN || w->job == CUSTOS_DEPLOY_JOB_PROBE)
 		assert_false(w->switched);
 }
 
@@ -330,6 +330,26 @@ static void dry_runs(void **state)
 	assert_int_equal(t.results[CUSTOS_DEPLOY_UNTOUCHED], t.runs);
 }
 
+/* As a dry run, but what stands in the way does not keep it from looking at what is served. */
+static void probes(void **state)
+{
+	(void)state;
+	struct tally t = { 0 };
+	explore_all(2, CUSTOS_DEPLOY_JOB_PROBE, false, 3, 1, &t);
+	assert_int_equal(t.results[CUSTOS_DEPLOY_UNTOUCHED], t.runs);
+	struct custos_plan plan = { 0 };
+	prepare_plan(2, &plan);
+	the_plan = &plan;
+	struct deviation failed = { 0, ALT_FAILED };
+	struct world w = { .job = CUSTOS_DEPLOY_JOB_PROBE, .deviations = &failed, .deviation_count = 1 };
+	assert_int_equal(run_world(&w), CUSTOS_DEPLOY_UNTOUCHED);
+	assert_int_equal(w.before_count, 2);
+	w = (struct world){ .job = CUSTOS_DEPLOY_JOB_DRY_RUN, .deviations = &failed, .deviation_count = 1 };
+	assert_int_equal(run_world(&w), CUSTOS_DEPLOY_UNTOUCHED);
+	assert_int_equal(w.before_count, 0);
+	custos_plan_done(&plan);
+}
+
 static void already_there(void **state)
 {
 	(void)state;
@@ -421,7 +441,7 @@ static void refusals(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(deployments), cmocka_unit_test(two_endpoints), cmocka_unit_test(rollbacks), cmocka_unit_test(dry_runs), cmocka_unit_test(already_there),
+		cmocka_unit_test(deployments), cmocka_unit_test(two_endpoints), cmocka_unit_test(rollbacks), cmocka_unit_test(dry_runs), cmocka_unit_test(probes), cmocka_unit_test(already_there),
 		cmocka_unit_test(dead_service), cmocka_unit_test(events_that_do_not_belong), cmocka_unit_test(refusals),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
