@@ -107,7 +107,7 @@ tools() {
 	for t in $TOOLS; do command -v "$t" >/dev/null 2>&1 || die "the program $t is not on the host" "install it there, or use a profile that does without"; done
 	command -v sha256sum >/dev/null 2>&1 || command -v openssl >/dev/null 2>&1 || die "neither sha256sum nor openssl is on the host" "install one of them there"
 }
-version() { [ -z "$VERSION" ] || say "version=$( ( eval "$VERSION" ) </dev/null 2>/dev/null | head -n 1)"; }
+version() { [ -z "$VERSION" ] || say "version=$( ( eval "$VERSION" ) </dev/null 2>/dev/null | head -n 1 | cut -c1-500)"; }
 survey() {
 	tools
 	version
