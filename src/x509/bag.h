@@ -1,7 +1,7 @@
 /* A bag: everything found in a set of inputs, whatever the CA, the mail program or a person made of it.
  *
- * Understood: PEM with any armour label, text around it, CRLF, a UTF-8 BOM, a missing final newline, blocks glued
- * together (-----END X----------BEGIN Y-----); DER, also several objects in a row; PKCS#7 in PEM, in DER and in
+ * Understood: PEM with any armour label, text around it, CRLF, a UTF-8 BOM, UTF-16, a missing final newline, blocks glued
+ * together (-----END X----------BEGIN Y-----); base64 without armour; DER, also several objects in a row; PKCS#7 in PEM, in DER and in
  * CERTIFICATE armour (its certificates become items of their own); requests, public keys, private keys of every PEM
  * and DER kind. A private key is an item with a description and nothing else: its bytes are never decoded where the
  * armour names it, never kept, and the buffers of this module are wiped. What cannot be understood is an item too.
@@ -29,11 +29,12 @@ enum custos_item_kind {
 	CUSTOS_ITEM_CRL,
 };
 
-enum custos_item_form { CUSTOS_FORM_PEM = 1, CUSTOS_FORM_DER, CUSTOS_FORM_PKCS7, CUSTOS_FORM_OTHER, CUSTOS_FORM_PKCS12, CUSTOS_FORM_SERVED };
+enum custos_item_form { CUSTOS_FORM_PEM = 1, CUSTOS_FORM_DER, CUSTOS_FORM_PKCS7, CUSTOS_FORM_OTHER, CUSTOS_FORM_PKCS12, CUSTOS_FORM_SERVED, CUSTOS_FORM_BASE64 };
 
 enum custos_item_quirk {
 	CUSTOS_QUIRK_GLUED = 1,    /* BEGIN does not start a line: servers refuse the file */
 	CUSTOS_QUIRK_LABEL = 2,    /* the armour says something else than what is inside */
+	CUSTOS_QUIRK_UTF16 = 4,    /* two bytes a character: servers refuse the file */
 };
 
 struct custos_bag_item {

@@ -34,7 +34,7 @@ static const char *form_name(enum custos_item_form form)
 {
 	static const char *const names[] = {
 		[CUSTOS_FORM_PEM] = "pem", [CUSTOS_FORM_DER] = "der", [CUSTOS_FORM_PKCS7] = "pkcs7", [CUSTOS_FORM_PKCS12] = "pkcs12",
-		[CUSTOS_FORM_SERVED] = "served", [CUSTOS_FORM_OTHER] = "other",
+		[CUSTOS_FORM_SERVED] = "served", [CUSTOS_FORM_OTHER] = "other", [CUSTOS_FORM_BASE64] = "base64",
 	};
 	return (size_t)form < sizeof names / sizeof *names && names[form] != NULL ? names[form] : "other";
 }

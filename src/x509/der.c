@@ -188,6 +188,9 @@ static const char *named_only(const struct shape *s, enum custos_item_kind *ret_
 	*ret_kind = CUSTOS_ITEM_PKCS12;
 	if (a == V_ASN1_INTEGER && b == V_ASN1_SEQUENCE && s->first_int == 3)
 		return "a PKCS#12 container";
+	*ret_kind = CUSTOS_ITEM_UNKNOWN;
+	if (a == V_ASN1_ENUMERATED)
+		return "an OCSP response"; /* RFC 6960 4.2.1 */
 	*ret_kind = CUSTOS_ITEM_PUBLIC_KEY;
 	if (a == V_ASN1_INTEGER && b == V_ASN1_INTEGER && c == -1)
 		return "an RSA public key";

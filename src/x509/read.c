@@ -1,5 +1,5 @@
-/* One input becomes items: DER when its first object is known, else every PEM block in it, else one item that says what it looks
- * like. Every search goes forward only, so the time is linear in the input. Bytes of a block whose label names a private
+/* One input becomes items: DER when its first object is known, else every PEM block in it, else base64 without armour, else one item that says what it
+ * looks like. Every search goes forward only, so the time is linear in the input. Bytes of a block whose label names a private
  * key are not decoded; the scratch of the others is wiped, for a label may lie. */
 #include "x509/openssl.h"
 #include "x509/read.h"
@@ -19,38 +19,6 @@ static bool begins(struct custos_bytes b, const char *with, size_t len)
 	return b.len >= len && memcmp(b.ptr, with, len) == 0;
 }
 
-static const char *looks_like_text(struct custos_bytes input)
-{
-	size_t blank = 0;
-	for (size_t i = 0; i < input.len; i++) {
-		uint8_t c = input.ptr[i];
-		if ((c < 0x20 && c != '\n' && c != '\r' && c != '\t' && c != '\f') || c == 0x7f)
-			return "binary data";
-		blank += c <= 0x20;
-	}
-	return blank == input.len ? "empty" : "text";
-}
-
-static const char *looks_like(struct custos_bytes input)
-{
-	static const struct {
-		const char *magic;
-		size_t len;
-		const char *what;
-	} known[] = {
-		{ "PK\x03\x04", 4, "a zip archive in an archive" }, { "PK\x05\x06", 4, "an empty zip archive" }, { "\x1f\x8b", 2, "a gzip archive" }, { "7z\xbc\xaf", 4, "a 7z archive" },
-		{ "%PDF", 4, "a PDF document" }, { "\xff\xfe", 2, "UTF-16 text" }, { "\xfe\xff", 2, "UTF-16 text" },
-		{ "\xfe\xed\xfe\xed", 4, "a Java keystore" }, { "ssh-", 4, "an SSH public key" }, { "ecdsa-sha2-", 11, "an SSH public key" },
-		{ "<!DOCTYPE", 9, "a web page" }, { "<html", 5, "a web page" },
-	};
-	for (size_t i = 0; i < sizeof known / sizeof *known; i++)
-		if (begins(input, known[i].magic, known[i].len))
-			return known[i].what;
-	const char *what = looks_like_text(input);
-	bool der = input.len > 2 && input.ptr[0] == 0x30 && (input.ptr[1] & 0x80) != 0;
-	return der && strcmp(what, "binary data") == 0 ? "damaged or truncated DER data" : what;
-}
-
 /* Lines are counted as the scan moves forward. */
 struct scan {
 	struct custos_bag *bag;
@@ -59,6 +27,7 @@ struct scan {
 	const uint8_t *counted;
 	unsigned line;
 	char label[48];
+	unsigned quirks;           /* of the whole input */
 	bool any;
 };
 
@@ -81,7 +50,7 @@ static custos_rc add_plain(struct scan *s, enum custos_item_kind kind, const cha
 static bool names_private_key(const char *label)
 {
 	size_t len = strlen(label);
-	return len >= LEN("PRIVATE KEY") && strcmp(label + len - LEN("PRIVATE KEY"), "PRIVATE KEY") == 0;
+	return strcmp(label, "PGP PRIVATE KEY BLOCK") == 0 || (len >= LEN("PRIVATE KEY") && strcmp(label + len - LEN("PRIVATE KEY"), "PRIVATE KEY") == 0);
 }
 
 static const char *private_key_what(const char *label, struct custos_bytes body)
@@ -95,6 +64,8 @@ static const char *private_key_what(const char *label, struct custos_bytes body)
 		return encrypted ? "an encrypted EC private key" : "an unencrypted EC private key";
 	if (strcmp(label, "OPENSSH PRIVATE KEY") == 0)
 		return "an OpenSSH private key";
+	if (strcmp(label, "PGP PRIVATE KEY BLOCK") == 0)
+		return "a PGP private key";
 	return encrypted ? "an encrypted private key" : "an unencrypted private key";
 }
 
@@ -129,14 +100,25 @@ static struct custos_bytes without_headers(struct custos_bytes body)
 	return body;
 }
 
+/* White space, or a line's end written out, as it stands in JSON and in settings. */
+static bool is_between(struct custos_bytes body, size_t *at)
+{
+	uint8_t c = body.ptr[*at];
+	if (c == '\\' && *at + 1 < body.len && (body.ptr[*at + 1] == 'n' || body.ptr[*at + 1] == 'r')) {
+		++*at;
+		return true;
+	}
+	return c == '\n' || c == '\r' || c == ' ' || c == '\t';
+}
+
 /* Canonical base64 with white space anywhere into `out` (body.len bytes are enough); 0 when it is not that. */
 static size_t decode(struct custos_bytes body, struct scratch *text, struct scratch *out)
 {
 	size_t n = 0, padding = 0;
 	for (size_t i = 0; i < body.len; i++) {
-		uint8_t c = body.ptr[i];
-		if (c == '\n' || c == '\r' || c == ' ' || c == '\t')
+		if (is_between(body, &i))
 			continue;
+		uint8_t c = body.ptr[i];
 		bool letter = (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '+' || c == '/';
 		if (c == '=')
 			padding++;
@@ -159,7 +141,7 @@ static custos_rc add_rest(struct scan *s, struct custos_bytes der, struct custos
 		CUSTOS_TRY(custos_der_add(s->bag, &s->found, der, &taken, err));
 		if (taken == 0) {
 			/* a trusted certificate carries settings behind itself, a file may end with a newline */
-			bool harmless = strcmp(s->found.label, "TRUSTED CERTIFICATE") == 0 || strcmp(looks_like_text(der), "empty") == 0;
+			bool harmless = strcmp(s->found.label, "TRUSTED CERTIFICATE") == 0 || strcmp(custos_foreign_look(der), "empty") == 0;
 			return harmless ? CUSTOS_OK : add_plain(s, CUSTOS_ITEM_UNKNOWN, "bytes that do not belong there", err);
 		}
 		der.ptr += taken;
@@ -174,13 +156,17 @@ static custos_rc add_block(struct scan *s, struct custos_bytes body, struct cust
 		return add_plain(s, CUSTOS_ITEM_PRIVATE_KEY, private_key_what(s->label, body), err);
 	if (strstr(s->label, "PARAMETERS") != NULL)
 		return add_plain(s, CUSTOS_ITEM_UNKNOWN, "key parameters", err);
+	if (strncmp(s->label, "PGP ", 4) == 0)
+		return add_plain(s, CUSTOS_ITEM_UNKNOWN, "a PGP key or message", err);
 	body = without_headers(body);
 	CUSTOS_CLEANUP(wipe_scratch) struct scratch text = { .ptr = OPENSSL_malloc(body.len + 1), .size = body.len + 1 };
 	CUSTOS_CLEANUP(wipe_scratch) struct scratch der = { .ptr = OPENSSL_malloc(body.len + 1), .size = body.len + 1 };
 	CUSTOS_REQUIRE(text.ptr != NULL && der.ptr != NULL, err, CUSTOS_E_SYSTEM, "out of memory");
 	size_t len = decode(body, &text, &der);
-	if (len == 0)
-		return add_plain(s, CUSTOS_ITEM_UNKNOWN, "a damaged PEM block (not base64)", err);
+	if (len == 0) {
+		bool quoted = memmem(body.ptr, body.len, "=3D", 3) != NULL; /* RFC 2045 6.7 */
+		return add_plain(s, CUSTOS_ITEM_UNKNOWN, quoted ? "a PEM block in the source of an e-mail (quoted-printable)" : "a damaged PEM block (not base64)", err);
+	}
 	size_t taken = 0;
 	CUSTOS_TRY(custos_der_add(s->bag, &s->found, CUSTOS_BYTES(der.ptr, len), &taken, err));
 	if (taken == 0)
@@ -208,7 +194,7 @@ static const uint8_t *read_label(struct scan *s, const uint8_t *after_begin)
 static custos_rc scan_block(struct scan *s, const uint8_t *begin, const uint8_t *next, const uint8_t *end, struct custos_err *err)
 {
 	s->found.line = line_of(s, begin);
-	s->found.quirks = begin > s->start && begin[-1] != '\n' && begin[-1] != '\r' ? CUSTOS_QUIRK_GLUED : 0;
+	s->found.quirks = s->quirks | (begin > s->start && begin[-1] != '\n' && begin[-1] != '\r' ? CUSTOS_QUIRK_GLUED : 0u);
 	const uint8_t *body = read_label(s, begin + LEN(BEGIN));
 	if (body == NULL)
 		return CUSTOS_OK; /* a line of prose that happens to begin so */
@@ -233,24 +219,74 @@ static custos_rc scan_pem(struct scan *s, struct custos_err *err)
 	return CUSTOS_OK;
 }
 
+/* Base64 without BEGIN and END. Only what begins as a DER sequence does is tried. */
+static custos_rc add_bare(struct scan *s, struct custos_err *err)
+{
+	struct custos_bytes body = custos_foreign_skip_space(CUSTOS_BYTES(s->start, (size_t)(s->stop - s->start)));
+	if (body.len < 4 || body.ptr[0] != 'M' || body.ptr[1] < 'A' || body.ptr[1] > 'P')
+		return CUSTOS_OK;
+	CUSTOS_CLEANUP(wipe_scratch) struct scratch text = { .ptr = OPENSSL_malloc(body.len + 1), .size = body.len + 1 };
+	CUSTOS_CLEANUP(wipe_scratch) struct scratch der = { .ptr = OPENSSL_malloc(body.len + 1), .size = body.len + 1 };
+	CUSTOS_REQUIRE(text.ptr != NULL && der.ptr != NULL, err, CUSTOS_E_SYSTEM, "out of memory");
+	size_t len = decode(body, &text, &der), taken = 0;
+	s->found.line = line_of(s, body.ptr);
+	s->found.form = CUSTOS_FORM_BASE64;
+	if (len > 0)
+		CUSTOS_TRY(custos_der_add(s->bag, &s->found, CUSTOS_BYTES(der.ptr, len), &taken, err));
+	s->any = taken > 0;
+	return taken == 0 ? CUSTOS_OK : add_rest(s, CUSTOS_BYTES(der.ptr + taken, len - taken), err);
+}
+
+/* `otherwise` says what it is when it holds nothing; NULL: what it looks like. */
+static custos_rc read_text(struct scan *s, const char *otherwise, struct custos_err *err)
+{
+	struct custos_bytes input = CUSTOS_BYTES(s->start, (size_t)(s->stop - s->start));
+	enum custos_item_kind kind;
+	s->found.form = CUSTOS_FORM_PEM;
+	s->found.label = s->label;
+	CUSTOS_TRY(scan_pem(s, err));
+	if (s->any)
+		return CUSTOS_OK;
+	s->label[0] = '\0';
+	CUSTOS_TRY(add_bare(s, err));
+	if (s->any)
+		return CUSTOS_OK;
+	s->found = (struct custos_found){ .file = s->found.file, .label = "", .form = CUSTOS_FORM_OTHER };
+	const char *what = custos_foreign_name(input, &kind);
+	return add_plain(s, kind, otherwise != NULL && strcmp(what, "text") == 0 ? otherwise : what, err);
+}
+
+/* As Windows' editors and shells write it. What is not ASCII becomes a character that neither armour nor base64 holds. */
+static custos_rc read_utf16(struct custos_bag *bag, const char *file, struct custos_bytes input, struct custos_err *err)
+{
+	size_t high = input.ptr[0] == 0xfe ? 0 : 1, n = 0;
+	CUSTOS_CLEANUP(wipe_scratch) struct scratch text = { .ptr = OPENSSL_malloc(input.len), .size = input.len };
+	CUSTOS_REQUIRE(text.ptr != NULL, err, CUSTOS_E_SYSTEM, "out of memory");
+	for (size_t i = 2; i + 1 < input.len; i += 2) {
+		uint8_t low = input.ptr[i + 1 - high];
+		text.ptr[n++] = input.ptr[i + high] == 0 && low < 0x80 ? low : '?';
+	}
+	struct scan s = { .bag = bag, .found = { .file = file }, .quirks = CUSTOS_QUIRK_UTF16, .start = text.ptr, .stop = text.ptr + n, .counted = text.ptr, .line = 1 };
+	return read_text(&s, "UTF-16 text", err);
+}
+
 custos_rc custos_read_input(struct custos_bag *bag, const char *file, struct custos_bytes input, unsigned flags, struct custos_err *err)
 {
+	const char *document = custos_foreign_document(input);
+	struct scan s = { .bag = bag, .found = { .file = file, .label = "", .form = CUSTOS_FORM_DER }, .start = input.ptr, .stop = input.ptr + input.len, .counted = input.ptr, .line = 1 };
+	if (input.len == 0 || document != NULL) {
+		s.found.form = document != NULL ? CUSTOS_FORM_OTHER : CUSTOS_FORM_DER;
+		return add_plain(&s, CUSTOS_ITEM_UNKNOWN, document != NULL ? document : "empty", err);
+	}
 	if ((flags & CUSTOS_READ_ARCHIVES) != 0 && begins(input, "PK\x03\x04", 4))
 		return custos_zip_add(bag, file, input, err);
-	struct scan s = { .bag = bag, .found = { .file = file, .label = "", .form = CUSTOS_FORM_DER }, .start = input.ptr, .stop = input.ptr + input.len, .counted = input.ptr, .line = 1 };
+	if (begins(input, "\xff\xfe", 2) || begins(input, "\xfe\xff", 2))
+		return read_utf16(bag, file, input, err);
 	if (begins(input, "\xef\xbb\xbf", 3))
 		s.start += 3; /* a byte order mark of UTF-8 */
-	if (input.len == 0)
-		return add_plain(&s, CUSTOS_ITEM_UNKNOWN, "empty", err);
 	size_t taken = 0;
 	CUSTOS_TRY(custos_der_add(bag, &s.found, input, &taken, err));
 	if (taken > 0)
 		return add_rest(&s, CUSTOS_BYTES(input.ptr + taken, input.len - taken), err);
-	s.found.form = CUSTOS_FORM_PEM;
-	s.found.label = s.label;
-	CUSTOS_TRY(scan_pem(&s, err));
-	if (s.any)
-		return CUSTOS_OK;
-	s.found = (struct custos_found){ .file = file, .label = "", .form = CUSTOS_FORM_OTHER };
-	return add_plain(&s, CUSTOS_ITEM_UNKNOWN, looks_like(input), err);
+	return read_text(&s, NULL, err);
 }

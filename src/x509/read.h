@@ -1,5 +1,5 @@
-/* Inside of the bag: one input becomes items. read.c scans PEM and tells what an input is, der.c recognises one DER object, zip.c and p12.c open
- * containers, files.c reads files. */
+/* Inside of the bag: one input becomes items. read.c scans PEM, der.c recognises one DER object, zip.c and p12.c open containers,
+ * foreign.c names what is none of these, files.c reads files. */
 #ifndef CUSTOS_X509_READ_H
 #define CUSTOS_X509_READ_H
 
@@ -30,6 +30,13 @@ struct custos_secret *custos_bag_pass_phrase(const struct custos_bag *bag);
 enum custos_read_flags { CUSTOS_READ_ARCHIVES = 1u << 0 /* open archives; what is in one is read without */ };
 /* Turns one input into at least one item. `file` is the bag's. */
 CUSTOS_RC custos_read_input(struct custos_bag *bag, const char *file, struct custos_bytes input, unsigned flags, struct custos_err *err);
+/* foreign.c: what an input is that holds nothing to read, in plain words; a key of another program is told by its kind. */
+const char *custos_foreign_name(struct custos_bytes input, enum custos_item_kind *ret_kind);
+/* A zip archive that is somebody's document; NULL when it is none. */
+const char *custos_foreign_document(struct custos_bytes input);
+/* "binary data", "text" or "empty". */
+const char *custos_foreign_look(struct custos_bytes input);
+struct custos_bytes custos_foreign_skip_space(struct custos_bytes text);
 /* The entries of a zip archive. */
 CUSTOS_RC custos_zip_add(struct custos_bag *bag, const char *file, struct custos_bytes input, struct custos_err *err);
 /* A PKCS#12 container and, when it could be opened, what is in it. */

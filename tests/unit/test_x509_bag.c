@@ -320,6 +320,94 @@ static void what_is_not_understood(void **state)
 	expect_one(cut_key, sizeof cut_key - 1, CUSTOS_ITEM_PRIVATE_KEY, "a truncated private key");
 }
 
+/* What is in no format of ours is told by name, and a key as one, whoever's program made it. */
+static void what_others_made(void **state)
+{
+	static const struct {
+		const char *begins;
+		size_t len;
+		enum custos_item_kind kind;
+		const char *what;
+	} made[] = {
+#define MADE(bytes, kind, what) { bytes, sizeof(bytes) - 1, CUSTOS_ITEM_##kind, what }
+		MADE("Rar!\x1a\x07\x00", UNKNOWN, "a RAR archive"),
+		MADE("\x1f\x8b\x08", UNKNOWN, "a gzip archive"),
+		MADE("\x89PNG\r\n\x1a\n", UNKNOWN, "a picture"),
+		MADE("\xce\xce\xce\xce", UNKNOWN, "a Java keystore"),
+		MADE("\n<!doctype html>", UNKNOWN, "a web page"),
+		MADE("\xef\xbb\xbf<!DOCTYPE HTML>", UNKNOWN, "a web page"),
+		MADE("<HTML>", UNKNOWN, "a web page"),
+		MADE("PuTTY-User-Key-File-3: ssh-ed25519\n", PRIVATE_KEY, "a PuTTY private key"),
+		MADE("-----BEGIN PGP PRIVATE KEY BLOCK-----\n\nlQEN\n=abcd\n-----END PGP PRIVATE KEY BLOCK-----\n", PRIVATE_KEY, "a PGP private key"),
+		MADE("-----BEGIN PGP MESSAGE-----\nVersion: x\n\nhQEM\n=abcd\n-----END PGP MESSAGE-----\n", UNKNOWN, "a PGP key or message"),
+		MADE("Received: from a.example.com\nSubject: yes\n\nhello", UNKNOWN, "an e-mail message"),
+		MADE("From ca@example.com Mon\nMIME-Version: 1.0\n\nhello", UNKNOWN, "an e-mail message"),
+		MADE("Dear all\nReceived: nothing\n", UNKNOWN, "text"),
+		MADE("-----BEGIN CERTIFICATE-----\nMIIB\nAA=3D=3D\n-----END CERTIFICATE-----\n", UNKNOWN, "a PEM block in the source of an e-mail (quoted-printable)"),
+		MADE("\xe2\x80\x94\xe2\x80\x94" "BEGIN CERTIFICATE\xe2\x80\x94\xe2\x80\x94\nMIIB\n", UNKNOWN, "text with a BEGIN line that was altered"),
+		MADE("PK\x03\x04\x14\0\6\0\10\0\0\0!\0\0\0\0\0\0\0\0\0\0\0\0\0\x13\0\0\0[Content_Types].xml", UNKNOWN, "a document of Microsoft Office"),
+		MADE("\x30\x03\x0a\x01\x06", UNKNOWN, "an OCSP response"),
+	};
+	(void)state;
+	for (size_t i = 0; i < sizeof made / sizeof *made; i++)
+		expect_one(made[i].begins, made[i].len, made[i].kind, made[i].what);
+}
+
+/* A text in the encoding of Windows' shells, either way round, with the line numbers of the text; and what is not ASCII in it breaks nothing but its own block. */
+static void text_in_utf16(void **state)
+{
+	struct fixture *f = *state;
+	CUSTOS_AUTO_BUF pem = { 0 };
+	append(&pem, "first line\r\n");
+	lab_pem(&pem, f->leaf);
+	for (int big = 0; big < 2; big++) {
+		CUSTOS_AUTO_BUF wide = { 0 };
+		append(&wide, big ? "\xfe\xff" : "\xff\xfe");
+		for (size_t i = 0; i < pem.len; i++) {
+			const uint8_t pair[2] = { big ? 0 : pem.ptr[i], big ? pem.ptr[i] : 0 };
+			assert_int_equal(custos_buf_append(&wide, pair, 2, NULL), CUSTOS_OK);
+		}
+		struct custos_bag *bag = bag_of_buf(&wide);
+		assert_int_equal(custos_bag_count(bag), 1);
+		assert_int_equal(custos_bag_at(bag, 0)->kind, CUSTOS_ITEM_CERTIFICATE);
+		assert_int_equal(custos_bag_at(bag, 0)->quirks, CUSTOS_QUIRK_UTF16);
+		assert_int_equal(custos_bag_at(bag, 0)->line, 2);
+		custos_bag_free(bag);
+		wide.ptr[wide.len - 200 + (big ? 0 : 1)] = 0x20; /* another letter in the middle of the base64 */
+		expect_one(wide.ptr, wide.len, CUSTOS_ITEM_UNKNOWN, "a damaged PEM block (not base64)");
+	}
+}
+
+/* Base64 alone, in one line or in many; a key is not taken for anything else, prose is no base64. */
+static void base64_without_armour(void **state)
+{
+	struct fixture *f = *state;
+	CUSTOS_AUTO_BUF pem = { 0 }, bare = { 0 }, escaped = { 0 };
+	lab_pem(&pem, f->leaf);
+	const char *text = (const char *)pem.ptr, *body = strchr(text, '\n') + 1, *end = strstr(body, "-----END");
+	append(&bare, "\r\n ");
+	assert_int_equal(custos_buf_append(&bare, body, (size_t)(end - body), NULL), CUSTOS_OK);
+	struct custos_bag *bag = bag_of_buf(&bare);
+	assert_int_equal(custos_bag_count(bag), 1);
+	assert_int_equal(custos_bag_at(bag, 0)->kind, CUSTOS_ITEM_CERTIFICATE);
+	assert_int_equal(custos_bag_at(bag, 0)->form, CUSTOS_FORM_BASE64);
+	assert_int_equal(custos_bag_at(bag, 0)->line, 2);
+	custos_bag_free(bag);
+	bare.ptr[bare.len / 2] = '*';
+	expect_one(bare.ptr, bare.len, CUSTOS_ITEM_UNKNOWN, "text");
+	expect_one("MIND the gap", 12, CUSTOS_ITEM_UNKNOWN, "text");
+	/* PKCS#8, RFC 5958 */
+	expect_one("MC4CAQAwBQYDK2VwBCIEIAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", 64, CUSTOS_ITEM_PRIVATE_KEY, "an unencrypted private key");
+	expect_one("MEMO", 4, CUSTOS_ITEM_UNKNOWN, "text");
+	/* as it stands in JSON: line ends written out */
+	for (size_t i = 0; i < pem.len; i++)
+		if (pem.ptr[i] == '\n')
+			append(&escaped, "\\n");
+		else
+			assert_int_equal(custos_buf_append(&escaped, pem.ptr + i, 1, NULL), CUSTOS_OK);
+	expect_certs(&escaped, 1);
+}
+
 /* Lines that share their dashes: a body never begins behind its end. Each input is an allocation of its own, so that reading past it is seen. */
 static void lines_that_overlap(void **state)
 {
@@ -502,7 +590,8 @@ int main(void)
 		return 1;
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(pem_in_every_disguise), cmocka_unit_test(der_and_pkcs7), cmocka_unit_test(private_keys_by_kind_only), cmocka_unit_test(a_key_file_is_wiped),
-		cmocka_unit_test(requests_and_public_keys), cmocka_unit_test(what_is_not_understood), cmocka_unit_test(lines_that_overlap), cmocka_unit_test(truncated_at_every_length),
+		cmocka_unit_test(requests_and_public_keys), cmocka_unit_test(what_is_not_understood), cmocka_unit_test(what_others_made), cmocka_unit_test(text_in_utf16), cmocka_unit_test(base64_without_armour),
+		cmocka_unit_test(lines_that_overlap), cmocka_unit_test(truncated_at_every_length),
 		cmocka_unit_test(every_byte_damaged), cmocka_unit_test(ten_megabytes_of_garbage), cmocka_unit_test(files), cmocka_unit_test(facts_of_a_certificate),
 	};
 	return cmocka_run_group_tests_name("x509 bag", tests, setup, teardown);

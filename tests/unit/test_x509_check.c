@@ -417,8 +417,8 @@ static void nothing_of_use(void **state)
 	add_bytes(&in, "cut.pem", "-----BEGIN CERTIFICATE-----\nAAAA", 32);
 	assert_false(check(&in, (struct custos_check_options){ 0 }));
 	expect(&in, "no_certificate", "error", "no certificate");
-	expect(&in, "archive_damaged", "warning", "certs.zip: this is a damaged zip archive");
-	expect(&in, "damaged", "warning", "cut.pem:1: this is a truncated PEM block");
+	expect(&in, "archive_damaged", "error", "certs.zip: this is a damaged zip archive");
+	expect(&in, "damaged", "error", "cut.pem:1: this is a truncated PEM block");
 	stop(&in);
 	in = start();
 	add(&in, "ca.pem", f->ca);
