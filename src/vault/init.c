@@ -3,7 +3,6 @@
 #include "vault/vault.h"
 #include "base/text.h"
 #include "crypto/digest.h"
-#include "vault/file.h"
 #include "vault/kek.h"
 #include "vault/login.h"
 #include "vault/release.h"
@@ -83,14 +82,14 @@ static custos_rc make_directory(struct birth *b)
 	return CUSTOS_OK;
 }
 
+/* What is kept for good are the certificates: a file with a key beside them is not uncommon. */
 static custos_rc read_trust(struct birth *b)
 {
 	if (b->options->trust == NULL)
 		return CUSTOS_OK;
-	CUSTOS_TRY(custos_file_read(b->options->trust, &b->trust, b->err));
 	CUSTOS_AUTO(custos_anchors) *anchors = NULL;
 	CUSTOS_TRY(custos_anchors_new(&anchors, b->err));
-	return custos_anchors_add_pem(anchors, custos_buf_view(&b->trust), b->options->trust, b->err);
+	return custos_anchors_add_file(anchors, b->options->trust, &b->trust, b->err);
 }
 
 static custos_rc copy_text(char **to, const char *from, struct custos_err *err)

@@ -1,6 +1,7 @@
 /* Trust anchors in an X509_STORE. */
 #include "x509/anchors.h"
 #include "x509/bag.h"
+#include "x509/cert.h"
 #include "x509/openssl.h"
 #include "x509/parsed.h"
 
@@ -37,17 +38,36 @@ void custos_anchors_free(struct custos_anchors *anchors)
 	free(anchors);
 }
 
-custos_rc custos_anchors_add_pem(struct custos_anchors *anchors, struct custos_bytes bytes, const char *name, struct custos_err *err)
+static custos_rc add_bag(struct custos_anchors *anchors, const struct custos_bag *bag, const char *name, struct custos_err *err)
 {
-	CUSTOS_AUTO(custos_bag) *bag = NULL;
-	CUSTOS_TRY(custos_bag_new(&bag, err));
-	CUSTOS_TRY(custos_bag_add(bag, name, bytes, err));
 	if (custos_bag_count_kind(bag, CUSTOS_ITEM_CERTIFICATE) == 0)
 		CUSTOS_FAIL_HINT(err, CUSTOS_E_INPUT, "give the root certificate of the CA, in PEM", "%s: holds no certificate to trust (it is %s)", name, custos_bag_at(bag, 0)->what);
 	size_t at = 0;
 	for (const struct custos_bag_item *item; (item = custos_bag_next(bag, CUSTOS_ITEM_CERTIFICATE, &at)) != NULL;)
 		if (X509_STORE_add_cert(anchors->store, item->cert) != 1)
 			CUSTOS_FAIL_NATIVE(err, CUSTOS_E_INPUT, custos_x509_drain(), "%s:%u: cannot be trusted", name, item->line);
+	return CUSTOS_OK;
+}
+
+custos_rc custos_anchors_add_pem(struct custos_anchors *anchors, struct custos_bytes bytes, const char *name, struct custos_err *err)
+{
+	CUSTOS_AUTO(custos_bag) *bag = NULL;
+	CUSTOS_TRY(custos_bag_new(&bag, err));
+	CUSTOS_TRY(custos_bag_add(bag, name, bytes, err));
+	return add_bag(anchors, bag, name, err);
+}
+
+custos_rc custos_anchors_add_file(struct custos_anchors *anchors, const char *path, struct custos_buf *ret_pem, struct custos_err *err)
+{
+	CUSTOS_AUTO(custos_bag) *bag = NULL;
+	CUSTOS_TRY(custos_bag_new(&bag, err));
+	CUSTOS_TRY(custos_bag_add_file(bag, path, err));
+	CUSTOS_TRY(add_bag(anchors, bag, path, err));
+	size_t at = 0;
+	for (const struct custos_bag_item *item; ret_pem != NULL && (item = custos_bag_next(bag, CUSTOS_ITEM_CERTIFICATE, &at)) != NULL;) {
+		struct custos_bytes der = custos_buf_view(&item->der);
+		CUSTOS_TRY(custos_cert_pem(&der, 1, ret_pem, err));
+	}
 	return CUSTOS_OK;
 }
 

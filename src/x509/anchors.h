@@ -15,6 +15,8 @@ CUSTOS_DEFINE_FREEP(custos_anchors);
 
 /* Adds every certificate of one input (PEM or whatever else bag.h understands); CUSTOS_E_INPUT when there is none. `name` names it in errors. */
 CUSTOS_RC custos_anchors_add_pem(struct custos_anchors *anchors, struct custos_bytes bytes, const char *name, struct custos_err *err);
+/* The same for a file. The certificates, and nothing else of what is in it (it may hold a key, too), are appended to `ret_pem`, which may be NULL. */
+CUSTOS_RC custos_anchors_add_file(struct custos_anchors *anchors, const char *path, struct custos_buf *ret_pem, struct custos_err *err);
 
 /* For this layer: does an anchor's key sign this certificate, or is it an anchor itself? Only anchors that fit the terms count; NULL: all of them. */
 struct x509_st;
