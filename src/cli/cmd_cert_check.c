@@ -13,7 +13,7 @@ static const struct custos_option check_options[] = {
 	{ "--for", CUSTOS_OPTION_TEXT, "PROFILE", "also apply the rules of server or esxi" },
 	{ "--trust", CUSTOS_OPTION_TEXT, "FILE", "judge by these trust anchors (PEM), or by system" },
 	{ "--key", CUSTOS_OPTION_TEXT, "KEY", "whose it must be: SHA-256 of the public key, or a file with a request or public key" },
-	{ "--servername", CUSTOS_OPTION_TEXT, "NAME", "ask a host for this name, and demand that the certificate has it" },
+	{ "--servername", CUSTOS_OPTION_TEXT, "NAME", "demand that the certificate has this name, and ask a host for it" },
 	{ "--pass-phrase", CUSTOS_OPTION_TEXT, "SRC", "where the pass phrase of PKCS#12 files comes from: a PIN source" },
 	{ "-o", CUSTOS_OPTION_TEXT, "FILE", "write the certificate and its intermediates to a new file, in the right order" },
 	{ 0 },

@@ -77,6 +77,27 @@ static custos_rc wait_for(const struct connection *c, short events, struct custo
 	}
 }
 
+/* What servers answer instead of a handshake, in words that say what to do. */
+static custos_rc explain_alert(int reason, struct custos_err *err)
+{
+	static const struct {
+		int reason;
+		const char *text, *remedy;
+	} known[] = {
+		{ SSL_R_TLSV1_ALERT_PROTOCOL_VERSION, "the server speaks no TLS as new as 1.2", "have it speak TLS 1.2 or newer; clients refuse what is older" },
+		{ SSL_R_UNSUPPORTED_PROTOCOL, "the server speaks no TLS as new as 1.2", "have it speak TLS 1.2 or newer; clients refuse what is older" },
+		{ SSL_R_TLSV1_UNRECOGNIZED_NAME, "the server knows no host of the name that it was asked for", "ask for a name that it has" },
+		{ SSL_R_SSLV3_ALERT_HANDSHAKE_FAILURE, "the server refused the handshake: it may want a certificate of its client, ask for a name, or have no certificate",
+		  "ask for a name that it has; of a server that wants its client's certificate, give the files" },
+	};
+	for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+		if (known[i].reason == reason) {
+			ERR_clear_error();
+			CUSTOS_FAIL_HINT(err, CUSTOS_E_NETWORK, known[i].remedy, "%s", known[i].text);
+		}
+	return custos_openssl_fail(err, CUSTOS_E_NETWORK, "the TLS handshake failed");
+}
+
 static custos_rc explain(const struct connection *c, struct custos_err *err)
 {
 	int reason = ERR_GET_REASON(ERR_peek_error());
@@ -92,7 +113,7 @@ static custos_rc explain(const struct connection *c, struct custos_err *err)
 		ERR_clear_error();
 		CUSTOS_FAIL(err, CUSTOS_E_NETWORK, "the server does not speak TLS on this port");
 	}
-	return custos_openssl_fail(err, CUSTOS_E_NETWORK, "the TLS handshake failed");
+	return explain_alert(reason, err);
 }
 
 static custos_rc handshake(SSL *ssl, const struct connection *c, struct custos_err *err)

@@ -7,14 +7,16 @@
 #include "confine/confinement.h"
 #include "crypto/served.h"
 #include "deploy/dial.h"
-#include "vault/file.h"
 #include "x509/cert.h"
 #include "x509/check.h"
+#include "x509/idn.h"
 
+#include <ctype.h>
+#include <errno.h>
 #include <libgen.h>
 #include <stdio.h>
 
-enum { DIAL_MS = 10000, FETCH_MS = 10000, HOST_MAX = 256 };
+enum { DIAL_MS = 10000, FETCH_MS = 10000, HOST_MAX = 256, PORT_MAX = 8 };
 
 struct inspection {
 	const struct custos_inspect_options *options;
@@ -23,7 +25,7 @@ struct inspection {
 	struct custos_chain *chain;
 	struct custos_buf spki, csr, leaf_spki;
 	uint8_t hash[CUSTOS_HASH_SIZE];
-	char host[HOST_MAX];           /* of the last HOST:PORT, "" when there was none */
+	char host[HOST_MAX], port[PORT_MAX], name[HOST_MAX]; /* of HOST:PORT, and what it was asked for by */
 	struct custos_check_options check;
 };
 
@@ -38,16 +40,17 @@ static void inspection_done(struct inspection *i)
 	custos_buf_done(&i->leaf_spki);
 }
 
-/* "HOST:PORT" or "[V6]:PORT", and nothing in the file system is called so. The host is copied. */
-static bool is_host(const char *input, char host[static HOST_MAX])
+/* "HOST:PORT" or "[V6]:PORT", and nothing in the file system is called so. Both are copied. */
+static bool is_host(const char *input, char host[static HOST_MAX], char port[static PORT_MAX])
 {
 	const char *start = input[0] == '[' ? input + 1 : input, *end = input[0] == '[' ? strstr(start, "]:") : strchr(start, ':');
-	uint64_t port;
+	uint64_t number;
 	if (end == NULL || end == start || end - start >= HOST_MAX || strchr(input, '/') != NULL || access(input, F_OK) == 0)
 		return false;
-	if (!custos_text_u64(end + (input[0] == '[' ? 2 : 1), 1, 65535, &port))
+	if (!custos_text_u64(end + (input[0] == '[' ? 2 : 1), 1, 65535, &number))
 		return false;
 	snprintf(host, HOST_MAX, "%.*s", (int)(end - start), start);
+	snprintf(port, PORT_MAX, "%u", (unsigned)number);
 	return true;
 }
 
@@ -71,22 +74,71 @@ custos_rc custos_inspect_confine(const char *const inputs[], size_t count, const
 	return custos_confinement_enter(confinement, err);
 }
 
+/* As resolvers, servers and certificates have it: A-labels, and no dot at the end (RFC 6066 3). */
+static custos_rc settle_name(char name[static HOST_MAX], struct custos_err *err)
+{
+	bool plain = true;
+	CUSTOS_AUTO_STR *ascii = NULL;
+	size_t len = strlen(name);
+	if (len > 1 && name[len - 1] == '.')
+		name[len - 1] = '\0';
+	for (const char *c = name; *c != '\0'; c++)
+		plain = plain && isascii((unsigned char)*c);
+	if (plain)
+		return CUSTOS_OK;
+	CUSTOS_TRY(custos_idn_to_ascii(name, &ascii, err));
+	if (ascii == NULL || strlen(ascii) >= HOST_MAX)
+		CUSTOS_FAIL_HINT(err, CUSTOS_E_INPUT, "write it in lower case, or by its A-labels (xn--…)", "%s: this is no name of a host", name);
+	snprintf(name, HOST_MAX, "%s", ascii);
+	return CUSTOS_OK;
+}
+
+/* What was said on the command line counts for a host and for files. */
+static custos_rc settle_server_name(struct inspection *i, struct custos_err *err)
+{
+	const char *given = i->options->server_name;
+	if (given == NULL)
+		return CUSTOS_OK;
+	CUSTOS_REQUIRE(given[0] != '\0' && strlen(given) < HOST_MAX, err, CUSTOS_E_INPUT, "\"%.300s\" is no name of a host", given);
+	snprintf(i->name, HOST_MAX, "%s", given);
+	i->check.name = i->name;
+	return settle_name(i->name, err);
+}
+
 static custos_rc fetch(struct inspection *i, const char *address, struct custos_err *err)
 {
 	CUSTOS_AUTO_FD fd = -1;
 	CUSTOS_CLEANUP(custos_served_done) struct custos_served served = { 0 };
-	const char *name = i->options->server_name != NULL ? i->options->server_name : i->host;
+	char dialed[HOST_MAX + PORT_MAX + 4];
 	struct custos_err why = { 0 };
-	CUSTOS_TRY(custos_dial(address, "443", DIAL_MS, &fd, err));
-	custos_rc rc = custos_served_fetch(fd, name, FETCH_MS, &served, &why);
+	if (i->leaf_spki.len > 0)
+		CUSTOS_FAIL_HINT(err, CUSTOS_E_USAGE, "check one after the other", "%s: a second host; what two hosts serve cannot be one chain", address);
+	CUSTOS_TRY(settle_name(i->host, err));
+	if (i->check.name == NULL)
+		snprintf(i->name, HOST_MAX, "%s", i->host);
+	snprintf(dialed, sizeof dialed, strchr(i->host, ':') != NULL ? "[%s]:%s" : "%s:%s", i->host, i->port);
+	custos_rc rc = custos_dial(dialed, i->port, DIAL_MS, &fd, err);
 	if (rc != CUSTOS_OK)
-		CUSTOS_FAIL_HINT(err, rc, "name a port on which it speaks TLS from the start", "%s: %s", address, why.msg);
+		custos_err_hint(err, "see whether name and port are right; with --servername it may be dialled by another name or address than its certificate has");
+	CUSTOS_TRY(rc);
+	rc = custos_served_fetch(fd, i->name, FETCH_MS, &served, &why);
+	if (rc != CUSTOS_OK)
+		CUSTOS_FAIL_HINT(err, rc, why.hint[0] != '\0' ? why.hint : "name a port on which it speaks TLS from the start", "%s: %s", address, why.msg);
 	CUSTOS_TRY(custos_bag_add_served(i->bag, address, served.der, served.count, err));
-	i->check.name = name;
-	i->leaf_spki.len = 0;
+	i->check.name = i->name;
 	CUSTOS_TRY(custos_cert_spki(custos_buf_view(&served.der[0]), &i->leaf_spki, err));
 	i->check.leaf_spki = custos_buf_view(&i->leaf_spki);
 	return CUSTOS_OK;
+}
+
+static custos_rc add_input(struct inspection *i, const char *input, struct custos_err *err)
+{
+	if (is_host(input, i->host, i->port))
+		return fetch(i, input, err);
+	custos_rc rc = custos_bag_add_file(i->bag, input, err);
+	if (rc != CUSTOS_OK && access(input, F_OK) != 0 && errno == ENOENT)
+		custos_err_hint(err, "name a file or a directory, or a host as HOST:PORT or [IPV6]:PORT");
+	return rc;
 }
 
 static custos_rc open_anchors(const char *trust, struct custos_anchors **ret_anchors, struct custos_err *err)
@@ -95,11 +147,9 @@ static custos_rc open_anchors(const char *trust, struct custos_anchors **ret_anc
 		return CUSTOS_OK;
 	if (strcmp(trust, "system") == 0)
 		return custos_anchors_new_system(ret_anchors, err);
-	CUSTOS_AUTO_BUF pem = { 0 };
 	CUSTOS_AUTO(custos_anchors) *anchors = NULL;
-	CUSTOS_TRY(custos_file_read(trust, &pem, err));
 	CUSTOS_TRY(custos_anchors_new(&anchors, err));
-	CUSTOS_TRY(custos_anchors_add_pem(anchors, custos_buf_view(&pem), trust, err));
+	CUSTOS_TRY(custos_anchors_add_file(anchors, trust, NULL, err));
 	*ret_anchors = CUSTOS_TAKE(anchors);
 	return CUSTOS_OK;
 }
@@ -191,8 +241,9 @@ custos_rc custos_cert_inspect(const char *const inputs[], size_t count, const st
 	i.check.validity = (struct custos_validity_limit){ .kind = CUSTOS_VALIDITY_PUBLIC_ADVISED, .roots = i.system };
 	CUSTOS_TRY(custos_bag_new(&i.bag, err));
 	custos_bag_use_pass_phrase(i.bag, options->pass_phrase);
+	CUSTOS_TRY(settle_server_name(&i, err));
 	for (size_t n = 0; n < count; n++)
-		CUSTOS_TRY(is_host(inputs[n], i.host) ? fetch(&i, inputs[n], err) : custos_bag_add_file(i.bag, inputs[n], err));
+		CUSTOS_TRY(add_input(&i, inputs[n], err));
 	CUSTOS_TRY(settle_key(&i, err));
 	i.check.last_use = i.bag;
 	CUSTOS_TRY(custos_cert_check(i.bag, &i.check, ret_report, &i.chain, err));

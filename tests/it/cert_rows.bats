@@ -299,3 +299,43 @@ c.recv(10000)' > port 3>&- &
 	cp a.chain.pem host:443
 	check 0 host:443
 }
+
+@test "a name that is asked for is demanded, of files, too, and however it is written" {
+	check 6 a.chain.pem --servername other.example.com
+	says "the certificate does not name 'other.example.com'"
+	check 0 a.chain.pem --servername a.example.com
+	check 0 a.chain.pem --servername a.example.com.
+	new_leaf i /CN=i
+	openssl req -new -key i.key -subj /CN=idn -addext subjectAltName=DNS:xn--bcher-kva.example -out i.csr
+	lab_ca_sign ca i.csr i
+	check 0 i.chain.pem --servername bücher.example
+	check 6 a.chain.pem --servername "$(printf 'b\303\234cher.example')"
+	says "this is no name of a host"
+	says "write it in lower case, or by its A-labels"
+	check 6 a.chain.pem --servername ''
+}
+
+@test "what looks like a host and is none" {
+	for what in www.example.com https://www.example.com/ 2001:db8::1:443 127.0.0.1:70000; do
+		check 6 "$what"
+		says "$what: cannot be opened"
+		says "name a file or a directory, or a host as HOST:PORT or [IPV6]:PORT"
+	done
+	serve a.leaf.pem a.key middle.pem
+	check 2 "$ADDRESS" "$ADDRESS" --servername a.example.com
+	says "a second host; what two hosts serve cannot be one chain"
+}
+
+@test "a server that is too old, or knows no such host" {
+	openssl s_server -www -accept 127.0.0.1:0 -cert a.leaf.pem -key a.key -tls1_1 -cipher ALL:@SECLEVEL=0 > "$BATS_TEST_TMPDIR/old" 2>&1 < /dev/null 3>&- &
+	SERVER=$!
+	lab_until grep -q '^ACCEPT' "$BATS_TEST_TMPDIR/old"
+	check 8 "$(sed -n 's/^ACCEPT //p' "$BATS_TEST_TMPDIR/old")"
+	says "the server speaks no TLS as new as 1.2"
+	kill "$SERVER"
+	openssl s_server -www -accept 127.0.0.1:0 -cert a.leaf.pem -key a.key -servername b.example.com -cert2 b.leaf.pem -key2 b.key -servername_fatal > "$BATS_TEST_TMPDIR/sni" 2>&1 < /dev/null 3>&- &
+	SERVER=$!
+	lab_until grep -q '^ACCEPT' "$BATS_TEST_TMPDIR/sni"
+	check 8 "$(sed -n 's/^ACCEPT //p' "$BATS_TEST_TMPDIR/sni")" --servername a.example.com
+	says "the server knows no host of the name that it was asked for"
+}
