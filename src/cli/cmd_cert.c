@@ -1,11 +1,10 @@
 /* custos csr create, custos cert accept | show */
 #include "cli/document.h"
+#include "cli/new_file.h"
 #include "cli/output.h"
 #include "cli/report.h"
 #include "cli/rows.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -22,24 +21,13 @@ static const struct custos_option csr_options[] = {
 	{ 0 },
 };
 
-/* A new file: what exists is never overwritten. */
-static custos_rc create_file(const char *path, int *ret_fd, struct custos_err *err)
-{
-	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
-	if (fd < 0)
-		CUSTOS_FAIL_HINT(err, CUSTOS_E_INPUT, "name a file that does not exist", "cannot make %s: %s", path, strerror(errno));
-	*ret_fd = fd;
-	return CUSTOS_OK;
-}
-
 static custos_rc create(struct custos_call *call, struct custos_err *err)
 {
 	const char *path = custos_call_text(call, "-o", NULL);
 	CUSTOS_CLEANUP(custos_call_list_done) const char **sans = custos_call_list(call, "--san");
 	CUSTOS_AUTO_DOCUMENT *document = NULL;
-	CUSTOS_AUTO_FD fd = -1;
-	if (path != NULL)
-		CUSTOS_TRY(create_file(path, &fd, err));
+	CUSTOS_AUTO_NEW_FILE file = { 0 };
+	CUSTOS_TRY(custos_new_file_make(&file, path, err));
 	const struct custos_csr_options options = {
 		.subject = custos_call_text(call, "--subject", NULL),
 		.sans = sans,
@@ -49,13 +37,12 @@ static custos_rc create(struct custos_call *call, struct custos_err *err)
 		.like_file = custos_call_text(call, "--like", NULL),
 		.template_file = custos_call_text(call, "--template", NULL),
 	};
-	custos_rc rc = custos_csr_request_as(call->custody, call->args[0], &options, &document, err);
+	CUSTOS_TRY(custos_csr_request_as(call->custody, call->args[0], &options, &document, err));
 	const char *pem = custos_json_text(document, "csr");
-	if (rc == CUSTOS_OK && path != NULL && (write(fd, pem, strlen(pem)) != (ssize_t)strlen(pem) || fsync(fd) != 0))
-		rc = custos_err_set(err, CUSTOS_E_SYSTEM, errno, "cannot write %s: %s", path, strerror(errno));
-	if (rc != CUSTOS_OK && path != NULL)
-		unlink(path);
-	CUSTOS_TRY(rc);
+	if (custos_new_file_write(&file, pem, err) != CUSTOS_OK) {
+		custos_err_hint(err, "make room, and ask for it once more; the request that was signed is in the log already");
+		return CUSTOS_E_SYSTEM;
+	}
 	custos_json_set_text(document, "file", path);
 	custos_out_warnings(custos_json_get(document, "problems"));
 	if (call->json)

@@ -1,13 +1,10 @@
 /* custos cert check: of use to anybody who has certificates, and so without a custody, a token or a log. */
 #include "cli/document.h"
+#include "cli/new_file.h"
 #include "cli/output.h"
 #include "cli/report.h"
 #include "cli/rows.h"
 #include <custos/inspect.h>
-
-#include <errno.h>
-#include <fcntl.h>
-#include <string.h>
 
 static const struct custos_option check_options[] = {
 	{ "--for", CUSTOS_OPTION_TEXT, "PROFILE", "also apply the rules of server or esxi" },
@@ -18,32 +15,6 @@ static const struct custos_option check_options[] = {
 	{ "-o", CUSTOS_OPTION_TEXT, "FILE", "write the certificate and its intermediates to a new file, in the right order" },
 	{ 0 },
 };
-
-/* A new file, made before anything is asked for: what exists is never overwritten, and the answer comes at once. */
-static custos_rc create_file(const char *path, int *ret_fd, struct custos_err *err)
-{
-	if (path == NULL)
-		return CUSTOS_OK;
-	*ret_fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
-	if (*ret_fd < 0)
-		CUSTOS_FAIL_HINT(err, CUSTOS_E_INPUT, "name a file that does not exist", "cannot make %s: %s", path, strerror(errno));
-	return CUSTOS_OK;
-}
-
-static custos_rc write_file(int fd, const char *path, const char *pem, struct custos_err *err)
-{
-	for (size_t done = 0, len = strlen(pem); done < len;) {
-		ssize_t n = write(fd, pem + done, len - done);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			CUSTOS_FAIL_NATIVE(err, CUSTOS_E_SYSTEM, errno, "cannot write %s: %s", path, strerror(errno));
-		done += (size_t)n;
-	}
-	if (fsync(fd) != 0 && errno != EINVAL && errno != EROFS)
-		CUSTOS_FAIL_NATIVE(err, CUSTOS_E_SYSTEM, errno, "cannot write %s: %s", path, strerror(errno));
-	return CUSTOS_OK;
-}
 
 static void free_secret(struct custos_secret **secret)
 {
@@ -71,16 +42,15 @@ static custos_rc check(struct custos_call *call, struct custos_err *err)
 {
 	CUSTOS_AUTO_DOCUMENT *report = NULL;
 	CUSTOS_AUTO_STR *pem = NULL;
-	CUSTOS_AUTO_FD fd = -1;
+	CUSTOS_AUTO_NEW_FILE file = { 0 };
 	const char *path = custos_call_text(call, "-o", NULL);
-	CUSTOS_TRY(create_file(path, &fd, err));
+	/* made afterwards, for it may lie in a directory that is read; but what exists is said at once */
+	CUSTOS_TRY(custos_new_file_foresee(path, err));
 	custos_rc rc = inspect(call, &report, &pem, err);
 	custos_cli_show_report(call, report);
-	if (rc == CUSTOS_OK && path != NULL)
-		rc = write_file(fd, path, pem, err);
-	if (rc != CUSTOS_OK && path != NULL)
-		unlink(path);
-	return rc;
+	CUSTOS_TRY(rc);
+	CUSTOS_TRY(custos_new_file_make(&file, path, err));
+	return custos_new_file_write(&file, pem, err);
 }
 
 const struct custos_command custos_cmd_cert_check = {

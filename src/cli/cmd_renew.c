@@ -1,27 +1,14 @@
 /* custos renew */
 #include "cli/document.h"
+#include "cli/new_file.h"
 #include "cli/output.h"
 #include "cli/rows.h"
-
-#include <errno.h>
-#include <fcntl.h>
-#include <string.h>
 
 static const struct custos_option options[] = {
 	{ "--new-key", CUSTOS_OPTION_FLAG, NULL, "generate NAME.2, NAME.3, … of the same type for the same targets, and ask for that" },
 	{ "-o", CUSTOS_OPTION_TEXT, "FILE", "write the request to a new file" },
 	{ 0 },
 };
-
-/* Made before the token signs anything, so that nothing is signed that cannot be kept. */
-static custos_rc make_file(const char *path, int *ret_fd, struct custos_err *err)
-{
-	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
-	if (fd < 0)
-		CUSTOS_FAIL_HINT(err, CUSTOS_E_INPUT, "name a file that does not exist", "cannot make %s: %s", path, strerror(errno));
-	*ret_fd = fd;
-	return CUSTOS_OK;
-}
 
 /* What a person does next, as commands. */
 static void say_next(const struct custos_json *report, const char *path)
@@ -44,20 +31,14 @@ static custos_rc renew(struct custos_call *call, struct custos_err *err)
 {
 	const char *path = custos_call_text(call, "-o", NULL);
 	CUSTOS_AUTO_DOCUMENT *report = NULL;
-	CUSTOS_AUTO_FD fd = -1;
-	if (path != NULL)
-		CUSTOS_TRY(make_file(path, &fd, err));
-	custos_rc rc = custos_key_renew(call->custody, call->args[0], custos_call_flag(call, "--new-key") ? CUSTOS_RENEW_NEW_KEY : 0, &report, err);
-	const char *pem = rc == CUSTOS_OK ? custos_json_text(report, "csr") : "";
-	if (rc != CUSTOS_OK && path != NULL)
-		unlink(path);
-	CUSTOS_TRY(rc);
+	CUSTOS_AUTO_NEW_FILE file = { 0 };
+	CUSTOS_TRY(custos_new_file_make(&file, path, err));
+	CUSTOS_TRY(custos_key_renew(call->custody, call->args[0], custos_call_flag(call, "--new-key") ? CUSTOS_RENEW_NEW_KEY : 0, &report, err));
+	const char *pem = custos_json_text(report, "csr");
 	/* the request is in the log already; what is on the disk of it is said */
-	if (path != NULL && (write(fd, pem, strlen(pem)) != (ssize_t)strlen(pem) || fsync(fd) != 0)) {
-		rc = custos_err_set(err, CUSTOS_E_SYSTEM, errno, "cannot write %s: %s", path, strerror(errno));
+	if (custos_new_file_write(&file, pem, err) != CUSTOS_OK) {
 		custos_err_hint(err, "make room, then `custos renew %s`: a request for the same key", custos_json_text(report, "key"));
-		unlink(path);
-		return rc;
+		return CUSTOS_E_SYSTEM;
 	}
 	custos_json_set_text(report, "file", path);
 	if (call->json)

@@ -1,10 +1,9 @@
 /* custos token list | show | init | doctor */
 #include "cli/document.h"
+#include "cli/new_file.h"
 #include "cli/output.h"
 #include "cli/rows.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <string.h>
 
 static const struct custos_option module_options[] = {
@@ -108,14 +107,9 @@ static custos_rc write_profile(const char *path, const struct custos_json *repor
 	const char *yaml = custos_json_text(report, "profile_yaml");
 	if (yaml == NULL)
 		CUSTOS_FAIL(err, CUSTOS_E_POLICY, "%s is not written: there is no profile for a token that is unusable", path);
-	CUSTOS_AUTO_FD fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
-	if (fd < 0)
-		CUSTOS_FAIL_HINT(err, CUSTOS_E_INPUT, "name a file that does not exist", "cannot make %s: %s", path, strerror(errno));
-	if (write(fd, yaml, strlen(yaml)) == (ssize_t)strlen(yaml) && fsync(fd) == 0)
-		return CUSTOS_OK;
-	(void)custos_err_set(err, CUSTOS_E_SYSTEM, errno, "cannot write %s: %s", path, strerror(errno));
-	unlink(path);
-	return CUSTOS_E_SYSTEM;
+	CUSTOS_AUTO_NEW_FILE file = { 0 };
+	CUSTOS_TRY(custos_new_file_make(&file, path, err));
+	return custos_new_file_write(&file, yaml, err);
 }
 
 static void report_text(const struct custos_call *call, const struct custos_json *report)

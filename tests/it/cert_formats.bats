@@ -119,3 +119,26 @@ with zipfile.ZipFile("letter.odt", "w") as z:
 	check 6 a.csr
 	tells "names               dns:a.example.com"
 }
+
+@test "the file for the chain: in a directory that is read, on a full disk, over another" {
+	# Goal: nothing half written stays, nothing that exists is touched, and what is being made is not taken for an input.
+	mkdir answers
+	cp a.chain.pem answers
+	check 0 answers -o answers/out.pem
+	diff answers/out.pem a.chain.pem
+	run ! grep -q "this file is empty" <<< "$output"
+	check 6 answers -o answers/out.pem
+	says 'cannot make "answers/out.pem": File exists'
+	check 6 a.chain.pem -o missing/out.pem
+	says 'name a new file in a directory that exists'
+	ln -s elsewhere dangling
+	check 6 a.chain.pem -o dangling
+	[ ! -e elsewhere ]
+	# a process that may write 100 bytes: the first write is short, the second one fails
+	expect 9 /usr/bin/python3 -c 'import os, resource, signal
+resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+os.execlp("custos", "custos", "cert", "check", "a.chain.pem", "-o", "full.pem")'
+	says "cannot write full.pem: File too large"
+	[ ! -e full.pem ]
+}
