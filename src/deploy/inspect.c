@@ -58,9 +58,9 @@ custos_rc custos_inspect_confine(const char *const inputs[], size_t count, const
 {
 	CUSTOS_AUTO(custos_confinement) *confinement = NULL;
 	enum custos_foreign_code network = CUSTOS_FOREIGN_OFFLINE;
-	char host[HOST_MAX];
+	char host[HOST_MAX], port[PORT_MAX];
 	for (size_t n = 0; n < count; n++)
-		if (is_host(inputs[n], host))
+		if (is_host(inputs[n], host, port))
 			network = CUSTOS_FOREIGN_MAY_USE_NETWORK;
 	CUSTOS_TRY(custos_confinement_new(&confinement, err));
 	CUSTOS_TRY(custos_confinement_only_paths(confinement, err));

@@ -90,12 +90,15 @@ const char *custos_foreign_look(struct custos_bytes input)
 	return blank == input.len ? "empty" : "text";
 }
 
+enum { HEADER_MAX = 16384 };
+
 /* RFC 5322: it begins with a field, and one of the first is about MIME or the way the message went. */
 static bool is_message(struct custos_bytes text)
 {
-	enum { HEADER_MAX = 16384 };
 	static const char *const fields[] = { "mime-version:", "content-type:", "received:", "message-id:" };
-	size_t len = text.len < HEADER_MAX ? text.len : HEADER_MAX, name = 0;
+	size_t len = text.len, name = 0;
+	if (len > HEADER_MAX)
+		len = HEADER_MAX;
 	while (name < len && text.ptr[name] > 0x20 && text.ptr[name] < 0x7f && text.ptr[name] != ':')
 		name++;
 	bool mailbox = len > 5 && memcmp(text.ptr, "From ", 5) == 0;

@@ -41,11 +41,11 @@ done < <(printf '%s\n' "${files[@]}" | grep -Ev '^tests/|^LICENSE$' | tr '\n' '\
 	xargs -0 grep -HoIP '(?<![0-9.])(?<!RFC [0-9]{4} )[0-9]{1,3}(\.[0-9]{1,3}){3}(?![0-9]|\.[0-9])' -- |
 	grep -Ev ':(192\.0\.2|198\.51\.100|203\.0\.113|127\.[0-9]+\.[0-9]+)\.[0-9]+$|:0\.0\.0\.0$' || true)
 
-# Mail addresses are example ones; names of SSH algorithms and of systemd units are not mail.
+# Mail addresses are example ones, or under names that nobody can register; names of SSH algorithms and of systemd units are not mail.
 while IFS= read -r hit; do
 	violation "${hit%%:*}: the mail address ${hit##*:} is somebody's"
 done < <(printf '%s\0' "${files[@]}" | xargs -0 grep -HoIE '[A-Za-z0-9._+-]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*\.[a-z]{2,}\b' -- |
-	grep -Ev '@([a-z0-9.-]+\.)?example(\.(com|net|org))?$|@(openssh\.com|libssh\.org|vmware\.com|lysator\.liu\.se|[A-Za-z]+\.service)$' || true)
+	grep -Ev '@([a-z0-9.-]+\.)?example(\.(com|net|org))?$|@(openssh\.com|libssh\.org|vmware\.com|lysator\.liu\.se|[A-Za-z]+\.service|[a-z0-9.-]+\.(internal|local|lan))$' || true)
 
 # A scenario says what it is for, in its first line; or the file does in its second, when its scenarios are one goal seen from many sides.
 scenarios=0
