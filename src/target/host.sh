@@ -231,6 +231,15 @@ switch() {
 	[ -z "$CERT" ] || same "$D/chain" "$CERT" || die "$CERT does not hold what was written to it"
 	[ -z "$KEY" ] || same "$D/key" "$KEY" || die "$KEY does not hold what was written to it"
 	[ -z "$BOTH" ] || same "$D/both" "$BOTH" || die "$BOTH does not hold what was written to it"
+	kept certificate "$CERT"; kept key "$KEY"; kept combined "$BOTH"
+}
+# A file that was there has mode and owner of before: what BACKUP wrote down, not what somebody may have meant.
+kept() {
+	[ -n "$2" ] || return 0
+	set -- "$2" $(grep "^$1 " "$B/modes")
+	[ "$3" = absent ] && return 0
+	m=$(mode_of "$1") w=$(owner_of "$1")
+	[ "$m $w" = "$3 $4" ] || die "$1 had mode $3 and owner $4, and has mode $m and owner $w now"
 }
 put_previous_back() { marks; restore "$PREV"; }
 

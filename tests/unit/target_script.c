@@ -239,6 +239,28 @@ static void hosts_that_cannot(void **state)
 	}
 }
 
+/* A chmod that does nothing and says nothing: what was to be kept is looked at, not believed, and both values are told. */
+static void modes_that_did_not_come_back(void **state)
+{
+	(void)state;
+	struct rig rig;
+	char path[4096];
+	const char *usual = getenv("PATH");
+	rig_up(&rig, DASH, "replace: in-place\n", false, 60);
+	up_to(&rig, CUSTOS_SCRIPT_STAGE_KEY);
+	assert_int_equal(mkdir(at(&rig, "lying"), 0755), 0);
+	write_file(at(&rig, "lying/chmod"), "#!/bin/sh\n[ \"$1\" = 400 ] || exec /bin/chmod \"$@\"\n", 0755);
+	snprintf(path, sizeof path, "%s:%s", at(&rig, "lying"), usual);
+	CUSTOS_AUTO_STR *before = strdup(usual);
+	assert_int_equal(setenv("PATH", path, 1), 0);
+	must_fail(&rig, CUSTOS_SCRIPT_SWITCH, "ssl/key had mode 400 and owner ");
+	assert_non_null(strstr(custos_reply_get(&rig.reply, "why"), "and has mode 600 and owner "));
+	assert_int_equal(setenv("PATH", before, 1), 0);
+	must(&rig, CUSTOS_SCRIPT_RESTORE);
+	assert_file(at(&rig, "ssl/key"), OLD_KEY, 0400);
+	rig_down(&rig);
+}
+
 static void a_dry_run_changes_nothing(void **state)
 {
 	(void)state;
@@ -430,7 +452,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(in_place), cmocka_unit_test(by_rename), cmocka_unit_test(first_pair), cmocka_unit_test(one_combined_file), cmocka_unit_test(job_rollback),
 		cmocka_unit_test(what_arrives_is_checked), cmocka_unit_test(the_servers_own_test), cmocka_unit_test(locks), cmocka_unit_test(hosts_that_cannot),
-		cmocka_unit_test(a_dry_run_changes_nothing), cmocka_unit_test(ladder_and_persistence), cmocka_unit_test(dead_man), cmocka_unit_test(full_disk),
+		cmocka_unit_test(modes_that_did_not_come_back), cmocka_unit_test(a_dry_run_changes_nothing), cmocka_unit_test(ladder_and_persistence), cmocka_unit_test(dead_man), cmocka_unit_test(full_disk),
 		cmocka_unit_test(read_only_key), cmocka_unit_test(replies),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
