@@ -2,13 +2,15 @@
 # Goal: what has gone wrong for people with a certificate and a server, by the name of each mishap: custos cert check says in plain words what it is, and what to do.
 #
 # The first part is one person's way to a host that was lost (four files from a CA, contradictory guides, a request taken for a key, PKCS#7 where PEM was needed); what in it
-# needs a host is in disasters.bats and deploy.bats (no way back, wrong mode, a restart that says "started", a proxy that goes on with the old pair, a host that renews itself).
-# The second part is one bad input after the other, as an OpenSSL server would meet it. Nothing here needs a custody or a token.
+# needs a host is in host_rows.bats.
+# The second part is one bad input after the other, as an OpenSSL server meets it: what `nginx -t` says of it stands beside what we say. Nothing here needs a custody or a token.
 #
-# Needs the build directory in CUSTOS_BUILD (ctest sets it), openssl, python3 and zip.
+# Needs the build directory in CUSTOS_BUILD (ctest sets it), openssl, nginx, python3 and zip.
 bats_require_minimum_version 1.5.0
 # shellcheck source=tests/it/lab.bash
 . "$BATS_TEST_DIRNAME/lab.bash"
+# shellcheck source=tests/it/web.bash
+. "$BATS_TEST_DIRNAME/web.bash"
 
 setup_file() {
 	export LAB=$BATS_FILE_TMPDIR
@@ -169,8 +171,30 @@ chain_is() {
 	tells "standard input/sent/rui.crt:1"
 }
 
+# nginx_test CODE TEXT CERTIFICATE KEY: what nginx's own test says of the pair, without a terminal.
+nginx_test() {
+	local code=$1 text=$2
+	cat > nginx.conf <<-END
+		pid $LAB/nginx.pid;
+		error_log stderr;
+		events {}
+		http {
+			access_log off;
+			client_body_temp_path $LAB/tmp; proxy_temp_path $LAB/tmp; fastcgi_temp_path $LAB/tmp; uwsgi_temp_path $LAB/tmp; scgi_temp_path $LAB/tmp;
+			server { listen unix:$LAB/nginx.sock ssl; ssl_certificate $LAB/$3; ssl_certificate_key $LAB/$4; }
+		}
+	END
+	rm -f nginx.sock
+	expect "$code" timeout 20 setsid --wait nginx -t -c "$LAB/nginx.conf" -e stderr < /dev/null
+	[[ $stderr == *"$text"* ]] || { printf '%s\n' "nginx -t does not say \"$text\":" "$stderr"; return 1; }
+}
+
 @test "PKCS#7, DER, a request, an empty file as rui.crt" {
 	openssl x509 -in a.leaf.pem -outform DER -out a.der
+	for file in a.p7b a.der.p7b a.der a.csr /dev/null; do
+		cat "$file" > rui.crt
+		nginx_test 1 "no start line" rui.crt a.key
+	done
 	chain_is a.chain.pem a.der middle.pem
 	tells "a.der: a certificate in binary form (DER); converted"
 	check 6 a.csr
@@ -182,6 +206,12 @@ chain_is() {
 
 @test "the intermediate before the leaf" {
 	cat middle.pem a.leaf.pem > turned.pem
+	# the same words as for a real mismatch; and none at all where leaf and intermediate have keys of different types
+	cat middle.pem c.leaf.pem > turned-ec.pem
+	nginx_test 1 "key values mismatch" turned-ec.pem c.key
+	nginx_test 0 "test is successful" turned.pem a.key
+	chain_is c.chain.pem turned-ec.pem
+	tells "turned-ec.pem: the certificates were in the wrong order; fixed"
 	chain_is a.chain.pem turned.pem
 	tells "turned.pem: the certificates were in the wrong order; fixed"
 	check 6 turned.pem --key b.pub
@@ -189,6 +219,7 @@ chain_is() {
 }
 
 @test "the key of another certificate" {
+	nginx_test 1 "key values mismatch" a.chain.pem b.key
 	check 6 a.chain.pem --key b.pub
 	says "the certificate belongs to another key"
 	run ! grep -q "wrong order" <<< "$output"
@@ -196,6 +227,7 @@ chain_is() {
 
 @test "a request as key" {
 	cp b.csr server.key
+	nginx_test 1 "DECODER routines::unsupported" a.chain.pem server.key
 	check 0 a.chain.pem server.key
 	tells "server.key:1: this is a certificate request, not a private key"
 }
@@ -204,32 +236,43 @@ chain_is() {
 	# Goal: nobody is asked for a pass phrase, not even with a terminal; the kind is told by the armour.
 	openssl pkcs8 -topk8 -in a.key -passout pass:x -out locked.key
 	openssl rsa -in a.key -aes128 -passout pass:x -traditional -out locked1.key 2> /dev/null
+	# with a terminal it would ask
+	nginx_test 1 "PEM pass phrase" a.chain.pem locked.key
 	check 0 a.chain.pem locked.key locked1.key < /dev/null
 	tells "locked.key:1: this is an encrypted private key; it was not read and is not needed"
 	tells "locked1.key:1: this is an encrypted RSA private key"
 }
 
 @test "an EC key with an RSA certificate" {
-	# Goal: what some servers' own test lets pass.
+	# Goal: what some servers' own test lets pass, and every handshake fails with.
+	nginx_test 0 "test is successful" a.chain.pem c.key
 	check 6 a.chain.pem --key c.csr
 	says "it is for a key of type rsa-2048, the key is of type ec-p256"
 }
 
 @test "a leaf without its intermediate" {
+	nginx_test 0 "test is successful" a.leaf.pem a.key
+	serve a.leaf.pem a.key
+	run openssl s_client -connect "$ADDRESS" -servername a.example.com -CAfile root.pem < /dev/null
+	[[ $output == *"Verify return code: 21 (unable to verify the first certificate)"* ]]
 	check 6 a.leaf.pem
 	says "the issuer's certificate is missing"
 }
 
 @test "root included, PKCS#1 key, CRLF, byte order mark" {
 	cat a.chain.pem root.pem > with_root.pem
+	nginx_test 0 "test is successful" with_root.pem a.key
 	chain_is a.chain.pem with_root.pem
 	tells "the root 'CN=Example Lab Root,O=Example Lab' was given; a server does not send it, left out"
 	openssl rsa -in a.key -traditional -out pkcs1.key 2> /dev/null
+	nginx_test 0 "test is successful" a.chain.pem pkcs1.key
 	check 0 a.chain.pem pkcs1.key
 	tells "pkcs1.key:1: this is an unencrypted RSA private key"
 	sed 's/$/\r/' a.chain.pem > crlf.pem
+	nginx_test 0 "test is successful" crlf.pem a.key
 	chain_is a.chain.pem crlf.pem
 	{ printf '\357\273\277'; cat a.chain.pem; } > bom.pem
+	nginx_test 0 "test is successful" bom.pem a.key
 	chain_is a.chain.pem bom.pem
 }
 
@@ -237,6 +280,7 @@ chain_is() {
 	printf '%s' "$(cat a.leaf.pem)" > joined.pem
 	cat middle.pem >> joined.pem
 	grep -q -- '----------BEGIN' joined.pem
+	nginx_test 1 "bad end line" joined.pem a.key
 	chain_is a.chain.pem joined.pem
 	tells "the BEGIN line is glued to what stands before it, which servers refuse; fixed"
 }
@@ -251,10 +295,25 @@ serve() {
 	ADDRESS=$(sed -n 's/^ACCEPT //p' "$log")
 }
 
-teardown() { [ -z "${SERVER:-}" ] || kill "$SERVER"; }
+teardown() {
+	[ -z "${SERVER:-}" ] || kill "$SERVER"
+	[ ! -s "$LAB/web/nginx.pid" ] || kill "$(cat "$LAB/web/nginx.pid")" || true
+}
 
 @test "a reload with a pair that does not match: the old certificate stays" {
-	# Goal: what is served is asked, not what a reload said.
+	# Goal: what is served is asked, not what a reload said: nginx takes the signal, the pair is broken, the old one is served on.
+	mkdir -p web/tls web/tmp
+	cat b.chain.pem > web/tls/server.crt
+	cat b.key > web/tls/server.key
+	web_nginx server.crt server.key
+	check 0 "$WEB_HTTPS" --servername b.example.com --key b.pub
+	cat a.chain.pem > web/tls/server.crt
+	kill -HUP "$(cat web/nginx.pid)"
+	lab_until grep -q "key values mismatch" web/error.log
+	check 6 "$WEB_HTTPS" --servername a.example.com --key a.pub
+	says "the certificate belongs to another key"
+	check 0 "$WEB_HTTPS" --servername b.example.com --key b.pub
+	kill "$(cat web/nginx.pid)"
 	serve b.leaf.pem b.key middle.pem
 	check 6 "$ADDRESS" --servername a.example.com --key a.pub
 	says "the certificate belongs to another key"

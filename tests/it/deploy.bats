@@ -421,6 +421,7 @@ handmade_is_served() {
 	contract "dir size root vkey" custos log publish "$BATS_TEST_TMPDIR/published"
 	contract "name version" custos version
 	contract "address hostkeys banner" custos target scan "$SSH_ADDRESS"
+	contract "target address user auth profile version login_offered files room report served_leaf_sha256 serves_what_was_deployed ready obstacles plan" custos target probe json
 }
 
 @test "the command line refuses what it does not know" {

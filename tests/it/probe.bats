@@ -215,8 +215,8 @@ unmoved() {
 
 @test "another kind of server: nginx by its profile" {
 	# Goal: files that are replaced by name, a test of the server's own, a report; an obstacle of its profile; nothing is written.
-	web_start
-	{ web_profile; printf 'report:\n  - {name: the master process, run: "test -s %s/nginx.pid && echo there"}\n' "$LAB/web"; } > "$LAB/web.yaml"
+	web_start pair
+	{ web_profile pair; printf 'report:\n  - {name: the master process, run: "test -s %s/nginx.pid && echo there"}\n' "$LAB/web"; } > "$LAB/web.yaml"
 	lab_key web ec-p256
 	web_target web "$LAB/web.yaml"
 	size=$(lab_log_size)
