@@ -64,7 +64,7 @@ foreach(kind fuzz libfuzzer)
 endforeach()
 custos_fuzz(courier courier USES base confine memory crypto data link target MUTATIONS 300
   WRAP custos_helper_attach custos_courier_enter_sandbox custos_arena_new custos_crypto_use_arena custos_courier_login custos_courier_deliver custos_ssh_open custos_ssh_scan custos_ssh_free
-       custos_ssh_login custos_ssh_run custos_ssh_keep_alive custos_served_fetch custos_unseal custos_key_matches_leaf custos_clock_monotonic_ms
+       custos_ssh_login custos_ssh_offered custos_ssh_run custos_ssh_keep_alive custos_served_fetch custos_unseal custos_key_matches_leaf custos_clock_monotonic_ms
        custos_channel_receive poll)
 # What strangers send: certificates in every form. The seeds are made by tests/fuzz/seeds.
 foreach(name bag pkcs7 zip)

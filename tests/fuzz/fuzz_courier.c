@@ -31,7 +31,7 @@ static struct {
 	enum custos_courier_job job;
 	bool named[HOSTS], got_key[HOSTS], said_ready[HOSTS];
 	unsigned prepared[HOSTS], outcomes[HOSTS], signed_for[HOSTS], logins[HOSTS];
-	unsigned credentials[HOSTS], deliveries, byes;
+	unsigned credentials[HOSTS], facts[HOSTS], deliveries, byes;
 	uint8_t question;                    /* the newest */
 	uint32_t served;                     /* the host that the courier asked a verdict on */
 	bool must_end, lost;                 /* the keeper said what cannot be: it is not listened to any more; no host gets a key any more */
@@ -52,6 +52,7 @@ custos_rc __wrap_custos_ssh_open(int fd, const struct custos_ssh_options *option
 custos_rc __wrap_custos_ssh_scan(int fd, const struct custos_ssh_options *options, char ret_fingerprint[static CUSTOS_SSH_FINGERPRINT], char **ret_banner, struct custos_err *err);
 void __wrap_custos_ssh_free(struct custos_ssh *ssh);
 custos_rc __wrap_custos_ssh_login(struct custos_ssh *ssh, const struct custos_ssh_credential *credential, struct custos_err *err);
+const char *__wrap_custos_ssh_offered(const struct custos_ssh *ssh);
 custos_rc __wrap_custos_ssh_run(struct custos_ssh *ssh, const struct custos_ssh_command *command, struct custos_ssh_result *ret_result, struct custos_err *err);
 void __wrap_custos_ssh_keep_alive(struct custos_ssh *ssh);
 custos_rc __wrap_custos_served_fetch(int fd, const char *sni, int timeout_ms, struct custos_served *ret_served, struct custos_err *err);
@@ -148,6 +149,12 @@ custos_rc __wrap_custos_ssh_login(struct custos_ssh *ssh, const struct custos_ss
 	return CUSTOS_OK;
 }
 
+const char *__wrap_custos_ssh_offered(const struct custos_ssh *ssh)
+{
+	MUST(ssh != NULL && play.job == CUSTOS_JOB_PROBE);
+	return "publickey";
+}
+
 static custos_rc looks_like_pem(void *ctx, uint8_t *bytes, size_t len, struct custos_err *err)
 {
 	(void)ctx, (void)err;
@@ -163,7 +170,7 @@ custos_rc __wrap_custos_ssh_run(struct custos_ssh *ssh, const struct custos_ssh_
 	memcpy(mark, command->end_mark, 19);
 	mark[19] = '\0';
 	if (command->secret_input != NULL) {
-		MUST(!play.lost && play.decision == CUSTOS_COURIER_KEY && play.named[ssh->host] && play.said_ready[ssh->host] && !play.got_key[ssh->host]);
+		MUST(play.job == CUSTOS_JOB_DEPLOY && !play.lost && play.decision == CUSTOS_COURIER_KEY && play.named[ssh->host] && play.said_ready[ssh->host] && !play.got_key[ssh->host]);
 		MUST(custos_secret_expose(command->secret_input, looks_like_pem, NULL, NULL) == CUSTOS_OK);
 		play.got_key[ssh->host] = true;
 		CUSTOS_REQUIRE((play.flags & HANGS_UP) == 0, err, CUSTOS_E_NETWORK, "the host hung up");
@@ -267,6 +274,10 @@ static void hear_all(void)
 		MUST(!descriptor);
 		if (packet[1] == CUSTOS_COURIER_PREPARED || packet[1] == CUSTOS_COURIER_OUTCOME)
 			hear_report(packet[1], CUSTOS_BYTES(packet + WIRE_HEADER, len - WIRE_HEADER));
+		if (packet[1] == CUSTOS_COURIER_FACTS) {
+			uint32_t host = host_of(CUSTOS_BYTES(packet + WIRE_HEADER, len - WIRE_HEADER));
+			MUST(play.job == CUSTOS_JOB_PROBE && host < HOSTS && ++play.facts[host] == 1 && play.prepared[host] == 0);
+		}
 		play.byes += packet[1] == CUSTOS_COURIER_BYE;
 		if (packet[1] == CUSTOS_COURIER_NEED_SOCKET || packet[1] == CUSTOS_COURIER_SIGN_LOGIN || packet[1] == CUSTOS_COURIER_SERVED)
 			play.question = packet[1];

@@ -13,7 +13,7 @@
 #include "deploy/dial.h"
 #include "deploy/errand.h"
 
-enum { HOSTS = 3, GO = 1, SCAN = 2, NO_CONNECTION = 4, NO_AGENT = 8, SESSIONS = 64, SEALED_POINT = 65 };
+enum { HOSTS = 3, GO = 1, SCAN = 2, NO_CONNECTION = 4, NO_AGENT = 8, PROBE = 16, SESSIONS = 64, SEALED_POINT = 65 };
 #define USER(host) ((host) == 2 ? "boot" : "root")
 
 /* What this target has seen with its own eyes. */
@@ -312,6 +312,8 @@ static void run(struct custos_errand *e)
 		hear_all();
 		MUST(play.keys == (goes ? 1 : 0));
 		check_outcomes(e);
+		for (size_t i = 0; i < HOSTS; i++)
+			MUST(e->hosts[i].facts.count == 0 || e->job == CUSTOS_JOB_PROBE);
 	} else {
 		MUST(err[0].msg[0] != '\0');
 	}
@@ -332,7 +334,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	make_channel(pair);
 	play.connection = pair[0];
 	struct custos_errand e = {
-		.options = &options, .job = (data[0] & SCAN) != 0 ? CUSTOS_JOB_SCAN : CUSTOS_JOB_DEPLOY, .leaf = CUSTOS_BYTES(leaf, sizeof leaf - 1),
+		.options = &options, .job = (data[0] & SCAN) != 0 ? CUSTOS_JOB_SCAN : (data[0] & PROBE) != 0 ? CUSTOS_JOB_PROBE : CUSTOS_JOB_DEPLOY, .leaf = CUSTOS_BYTES(leaf, sizeof leaf - 1),
 		.chain_pem = CUSTOS_BYTES_STR("chain"), .hosts = fresh_hosts(&options), .count = HOSTS, .helper = { .channel = { .fd = -1 } },
 	};
 	play.errand = &e;
