@@ -275,6 +275,7 @@ static void forget(struct custos_errand *e)
 		for (size_t k = 0; k < sizeof texts / sizeof *texts; k++)
 			free(texts[k]);
 		custos_buf_done(&h->login_blob);
+		custos_reply_done(&h->facts);
 	}
 	free(e->memory_backend);
 	custos_buf_done(&e->login_sessions);
