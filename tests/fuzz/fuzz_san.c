@@ -1,5 +1,6 @@
 /* Alternative names: as a person asks for them, and as a certificate has them. */
 #include "x509/name.h"
+#include "x509/private.h"
 #include "x509/san.h"
 
 #include "bag.h"
@@ -10,6 +11,8 @@ static void must_show(const GENERAL_NAMES *names)
 	MUST(custos_json_count(shown) == (names == NULL ? 0 : (size_t)sk_GENERAL_NAME_num(names)));
 	for (size_t i = 0; i < custos_json_count(shown); i++)
 		must_be_a_line(custos_json_string_value(custos_json_at(shown, i)));
+	for (int i = 0; names != NULL && i < sk_GENERAL_NAME_num(names); i++)
+		(void)custos_private_reason(sk_GENERAL_NAME_value(names, i));
 }
 
 static void ask_for(const char *text)
@@ -27,6 +30,9 @@ static void ask_for(const char *text)
 	CUSTOS_AUTO_STR *shown = custos_name_alt_text(name);
 	must_be_a_line(shown);
 	MUST(custos_san_equal(name, name));
+	const char *private = custos_private_reason(name);
+	if (private != NULL)
+		must_be_a_line(private);
 	GENERAL_NAME_free(name);
 }
 

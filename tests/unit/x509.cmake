@@ -7,3 +7,4 @@ custos_unit(x509_policy x509 test_x509_policy.c USES base crypto data LIBS OpenS
 custos_unit(x509_template x509 test_x509_template.c USES base crypto data LIBS OpenSSL::Crypto)
 custos_unit(x509_detour x509 test_x509_detour.c USES base crypto data LIBS OpenSSL::Crypto)
 custos_unit(x509_odd x509 test_x509_odd.c USES base crypto data LIBS OpenSSL::Crypto)
+custos_unit(x509_accept x509 test_x509_accept.c USES base crypto data LIBS OpenSSL::Crypto)
