@@ -10,8 +10,8 @@ enum custos_csr_flag {
 /* What is NULL here is taken from the certificate in `like_file`, what that has not from `template_file` (docs/FORMATS.md), else it is the default. Flags add up. */
 struct custos_csr_options {
 	const char *subject;             /* RFC 4514; default: empty */
-	const char *const *sans;         /* dns:… ip:… email:… uri:…, NULL-terminated; an empty list is NULL. At least one is needed */
-	const char *profile;             /* "server" (default) or "esxi" */
+	const char *const *sans;         /* dns:… ip:… email:… uri:…, NULL-terminated; an empty list is NULL. At least one is needed, but by a client */
+	const char *profile;             /* "server" (default), "esxi" or "client" */
 	const char *signature;           /* "default" (PKCS#1 v1.5, ECDSA, Ed25519, as the key is) or "rsa-pss" (RSA keys, where the token can) */
 	unsigned flags;                  /* enum custos_csr_flag */
 	const char *template_file;       /* YAML */

@@ -166,7 +166,7 @@ struct custos_enroll_options {
 CUSTOS_API custos_enroll(struct custos_custody *custody, const struct custos_enroll_options *options, struct custos_json **ret_report,
                          struct custos_err *err);
 
-/* Certificates. `subject`: RFC 4514. `sans`: dns:… ip:… email:… uri:…, at least one, NULL-terminated. `profile`: "server" or "esxi".
+/* Certificates. `subject`: RFC 4514. `sans`: dns:… ip:… email:… uri:…, at least one, NULL-terminated. `profile`: "server", "esxi" or "client".
  * *ret_pem is the signed request (PKCS#10). A request that no CA should sign is CUSTOS_E_INPUT. */
 CUSTOS_API custos_csr_request(struct custos_custody *custody, const char *name, const char *subject, const char *const sans[],
                               const char *profile, char **ret_pem, struct custos_err *err);

@@ -5,7 +5,7 @@
 #include <custos/custody.h>
 
 struct custos_inspect_options {
-	const char *for_profile;           /* "server", "esxi" or NULL */
+	const char *for_profile;           /* "server", "esxi", "client" or NULL: "server" */
 	const char *trust;                 /* file with trust anchors (PEM), "system" or NULL: not judged */
 	const char *key;                   /* whose certificate it must be: SHA-256 of the public key (SPKI) in hex, or a file with a request, a public key
 	                                    * or a certificate; NULL: not asked. Of a request the names must be covered, too */

@@ -11,7 +11,7 @@
 static const struct custos_option csr_options[] = {
 	{ "--subject", CUSTOS_OPTION_TEXT, "DN", "RFC 4514, e.g. CN=esxi1.example.com" },
 	{ "--san", CUSTOS_OPTION_LIST, "KIND:NAME", "dns:, ip:, email: or uri:; may be given often" },
-	{ "--profile", CUSTOS_OPTION_TEXT, "PROFILE", "server (default) or esxi" },
+	{ "--profile", CUSTOS_OPTION_TEXT, "PROFILE", "server (default), esxi or client" },
 	{ "--signature", CUSTOS_OPTION_TEXT, "KIND", "default, or rsa-pss" },
 	{ "--must-staple", CUSTOS_OPTION_FLAG, NULL, "the server will always send an OCSP response (RFC 7633)" },
 	{ "--private-ca", CUSTOS_OPTION_FLAG, NULL, "the CA is your own: private names are asked for" },
@@ -97,7 +97,11 @@ static void report_text(const struct custos_call *call, const struct custos_json
 		if (remedy != NULL && remedy[0] != '\0')
 			custos_out_line("       %s", remedy);
 	}
-	custos_out_line("%s", custos_json_bool(report, "usable", false) ? "a server can use this" : "no server could use this");
+	const char *who = strcmp(custos_json_text(report, "for"), "client") == 0 ? "client" : "server";
+	if (custos_json_bool(report, "usable", false))
+		custos_out_line("a %s can use this", who);
+	else
+		custos_out_line("no %s could use this", who);
 }
 
 void custos_cli_show_report(const struct custos_call *call, const struct custos_json *report)

@@ -7,7 +7,7 @@
 #include <custos/inspect.h>
 
 static const struct custos_option check_options[] = {
-	{ "--for", CUSTOS_OPTION_TEXT, "PROFILE", "also apply the rules of server or esxi" },
+	{ "--for", CUSTOS_OPTION_TEXT, "PROFILE", "also apply the rules of server, esxi or client" },
 	{ "--trust", CUSTOS_OPTION_TEXT, "FILE", "judge by these trust anchors (PEM), or by system" },
 	{ "--key", CUSTOS_OPTION_TEXT, "KEY", "whose it must be: SHA-256 of the public key, or a file with a request or public key" },
 	{ "--servername", CUSTOS_OPTION_TEXT, "NAME", "demand that the certificate has this name, and ask a host for it" },

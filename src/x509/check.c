@@ -21,10 +21,15 @@ bool custos_check_may_accept(const char *code)
 	return false;
 }
 
+static bool is_for(const struct custos_check_options *o, const char *profile)
+{
+	return o->for_profile != NULL && strcmp(o->for_profile, profile) == 0;
+}
+
 static custos_rc check_options(const struct custos_check_options *o, struct custos_err *err)
 {
-	if (o->for_profile != NULL && strcmp(o->for_profile, "server") != 0 && strcmp(o->for_profile, "esxi") != 0)
-		CUSTOS_FAIL_HINT(err, CUSTOS_E_USAGE, "use 'server' or 'esxi'", "'%s' is no kind of server", o->for_profile);
+	if (o->for_profile != NULL && strcmp(o->for_profile, "server") != 0 && !is_for(o, "esxi") && !is_for(o, "client"))
+		CUSTOS_FAIL_HINT(err, CUSTOS_E_USAGE, "use 'server', 'esxi' or 'client'", "'%s' is no kind of server", o->for_profile);
 	for (size_t i = 0; o->accept != NULL && o->accept[i] != NULL; i++)
 		CUSTOS_REQUIRE(custos_check_may_accept(o->accept[i]), err, CUSTOS_E_USAGE, "'%s' cannot be accepted", o->accept[i]);
 	return CUSTOS_OK;
@@ -122,7 +127,7 @@ static void ask_client(const struct custos_check_options *o, struct custos_chain
 	char why[512];
 	if (o->trust == NULL || custos_problems_count(&chain->problems, CUSTOS_SEVERITY_ERROR) > 0)
 		return;
-	const struct custos_judge_options asked = { .anchors = o->trust, .now_unix = o->now_unix, .flags = accepted_flags(&chain->problems) };
+	const struct custos_judge_options asked = { .anchors = o->trust, .purpose = is_for(o, "client") ? "ssl_client" : NULL, .now_unix = o->now_unix, .flags = accepted_flags(&chain->problems) };
 	if (custos_judge_chain(chain->der, chain->count, &asked, why, sizeof why) != CUSTOS_JUDGE_ACCEPTED)
 		custos_problems_add(&chain->problems, "client_refuses", CUSTOS_SEVERITY_ERROR, "ask the CA for a certificate that its own root verifies",
 		                    "a client with these trust anchors refuses the chain: %s", why);
@@ -160,7 +165,7 @@ custos_rc custos_cert_check(const struct custos_bag *bag, const struct custos_ch
 	CUSTOS_TRY(check_options(options, err));
 	struct custos_bytes meant = options->spki.len > 0 ? options->spki : options->leaf_spki;
 	CUSTOS_TRY(custos_chain_build(bag, &(struct custos_chain_options){ .leaf_spki = meant, .now_unix = options->now_unix, .trust = options->trust }, &chain, err));
-	struct custos_rules rules = { .problems = &chain->problems, .options = options, .esxi = options->for_profile != NULL && strcmp(options->for_profile, "esxi") == 0 };
+	struct custos_rules rules = { .problems = &chain->problems, .options = options, .esxi = is_for(options, "esxi"), .client = is_for(options, "client") };
 	rules.anchored = chain->end == CUSTOS_CHAIN_ANCHORED;
 	custos_rules_inputs(&rules, bag);
 	if (chain->count > 0) {
@@ -175,6 +180,7 @@ custos_rc custos_cert_check(const struct custos_bag *bag, const struct custos_ch
 	accept_all(options, chain); /* also what the client says */
 	CUSTOS_TRY(custos_problems_whole(&chain->problems, err));
 	custos_json_set_bool(report, "usable", chain->count > 0 && custos_problems_count(&chain->problems, CUSTOS_SEVERITY_ERROR) == 0);
+	custos_json_set_text(report, "for", options->for_profile != NULL ? options->for_profile : "server");
 	CUSTOS_TRY(describe_all(bag, options->last_use, chain, report, err));
 	custos_json_set(report, "problems", custos_problems_json(&chain->problems));
 	*ret_report = CUSTOS_TAKE(report);

@@ -1,6 +1,6 @@
 /* "Could a server use this?": everything of `cert check` and `cert accept` in one report.
  *
- * {"usable":bool,
+ * {"usable":bool,"for":"server"|"esxi"|"client",
  *  "files":[{"file","line","kind","what","form", facts of cert.h for certificates and requests}],
  *  "chain":[{"file","line", facts}],            leaf first, root dropped
  *  "problems":[{"code","severity":"error"|"warning"|"fixed","text","remedy"}]}
@@ -22,7 +22,7 @@ struct custos_validity_limit {
 };
 
 struct custos_check_options {
-	const char *for_profile;              /* "server" or "esxi"; NULL means "server" */
+	const char *for_profile;              /* "server", "esxi" or "client"; NULL means "server" */
 	struct custos_bytes spki;             /* the key the certificate must belong to; empty: not asked */
 	struct custos_bytes spki_sha256;      /* the same when only its hash is known; empty: not asked */
 	struct custos_bytes leaf_spki;        /* which certificate is meant, where that is known; empty: found out. No demand */

@@ -14,8 +14,14 @@ struct custos_csr_draft {
 	X509_NAME *subject;
 	GENERAL_NAMES *names;
 	struct custos_buf spki, tbs;
+	int purpose;                 /* NID of the extended key usage */
 	unsigned flags;
 };
+
+static int purpose_of(const struct custos_csr_spec *spec)
+{
+	return spec->profile != NULL && strcmp(spec->profile, "client") == 0 ? NID_client_auth : NID_server_auth;
+}
 
 static custos_rc out_of_memory(struct custos_err *err)
 {
@@ -30,21 +36,21 @@ static bool push_extension(STACK_OF(X509_EXTENSION) *list, X509_EXTENSION *exten
 	return false;
 }
 
-static bool push_key_usage(STACK_OF(X509_EXTENSION) *list, const char *key_type)
+static bool push_key_usage(STACK_OF(X509_EXTENSION) *list, const char *key_type, int purpose)
 {
 	enum { DIGITAL_SIGNATURE = 0, KEY_ENCIPHERMENT = 2 }; /* RFC 5280 4.2.1.3 */
 	ASN1_BIT_STRING *usage = ASN1_BIT_STRING_new();
 	bool set = usage != NULL && ASN1_BIT_STRING_set_bit(usage, DIGITAL_SIGNATURE, 1) == 1 &&
-	           (strncmp(key_type, "rsa-", 4) != 0 || ASN1_BIT_STRING_set_bit(usage, KEY_ENCIPHERMENT, 1) == 1);
+	           (strncmp(key_type, "rsa-", 4) != 0 || purpose != NID_server_auth || ASN1_BIT_STRING_set_bit(usage, KEY_ENCIPHERMENT, 1) == 1);
 	bool pushed = set && push_extension(list, X509V3_EXT_i2d(NID_key_usage, 1, usage));
 	ASN1_BIT_STRING_free(usage);
 	return pushed;
 }
 
-static bool push_purpose(STACK_OF(X509_EXTENSION) *list)
+static bool push_purpose(STACK_OF(X509_EXTENSION) *list, int purpose)
 {
 	EXTENDED_KEY_USAGE *purposes = EXTENDED_KEY_USAGE_new();
-	bool pushed = purposes != NULL && sk_ASN1_OBJECT_push(purposes, OBJ_nid2obj(NID_server_auth)) > 0 && push_extension(list, X509V3_EXT_i2d(NID_ext_key_usage, 0, purposes));
+	bool pushed = purposes != NULL && sk_ASN1_OBJECT_push(purposes, OBJ_nid2obj(purpose)) > 0 && push_extension(list, X509V3_EXT_i2d(NID_ext_key_usage, 0, purposes));
 	EXTENDED_KEY_USAGE_free(purposes);
 	return pushed;
 }
@@ -141,7 +147,8 @@ static custos_rc fill(struct custos_csr_draft *draft, enum custos_signature algo
 	int critical = X509_NAME_entry_count(draft->subject) == 0; /* RFC 5280 4.2.1.6 */
 	if (extensions == NULL || X509_REQ_set_version(request, X509_REQ_VERSION_1) != 1 || X509_REQ_set_subject_name(request, draft->subject) != 1)
 		return out_of_memory(err);
-	if (!push_extension(extensions, X509V3_EXT_i2d(NID_subject_alt_name, critical, draft->names)) || !push_key_usage(extensions, key_type) || !push_purpose(extensions) ||
+	bool named = sk_GENERAL_NAME_num(draft->names) == 0 || push_extension(extensions, X509V3_EXT_i2d(NID_subject_alt_name, critical, draft->names));
+	if (!named || !push_key_usage(extensions, key_type, draft->purpose) || !push_purpose(extensions, draft->purpose) ||
 	    ((draft->flags & CUSTOS_CSR_MUST_STAPLE) != 0 && !push_must_staple(extensions)) || X509_REQ_add_extensions(request, extensions) != 1)
 		return out_of_memory(err);
 	return set_algorithm(request, algorithm, err);
@@ -176,12 +183,23 @@ static bool same_names(X509_REQ *request, const GENERAL_NAMES *wanted)
 {
 	bool broken = false;
 	CUSTOS_AUTO_OSSL(alt_names) GENERAL_NAMES *got = custos_parsed_request_names(request, &broken);
-	if (got == NULL || sk_GENERAL_NAME_num(got) != sk_GENERAL_NAME_num(wanted))
+	if (got == NULL)
+		return !broken && sk_GENERAL_NAME_num(wanted) == 0;
+	if (sk_GENERAL_NAME_num(got) != sk_GENERAL_NAME_num(wanted))
 		return false;
 	for (int i = 0; i < sk_GENERAL_NAME_num(got); i++)
 		if (GENERAL_NAME_cmp(sk_GENERAL_NAME_value(got, i), sk_GENERAL_NAME_value(wanted, i)) != 0)
 			return false;
 	return true;
+}
+
+static bool has_purpose(X509_REQ *request, int purpose)
+{
+	CUSTOS_CLEANUP(custos_drop_extensions) STACK_OF(X509_EXTENSION) *extensions = X509_REQ_get_extensions(request);
+	EXTENDED_KEY_USAGE *purposes = extensions == NULL ? NULL : X509V3_get_d2i(extensions, NID_ext_key_usage, NULL, NULL);
+	bool has = purposes != NULL && sk_ASN1_OBJECT_num(purposes) == 1 && OBJ_obj2nid(sk_ASN1_OBJECT_value(purposes, 0)) == purpose;
+	EXTENDED_KEY_USAGE_free(purposes);
+	return has;
 }
 
 /* Signed by what it says it is signed by: this stands outside of what the signature covers. */
@@ -245,6 +263,7 @@ custos_rc custos_csr_begin(const struct custos_csr_spec *spec, struct custos_byt
 	CUSTOS_AUTO(custos_csr_draft) *draft = calloc(1, sizeof *draft);
 	CUSTOS_REQUIRE(draft != NULL && (draft->request = X509_REQ_new()) != NULL, err, CUSTOS_E_SYSTEM, "out of memory");
 	draft->flags = spec->flags;
+	draft->purpose = purpose_of(spec);
 	CUSTOS_TRY(custos_buf_append(&draft->spki, spki.ptr, spki.len, err));
 	CUSTOS_TRY(set_key(draft, key_type, err));
 	CUSTOS_TRY(custos_lint(spec, key_type, &problems, &draft->subject, &draft->names, err));
@@ -293,7 +312,7 @@ custos_rc custos_csr_matches(struct custos_bytes der, const struct custos_csr_sp
 	CUSTOS_TRY(custos_parsed_request(der, &request, err));
 	bool pss = spec->signature != NULL && strcmp(spec->signature, "rsa-pss") == 0, staple = (spec->flags & CUSTOS_CSR_MUST_STAPLE) != 0;
 	*ret_matches = subject != NULL && names != NULL && X509_NAME_cmp(X509_REQ_get_subject_name(request), subject) == 0 && same_names(request, names) &&
-	               (X509_REQ_get_signature_nid(request) == NID_rsassaPss) == pss && custos_parsed_must_staple(request) == staple;
+	               has_purpose(request, purpose_of(spec)) && (X509_REQ_get_signature_nid(request) == NID_rsassaPss) == pss && custos_parsed_must_staple(request) == staple;
 	custos_x509_drain();
 	return CUSTOS_OK;
 }

@@ -9,8 +9,8 @@
 
 struct custos_csr_spec {
 	const char *subject;         /* RFC 4514, e.g. "CN=esxi1.example.com,O=Example" */
-	const char *const *sans;     /* "dns:x" "ip:x" "email:x" "uri:x", NULL-terminated; at least one */
-	const char *profile;         /* "server" (also when NULL) or "esxi" */
+	const char *const *sans;     /* "dns:x" "ip:x" "email:x" "uri:x", NULL-terminated; at least one, unless for a client */
+	const char *profile;         /* "server" (also when NULL), "esxi" or "client" */
 	const char *signature;       /* "default" (also when NULL) or "rsa-pss": what the lint and custos_csr_matches() go by; who signs says how it is signed */
 	unsigned flags;              /* enum custos_csr_flag */
 };
@@ -19,8 +19,8 @@ struct custos_csr_spec {
  * ("rsa-2048", "ec-p256" …) may be NULL: then nothing is said about the key. Fails only for want of memory. */
 CUSTOS_RC custos_csr_lint(const struct custos_csr_spec *spec, const char *key_type_name, struct custos_json **ret_problems, struct custos_err *err);
 
-/* Appends the DER of a version 1 request with subjectAltName, keyUsage (digitalSignature, for RSA also keyEncipherment), extendedKeyUsage serverAuth, and
- * the TLS feature status_request where must-staple is asked for; names outside ASCII as A-labels. Both profiles ask for the same usages. CUSTOS_E_INPUT
+/* Appends the DER of a version 1 request with subjectAltName, keyUsage (digitalSignature, for RSA and a server also keyEncipherment), extendedKeyUsage serverAuth (profile client: clientAuth), and
+ * the TLS feature status_request where must-staple is asked for; names outside ASCII as A-labels. A client needs no names when it has a subject. CUSTOS_E_INPUT
  * with the first problem when the lint finds an error, CUSTOS_E_TOKEN when the signature does not verify. */
 CUSTOS_RC custos_csr_create(const struct custos_csr_spec *spec, const struct custos_signer *signer, struct custos_buf *der, struct custos_err *err);
 
@@ -34,7 +34,7 @@ CUSTOS_RC custos_csr_finish(struct custos_csr_draft *draft, struct custos_bytes 
 void custos_csr_draft_free(struct custos_csr_draft *draft);
 CUSTOS_DEFINE_FREEP(custos_csr_draft);
 
-/* Does a request ask for the spec's subject and names, in their order, signed as it says, and for must-staple if it does? */
+/* Does a request ask for the spec's subject, names (in their order) and purpose, signed as it says, and for must-staple if it does? */
 CUSTOS_RC custos_csr_matches(struct custos_bytes der, const struct custos_csr_spec *spec, bool *ret_matches, struct custos_err *err);
 
 /* Appends PEM text; what is in the DER is not looked at. */

@@ -23,7 +23,7 @@ static const char *plain(int code)
 	case X509_V_ERR_CERT_NOT_YET_VALID:
 		return "it is not valid yet";
 	case X509_V_ERR_INVALID_PURPOSE:
-		return "it is not meant for a TLS server (or, for an issuer, not for issuing)";
+		return "it is not meant for this use of TLS (or, for an issuer, not for issuing)";
 	case X509_V_ERR_INVALID_CA:
 		return "it may not issue certificates";
 	case X509_V_ERR_EE_KEY_TOO_SMALL:
@@ -41,7 +41,7 @@ static enum custos_judgement judge_path(X509 *leaf, STACK_OF(X509) *others, cons
 	bool any_purpose = (o->flags & CUSTOS_JUDGE_ANY_PURPOSE) != 0;
 	CUSTOS_AUTO_OSSL(store_ctx) X509_STORE_CTX *ctx = X509_STORE_CTX_new();
 	if (ctx == NULL || X509_STORE_CTX_init(ctx, custos_anchors_store(o->anchors), leaf, others) != 1 ||
-	    X509_STORE_CTX_set_default(ctx, any_purpose ? "default" : "ssl_server") != 1) {
+	    X509_STORE_CTX_set_default(ctx, any_purpose ? "default" : o->purpose != NULL ? o->purpose : "ssl_server") != 1) {
 		snprintf(why, why_size, "the chain cannot be verified: out of memory");
 		return CUSTOS_JUDGE_REFUSED;
 	}

@@ -24,6 +24,7 @@ struct custos_judge_options {
 	const char *name;                     /* DNS name or address; NULL: not judged */
 	int64_t now_unix;
 	unsigned flags;                       /* enum custos_judge_flags */
+	const char *purpose;                  /* OpenSSL's name of it; NULL: "ssl_server" */
 };
 CUSTOS_MUST enum custos_judgement custos_judge_chain(const struct custos_bytes *ders, size_t count, const struct custos_judge_options *options, char *why, size_t why_size);
 

@@ -15,6 +15,11 @@ static bool is_esxi(const struct custos_csr_spec *spec)
 	return spec->profile != NULL && strcmp(spec->profile, "esxi") == 0;
 }
 
+static bool is_client(const struct custos_csr_spec *spec)
+{
+	return spec->profile != NULL && strcmp(spec->profile, "client") == 0;
+}
+
 static bool for_private_ca(const struct custos_csr_spec *spec)
 {
 	return (spec->flags & CUSTOS_CSR_PRIVATE_CA) != 0;
@@ -33,12 +38,14 @@ static void lint_signature(const struct custos_csr_spec *spec, const char *key_t
 
 static void lint_profile(const struct custos_csr_spec *spec, const char *key_type, struct custos_problems *problems)
 {
-	if (spec->profile != NULL && strcmp(spec->profile, "server") != 0 && !is_esxi(spec))
-		ADD("unknown_profile", ERROR, "use 'server' or 'esxi'", "'%.100s' is no known profile of a request", spec->profile);
+	if (spec->profile != NULL && strcmp(spec->profile, "server") != 0 && !is_esxi(spec) && !is_client(spec))
+		ADD("unknown_profile", ERROR, "use 'server', 'esxi' or 'client'", "'%.100s' is no known profile of a request", spec->profile);
 	if (is_esxi(spec) && key_type != NULL && strncmp(key_type, "rsa-", 4) != 0)
 		ADD("ec_for_esxi", ERROR, "generate an rsa-2048 or rsa-3072 key for this host", "the key is of type %.40s; ESXi supports RSA only", key_type);
 	if (is_esxi(spec) && (spec->flags & CUSTOS_CSR_MUST_STAPLE) != 0)
 		ADD("must_staple_for_esxi", ERROR, "leave must-staple out", "ESXi staples no OCSP response, and clients would refuse the certificate");
+	if (is_client(spec) && (spec->flags & CUSTOS_CSR_MUST_STAPLE) != 0)
+		ADD("must_staple_for_client", ERROR, "leave must-staple out", "only servers staple OCSP responses");
 	if (key_type != NULL && (strcmp(key_type, "rsa-512") == 0 || strcmp(key_type, "rsa-1024") == 0))
 		ADD("weak_rsa", ERROR, "use a key of 2048 bits or more", "the key is of type %.40s, which no client accepts", key_type);
 }
@@ -48,7 +55,7 @@ static void lint_private(const struct custos_csr_spec *spec, const GENERAL_NAME 
 {
 	const char *why = for_private_ca(spec) ? NULL : custos_private_reason(name);
 	/* Baseline Requirements 7.1.2.7.12 */
-	if (!for_private_ca(spec) && why == NULL && (name->type == GEN_EMAIL || name->type == GEN_URI))
+	if (!for_private_ca(spec) && !is_client(spec) && why == NULL && (name->type == GEN_EMAIL || name->type == GEN_URI))
 		ADD("not_from_public_ca", WARNING, "leave it out; or ask a CA of your own, and say so (--private-ca, private_ca: yes)",
 		    "the name '%s' is no host: public CAs leave such names out of a server's certificate, which is then refused for lacking it", shown);
 	if (why != NULL)
@@ -85,7 +92,7 @@ static custos_rc lint_names(const struct custos_csr_spec *spec, struct custos_pr
 		CUSTOS_REQUIRE(sk_GENERAL_NAME_push(names, name) > 0, err, CUSTOS_E_SYSTEM, "out of memory");
 		name = NULL; /* the stack owns it now */
 	}
-	if (sk_GENERAL_NAME_num(names) == 0 && custos_problems_find(problems, "bad_name") == NULL)
+	if (sk_GENERAL_NAME_num(names) == 0 && custos_problems_find(problems, "bad_name") == NULL && !is_client(spec))
 		ADD("no_san", ERROR, "add the name of the host, e.g. --san dns:host.example.com", "no name is asked for; a common name alone is ignored by clients");
 	*ret_names = CUSTOS_TAKE(names);
 	return CUSTOS_OK;
@@ -122,6 +129,9 @@ static void lint_subject(const struct custos_csr_spec *spec, const X509_NAME *su
 	if (vmware)
 		custos_problems_add(problems, "vmware_default_subject", for_private_ca(spec) ? CUSTOS_SEVERITY_WARNING : CUSTOS_SEVERITY_ERROR,
 		                    "give your own subject, e.g. CN=host.example.com,O=Example", "this is the subject of VMware's default certificate, not yours");
+	/* of a client the subject may be all there is */
+	if (is_client(spec) && X509_NAME_entry_count(subject) == 0 && (names == NULL || sk_GENERAL_NAME_num(names) == 0))
+		ADD("no_subject", ERROR, "give a subject, or a name with --san", "neither a subject nor a name is asked for");
 	int at = X509_NAME_get_index_by_NID(subject, NID_commonName, -1);
 	if (at < 0) {
 		if (is_esxi(spec))
@@ -131,7 +141,7 @@ static void lint_subject(const struct custos_csr_spec *spec, const X509_NAME *su
 	if (X509_NAME_get_index_by_NID(subject, NID_commonName, at) >= 0)
 		ADD("several_common_names", ERROR, "keep one CN and name the other hosts with --san", "the subject has more than one common name");
 	const ASN1_STRING *cn = X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, at));
-	if (!is_among(cn, names)) {
+	if (!is_client(spec) && !is_among(cn, names)) {
 		CUSTOS_AUTO_STR *shown = custos_name_escape(CUSTOS_BYTES(ASN1_STRING_get0_data(cn), (size_t)ASN1_STRING_length(cn)), 100);
 		ADD("common_name_not_named", ERROR, "add it with --san dns:…, or drop the CN (a name outside ASCII in its A-label form, xn--…)",
 		    "the common name '%s' is not among the names asked for; CAs and clients demand it", shown == NULL ? "" : shown);

@@ -102,7 +102,9 @@ static void check_wildcards(const struct custos_rules *r, const GENERAL_NAMES *n
 static void check_purpose(const struct custos_rules *r, X509 *leaf)
 {
 	uint32_t purposes = X509_get_extended_key_usage(leaf); /* all bits when the extension is absent */
-	if ((purposes & XKU_SSL_SERVER) == 0 && (purposes & XKU_ANYEKU) == 0)
+	if (r->client && (purposes & XKU_SSL_CLIENT) == 0 && (purposes & XKU_ANYEKU) == 0)
+		ADD("no_client_auth", ERROR, "ask the CA for a TLS client certificate", "the certificate is not meant for a TLS client (extended key usage lacks clientAuth)");
+	else if (!r->client && (purposes & XKU_SSL_SERVER) == 0 && (purposes & XKU_ANYEKU) == 0)
 		ADD("no_server_auth", ERROR, "ask the CA for a TLS server certificate",
 		    "the certificate is not meant for a TLS server (extended key usage lacks serverAuth)");
 	bool self_signed = X509_self_signed(leaf, 1) == 1;
@@ -195,7 +197,7 @@ custos_rc custos_rules_leaf(const struct custos_rules *r, struct x509_st *leaf, 
 		(void)!check_key(r, custos_buf_view(&spki), r->options->spki, "the key");
 	if (broken)
 		ADD("bad_san", ERROR, "ask the CA for a correct certificate", "'%.300s': its names (subjectAltName) cannot be read", subject);
-	else if (names == NULL || sk_GENERAL_NAME_num(names) == 0)
+	else if (!r->client && (names == NULL || sk_GENERAL_NAME_num(names) == 0))
 		ADD("no_san", ERROR, "ask the CA for a certificate with subjectAltName; a common name alone is ignored by clients",
 		    "'%.300s' names no host (no subjectAltName)", subject);
 	if (r->options->csr.len > 0)

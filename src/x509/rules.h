@@ -7,7 +7,7 @@
 struct custos_rules {
 	struct custos_problems *problems;
 	const struct custos_check_options *options;
-	bool esxi;
+	bool esxi, client;         /* `client`: the certificate is one that servers judge */
 	bool anchored;             /* the chain ends at a trust anchor */
 };
 

@@ -161,7 +161,7 @@ void custos_rules_leaf_form(const struct custos_rules *r, struct x509_st *leaf, 
 		ADD("no_end", WARNING, "ask the CA for one that ends: keys do not last for ever", "'%.300s' has no end (RFC 5280 4.1.2.5)", subject);
 	if (at >= 0 && X509_NAME_entry_count(X509_get_subject_name(leaf)) == 0 && X509_EXTENSION_get_critical(X509_get_ext(leaf, at)) == 0)
 		ADD("san_not_critical", WARNING, "ask the CA to mark subjectAltName as critical", "the certificate has no subject, and its names are not critical as they are to be then (RFC 5280 4.2.1.6)");
-	if (names != NULL && sk_GENERAL_NAME_num(names) > 0)
+	if (!r->client && names != NULL && sk_GENERAL_NAME_num(names) > 0)
 		check_names(r, names, subject);
 	check_kind(r, leaf, subject);
 	custos_x509_drain();

@@ -96,8 +96,8 @@ void custos_rules_usage(const struct custos_rules *r, struct x509_st *leaf)
 	bool rsa = key != NULL && EVP_PKEY_is_a(key, "RSA");
 	if ((usage & KU_DIGITAL_SIGNATURE) != 0)
 		return;
-	if (!rsa || (usage & KU_KEY_ENCIPHERMENT) == 0)
-		ADD("key_usage", ERROR, "ask the CA for key usage digitalSignature", "the key usage lacks digitalSignature: clients end the handshake");
+	if (!rsa || r->client || (usage & KU_KEY_ENCIPHERMENT) == 0)
+		ADD("key_usage", ERROR, "ask the CA for key usage digitalSignature", "the key usage lacks digitalSignature: %s end the handshake", r->client ? "servers" : "clients");
 	else if (!r->esxi)
 		ADD("key_usage", WARNING, "ask the CA for key usage digitalSignature", "the key usage lacks digitalSignature: no TLS 1.3, and no handshake with forward secrecy");
 }

@@ -22,7 +22,7 @@ static custos_rc read_flag(const struct custos_yaml *map, const char *key, unsig
 
 custos_rc custos_csr_read_fields(const struct custos_yaml *map, const struct custos_csr_spec *otherwise, struct custos_csr_spec *ret_spec, struct custos_err *err)
 {
-	static const char *const profiles[] = { "server", "esxi", NULL }, *const signatures[] = { "default", "rsa-pss", NULL };
+	static const char *const profiles[] = { "server", "esxi", "client", NULL }, *const signatures[] = { "default", "rsa-pss", NULL };
 	ret_spec->subject = otherwise->subject;
 	ret_spec->flags = otherwise->flags;
 	if (custos_yaml_get(map, "subject") != NULL)

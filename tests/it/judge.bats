@@ -143,6 +143,25 @@ issue() {
 	tells "has no end"
 }
 
+@test "a client's certificate is asked for, judged as one, and is no server's" {
+	custos_in key generate jane --type ec-p256 > /dev/null
+	expect 6 custos_in csr create jane --subject "CN=Jane Doe"
+	custos_in csr create jane --subject "CN=Jane Doe" --san email:jane@example.com --profile client -o jane.csr > /dev/null
+	openssl req -in jane.csr -noout -text | grep -q 'TLS Web Client Authentication'
+	run ! grep -q 'Server Authentication' <(openssl req -in jane.csr -noout -text)
+	issue jane.csr server.pem 30 'keyUsage = critical, digitalSignature' 'extendedKeyUsage = serverAuth'
+	expect 6 custos_in cert accept jane server.pem "$LAB/ca/intermediate.pem"
+	says "not meant for a TLS client"
+	issue jane.csr jane.pem 30 'keyUsage = critical, digitalSignature' 'extendedKeyUsage = clientAuth'
+	expect 0 custos_in cert accept jane jane.pem "$LAB/ca/intermediate.pem"
+	tells "a client can use this"
+	expect 0 env -u CUSTOS_DIR custos cert check --for client --trust "$LAB/ca/root.pem" jane.pem "$LAB/ca/intermediate.pem"
+	expect 6 env -u CUSTOS_DIR custos cert check --trust "$LAB/ca/root.pem" jane.pem "$LAB/ca/intermediate.pem"
+	says "not meant for a TLS server"
+	expect 0 custos_in renew jane --json
+	openssl req -noout -text <<< "$(lab_json '["csr"]' <<< "$output")" | grep -q 'TLS Web Client Authentication'
+}
+
 @test "cert check tells of a certificate of a public CA that lasts too long, whatever it is asked to trust" {
 	# Goal: by the system's roots, as cert accept decides; a warning, because such a root may be one's own.
 	issue "$LAB/www.csr" long.pem 300 'keyUsage = critical, digitalSignature' 'extendedKeyUsage = serverAuth'

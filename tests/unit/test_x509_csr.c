@@ -277,6 +277,45 @@ static void ways_to_sign(void **state)
 	soft_free(s);
 }
 
+/* A client's: another purpose, no names needed, and told from a server's. */
+static void a_client(void **state)
+{
+	(void)state;
+	struct soft *s = soft_new(lab_rsa(2048), NULL, CUSTOS_SIGNATURE_RSA_PKCS1_SHA256);
+	CUSTOS_AUTO_BUF der = { 0 };
+	struct custos_err err = { 0 };
+	struct custos_csr_spec spec = { .subject = "CN=Jane Doe,O=Example", .profile = "client" }, server = spec;
+	bool matches = false;
+	expect_lint_of(&spec, "ec-p256", NULL);
+	assert_int_equal(custos_csr_create(&spec, &s->signer, &der, &err), CUSTOS_OK);
+	const unsigned char *p = der.ptr;
+	X509_REQ *request = d2i_X509_REQ(NULL, &p, (long)der.len);
+	STACK_OF(X509_EXTENSION) *extensions = X509_REQ_get_extensions(request);
+	EXTENDED_KEY_USAGE *purposes = X509V3_get_d2i(extensions, NID_ext_key_usage, NULL, NULL);
+	ASN1_BIT_STRING *usage = X509V3_get_d2i(extensions, NID_key_usage, NULL, NULL);
+	assert_int_equal(sk_X509_EXTENSION_num(extensions), 2);
+	assert_int_equal(sk_ASN1_OBJECT_num(purposes), 1);
+	assert_int_equal(OBJ_obj2nid(sk_ASN1_OBJECT_value(purposes, 0)), NID_client_auth);
+	assert_int_equal(ASN1_BIT_STRING_get_bit(usage, 0), 1);
+	assert_int_equal(ASN1_BIT_STRING_get_bit(usage, 2), 0);
+	ASN1_BIT_STRING_free(usage);
+	EXTENDED_KEY_USAGE_free(purposes);
+	sk_X509_EXTENSION_pop_free(extensions, X509_EXTENSION_free);
+	X509_REQ_free(request);
+	assert_int_equal(custos_csr_matches(custos_buf_view(&der), &spec, &matches, &err), CUSTOS_OK);
+	assert_true(matches);
+	server.profile = "server";
+	assert_int_equal(custos_csr_matches(custos_buf_view(&der), &server, &matches, &err), CUSTOS_OK);
+	assert_false(matches);
+	expect_lint_of(&server, "rsa-2048", "no_san");
+	spec.flags = CUSTOS_CSR_MUST_STAPLE;
+	expect_lint_of(&spec, "rsa-2048", "must_staple_for_client");
+	expect_lint("", NULL, "client", "rsa-2048", "no_subject");
+	expect_lint("", LIST("email:jane@example.com"), "client", "rsa-2048", NULL);
+	expect_lint("CN=Jane", LIST("email:jane@localhost"), "client", "rsa-2048", "private_name");
+	soft_free(s);
+}
+
 /* Must-staple and names outside ASCII, as another reader sees them; and a request is told from one that asks for something else. */
 static void what_is_asked_for(void **state)
 {
@@ -434,7 +473,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_key_type), cmocka_unit_test(a_signer_that_lies), cmocka_unit_test(bad_names), cmocka_unit_test(lint), cmocka_unit_test(subjects),
-		cmocka_unit_test(private_names), cmocka_unit_test(what_is_wrong_with_a_name), cmocka_unit_test(ways_to_sign), cmocka_unit_test(what_is_asked_for),
+		cmocka_unit_test(private_names), cmocka_unit_test(what_is_wrong_with_a_name), cmocka_unit_test(ways_to_sign), cmocka_unit_test(what_is_asked_for), cmocka_unit_test(a_client),
 	};
 	return cmocka_run_group_tests_name("x509 csr", tests, NULL, NULL);
 }

@@ -335,12 +335,48 @@ static void usage_and_names(void **state)
 	EVP_PKEY_free(key);
 }
 
+/* Who judges a client's certificate asks for another purpose, and for no host; both, or any, is enough for either. */
+static void purposes(void **state)
+{
+	struct fixture *f = *state;
+	static const struct {
+		const char *purpose;
+		bool server, client;
+	} cases[] = {
+		{ "serverAuth", true, false }, { "clientAuth", false, true }, { "serverAuth,clientAuth", true, true }, { "anyExtendedKeyUsage", true, true }, { NULL, true, true }, { "emailProtection", false, false },
+	};
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+		for (int trusting = 0; trusting < 2; trusting++) {
+			CUSTOS_AUTO(custos_json) *server = NULL, *client = NULL;
+			struct lab_spec spec = { .cn = "a", .sans = "DNS:a.example.com", .usage = "digitalSignature", .purpose = cases[i].purpose, .key = f->key, .issuer = f->ca, .issuer_key = f->ca_key };
+			const struct custos_anchors *trust = trusting ? f->anchors : NULL;
+			/* that any purpose is none for a server is OpenSSL's opinion, when it has anchors */
+			bool any = cases[i].purpose != NULL && strcmp(cases[i].purpose, "anyExtendedKeyUsage") == 0;
+			if (any && trusting)
+				continue;
+			assert_int_equal(check(f, lab_issue(spec), (struct custos_check_options){ .trust = trust }, &server), cases[i].server);
+			assert_int_equal(check(f, lab_issue(spec), (struct custos_check_options){ .trust = trust, .for_profile = "client" }, &client), cases[i].client);
+			if (!cases[i].server)
+				expect_only(server, "no_server_auth", "serverAuth");
+			if (!cases[i].client)
+				expect_only(client, "no_client_auth", "clientAuth");
+		}
+	CUSTOS_AUTO(custos_json) *nameless = NULL, *usage = NULL;
+	struct lab_spec spec = { .cn = "Jane Doe", .purpose = "clientAuth", .key = f->key, .issuer = f->ca, .issuer_key = f->ca_key };
+	assert_true(check(f, lab_issue(spec), (struct custos_check_options){ .trust = f->anchors, .for_profile = "client" }, &nameless));
+	assert_int_equal(custos_json_count(custos_json_get(nameless, "problems")), 0);
+	assert_string_equal(custos_json_text(nameless, "for"), "client");
+	spec.usage = "keyEncipherment";
+	assert_false(check(f, lab_issue(spec), (struct custos_check_options){ .trust = f->anchors, .for_profile = "client" }, &usage));
+	expect_only(usage, "key_usage", "servers end the handshake");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(public_limits_go_by_the_beginning), cmocka_unit_test(public_limits_are_for_public_roots), cmocka_unit_test(an_own_limit),
 		cmocka_unit_test(weak_keys), cmocka_unit_test(weak_issuer), cmocka_unit_test(blocklist), cmocka_unit_test(a_list_that_is_none),
-		cmocka_unit_test(acceptance_covers_nothing_else), cmocka_unit_test(usage_and_names),
+		cmocka_unit_test(acceptance_covers_nothing_else), cmocka_unit_test(usage_and_names), cmocka_unit_test(purposes),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);
 }
