@@ -129,6 +129,7 @@ custos_rc custos_zip_add(struct custos_bag *bag, const char *file, struct custos
 {
 	CUSTOS_OVERWRITE_FREED(guard);
 	CUSTOS_CLEANUP(close_zip) struct zip z = { .bag = bag, .file = file };
+	const size_t before = custos_bag_count(bag);
 	CUSTOS_TRY(open_zip(&z, err));
 	int rc = archive_read_open_memory(z.archive, input.ptr, input.len);
 	struct archive_entry *entry;
@@ -142,5 +143,6 @@ custos_rc custos_zip_add(struct custos_bag *bag, const char *file, struct custos
 	}
 	if (rc != ARCHIVE_EOF)
 		return add_note(&z, file, "a damaged zip archive", err);
-	return z.entries > 0 ? CUSTOS_OK : add_note(&z, file, "an empty zip archive", err);
+	/* one of directories alone is as empty */
+	return custos_bag_count(bag) > before ? CUSTOS_OK : add_note(&z, file, "an empty zip archive", err);
 }

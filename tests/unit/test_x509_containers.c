@@ -93,6 +93,23 @@ static void an_archive(void **state)
 	}
 }
 
+static void an_archive_of_nothing(void **state)
+{
+	(void)state;
+	for (int directories = 0; directories < 3; directories++) {
+		CUSTOS_AUTO_BUF zip = { 0 };
+		struct lab_zip z = lab_zip_begin(NULL, NULL);
+		lab_zip_open(&z);
+		for (int i = 0; i < directories; i++)
+			lab_zip_entry(&z, i == 0 ? "certs/" : "certs/more/", AE_IFDIR, NULL, 0);
+		lab_zip_end(&z, &zip);
+		struct custos_bag *bag = bag_of(&zip, NULL);
+		assert_int_equal(custos_bag_count(bag), 1);
+		expect_item(bag, 0, "in", "an empty zip archive");
+		custos_bag_free(bag);
+	}
+}
+
 /* One entry that is not read, and what is said of it; the honest one beside it is. */
 static void expect_refused(struct lab_zip *z, const struct fixture *f, const char *file, const char *what)
 {
@@ -395,7 +412,7 @@ static void a_key_in_an_archive_is_wiped(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(an_archive), cmocka_unit_test(hostile_names_and_kinds), cmocka_unit_test(unusual_packing_and_damage), cmocka_unit_test(bombs),
+		cmocka_unit_test(an_archive), cmocka_unit_test(an_archive_of_nothing), cmocka_unit_test(hostile_names_and_kinds), cmocka_unit_test(unusual_packing_and_damage), cmocka_unit_test(bombs),
 		cmocka_unit_test(pkcs12_opened_and_locked), cmocka_unit_test(pkcs12_in_numbers), cmocka_unit_test(pkcs12_damaged), cmocka_unit_test(a_directory),
 		cmocka_unit_test(a_key_in_an_archive_is_wiped),
 	};
