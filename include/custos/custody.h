@@ -176,7 +176,8 @@ CUSTOS_API custos_csr_request_as(struct custos_custody *custody, const char *nam
                                  struct custos_err *err);
 /* A request like the last one, for a certificate that takes the place of the key's: with the subject, names and profile of what is newer, the certificate that was accepted or the request.
  * NEW_KEY: for a new key of the same type and class, called NAME.2, NAME.3, …, that may go to the same targets; the old one stays as it is. *ret_report: {"key","renews" (null: the same
- * key),"subject","sans","profile","targets","csr" (PKCS#10 in PEM),"deployed" (targets that serve the old one)}. CUSTOS_E_INPUT: there is neither a certificate nor a request. */
+ * key),"subject","sans","profile","targets","csr" (PKCS#10 in PEM),"deployed" (targets that serve the old one),
+ * "problems" (as above: names that only the certificate has)}. CUSTOS_E_INPUT: there is neither a certificate nor a request. */
 enum custos_renew_flags { CUSTOS_RENEW_NEW_KEY = 1u << 0 };
 CUSTOS_API custos_key_renew(struct custos_custody *custody, const char *name, unsigned flags, struct custos_json **ret_report, struct custos_err *err);
 /* What the CA sent: PEM, DER, PKCS#7 or PKCS#12, in any order. `accept`: codes of errors that may be, NULL-terminated (custos-cert(1); NULL: none); those that were

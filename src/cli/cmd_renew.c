@@ -41,6 +41,7 @@ static custos_rc renew(struct custos_call *call, struct custos_err *err)
 		return CUSTOS_E_SYSTEM;
 	}
 	custos_json_set_text(report, "file", path);
+	custos_out_warnings(custos_json_get(report, "problems"));
 	if (call->json)
 		custos_out_json(report);
 	else if (path == NULL)

@@ -43,6 +43,8 @@ custos_rc custos_vault_append_request(struct custos_custody *c, const char *name
 	custos_json_set_text(fields, "subject", custos_json_text(facts, "subject"));
 	custos_json_set(fields, "sans", custos_json_ref(custos_json_get(facts, "sans")));
 	custos_json_set_text(fields, "profile", spec->profile);
+	if (spec->signature != NULL && strcmp(spec->signature, "default") != 0)
+		custos_json_set_text(fields, "signature", spec->signature);
 	if ((spec->flags & CUSTOS_CSR_MUST_STAPLE) != 0)
 		custos_json_set_bool(fields, "must_staple", true);
 	if ((spec->flags & CUSTOS_CSR_PRIVATE_CA) != 0)

@@ -2,9 +2,11 @@
  * read from the log; nothing is asked for again. */
 #include "base/text.h"
 #include "crypto/digest.h"
+#include "vault/request.h"
 #include "vault/vault.h"
 #include "x509/cert.h"
 #include "x509/csr.h"
+#include "x509/problem.h"
 
 #include <stdio.h>
 
@@ -12,14 +14,45 @@ enum { SUCCESSORS_MAX = 100000, NAME_SIZE = 64 };
 
 /* What the request will say: borrowed from the record, but for the array. */
 struct wanted {
-	const char *subject, *profile;
+	const char *subject, *profile, *signature;
 	const char **sans;
 	unsigned flags;                          /* enum custos_csr_flag */
+	struct custos_problems problems;         /* what is asked for that nobody asked for, or not what was there */
 };
 
 static void wanted_done(struct wanted *wanted)
 {
 	free(wanted->sans);
+	custos_problems_done(&wanted->problems);
+}
+
+static bool holds(const struct custos_json *names, const char *name)
+{
+	bool found = false;
+	for (size_t i = 0; i < custos_json_count(names); i++)
+		found = found || strcasecmp(custos_json_string_value(custos_json_at(names, i)), name) == 0;
+	return found;
+}
+
+/* What a CA added is asked for from now on, and so it is said; what cannot be asked for is left out. */
+static custos_rc read_names(const struct custos_json *sans, const struct custos_json *request, struct wanted *wanted, struct custos_err *err)
+{
+	size_t count = custos_json_count(sans), kept = 0;
+	wanted->sans = calloc(count + 1, sizeof *wanted->sans);
+	CUSTOS_REQUIRE(wanted->sans != NULL, err, CUSTOS_E_SYSTEM, "out of memory");
+	for (size_t i = 0; i < count; i++) {
+		const char *name = custos_json_string_value(custos_json_at(sans, i));
+		if (strncmp(name, "other:", 6) == 0) {
+			custos_problems_add(&wanted->problems, "name_not_copied", CUSTOS_SEVERITY_WARNING, "ask the CA for it, if it is needed",
+			                    "a name is not asked for again: it is neither dns, ip, email nor uri (%.200s)", name + 6);
+			continue;
+		}
+		if (custos_json_is_object(request) && !holds(custos_json_get(request, "sans"), name))
+			custos_problems_add(&wanted->problems, "name_of_certificate", CUSTOS_SEVERITY_WARNING, "if it is not wanted: `custos csr create` with the names that are",
+			                    "%.200s was not in the last request, but is in the certificate, and is asked for again", name);
+		wanted->sans[kept++] = name;
+	}
+	return CUSTOS_OK;
 }
 
 /* The newer one is what a person wanted last: a certificate that came, or a request with other names since. */
@@ -28,22 +61,19 @@ static custos_rc read_wanted(const struct custos_json *key, const char *name, st
 	const struct custos_json *certificate = custos_json_get(key, "certificate"), *request = custos_json_get(key, "csr");
 	bool asked_again = custos_json_int(request, "log_index", -1) > custos_json_int(certificate, "log_index", -1);
 	const struct custos_json *like = asked_again ? request : certificate, *sans = custos_json_get(like, "sans");
-	const char *subject = custos_json_text(like, "subject"), *profile = custos_json_text(request, "profile");
+	const char *subject = custos_json_text(like, "subject"), *profile = custos_json_text(request, "profile"), *signature = custos_json_text(request, "signature");
 	if (!custos_json_is_object(like))
 		CUSTOS_FAIL_HINT(err, CUSTOS_E_INPUT, "begin with `custos csr create`", "key %s has neither a certificate nor a request that could be renewed", name);
 	ret_wanted->subject = subject == NULL || strcmp(subject, "(no name)") == 0 ? "" : subject;
 	ret_wanted->profile = profile == NULL ? "server" : profile;
+	ret_wanted->signature = signature == NULL ? "default" : signature;
 	ret_wanted->flags = (custos_json_bool(request, "must_staple", false) ? CUSTOS_CSR_MUST_STAPLE : 0) | (custos_json_bool(request, "private_ca", false) ? CUSTOS_CSR_PRIVATE_CA : 0);
-	ret_wanted->sans = calloc(custos_json_count(sans) + 1, sizeof *ret_wanted->sans);
-	CUSTOS_REQUIRE(ret_wanted->sans != NULL, err, CUSTOS_E_SYSTEM, "out of memory");
-	for (size_t i = 0; i < custos_json_count(sans); i++)
-		ret_wanted->sans[i] = custos_json_string_value(custos_json_at(sans, i));
-	return CUSTOS_OK;
+	return read_names(sans, request, ret_wanted, err);
 }
 
 static struct custos_csr_spec spec_of(const struct wanted *wanted)
 {
-	return (struct custos_csr_spec){ .subject = wanted->subject, .sans = wanted->sans, .profile = wanted->profile, .signature = "default", .flags = wanted->flags };
+	return (struct custos_csr_spec){ .subject = wanted->subject, .sans = wanted->sans, .profile = wanted->profile, .signature = wanted->signature, .flags = wanted->flags };
 }
 
 static struct custos_json *report_of(const char *key, const char *renews, const struct custos_json *record, const struct wanted *wanted)
@@ -58,6 +88,7 @@ static struct custos_json *report_of(const char *key, const char *renews, const 
 	custos_json_set_text(report, "profile", wanted->profile);
 	custos_json_set(report, "targets", custos_json_copy(custos_json_get(record, "targets")));
 	custos_json_set(report, "deployed", custos_json_copy(custos_json_get(record, "deployed")));
+	custos_json_set(report, "problems", custos_problems_json(&wanted->problems));
 	return report;
 }
 
@@ -94,6 +125,7 @@ struct successor {
 	struct custos_token *token;
 	struct custos_token_key key;
 	struct custos_token_key_ref ref;
+	enum custos_signature algorithm;
 	struct custos_buf der, pem;
 	struct custos_json *facts;
 };
@@ -109,7 +141,7 @@ static void successor_done(struct successor *s)
 static custos_rc sign_request(void *ctx, struct custos_bytes message, struct custos_buf *signature, struct custos_err *err)
 {
 	struct successor *s = ctx;
-	return custos_token_sign(s->token, &s->ref, custos_key_signature(s->ref.type), message, signature, err);
+	return custos_token_sign(s->token, &s->ref, s->algorithm, message, signature, err);
 }
 
 static custos_rc generate(struct successor *s, enum custos_key_type type, bool stays, struct custos_err *err)
@@ -130,7 +162,7 @@ static custos_rc generate(struct successor *s, enum custos_key_type type, bool s
 static custos_rc request(struct successor *s, const struct wanted *wanted, struct custos_err *err)
 {
 	const struct custos_csr_spec spec = spec_of(wanted);
-	const struct custos_signer signer = { .ctx = s, .algorithm = custos_key_signature(s->ref.type), .spki = s->ref.spki, .sign = sign_request };
+	const struct custos_signer signer = { .ctx = s, .algorithm = s->algorithm, .spki = s->ref.spki, .sign = sign_request };
 	CUSTOS_TRY(custos_csr_create(&spec, &signer, &s->der, err));
 	CUSTOS_TRY(custos_csr_facts(custos_buf_view(&s->der), &s->facts, err));
 	return custos_csr_pem(custos_buf_view(&s->der), &s->pem, err);
@@ -168,6 +200,7 @@ static custos_rc renew_with_new_key(struct custos_custody *c, const char *name, 
 	CUSTOS_REQUIRE(type_name != NULL && custos_key_type_parse(type_name, &type), err, CUSTOS_E_TAMPERED, "the log names an unknown key type");
 	CUSTOS_TRY(choose_name(c, name, s.name, err));
 	CUSTOS_TRY(custos_vault_check_request(&spec, type_name, err));
+	CUSTOS_TRY(custos_request_algorithm(spec.signature, type, &s.algorithm, err));
 	if (!stays)
 		CUSTOS_TRY(custos_vault_check_deployable(c, err));
 	CUSTOS_TRY(custos_vault_token(c, &s.token, err));
@@ -195,7 +228,7 @@ custos_rc custos_key_renew(struct custos_custody *c, const char *name, unsigned 
 	CUSTOS_TRY(read_wanted(record, name, &wanted, err));
 	if ((flags & CUSTOS_RENEW_NEW_KEY) != 0)
 		return renew_with_new_key(c, name, record, &wanted, ret_report, err);
-	const struct custos_csr_options options = { .subject = wanted.subject, .sans = wanted.sans, .profile = wanted.profile, .flags = wanted.flags };
+	const struct custos_csr_options options = { .subject = wanted.subject, .sans = wanted.sans, .profile = wanted.profile, .signature = wanted.signature, .flags = wanted.flags };
 	CUSTOS_AUTO(custos_json) *made = NULL;
 	CUSTOS_TRY(custos_csr_request_as(c, name, &options, &made, err));
 	*ret_report = report_of(name, NULL, record, &wanted);

@@ -163,6 +163,26 @@ static bool is_covered(X509 *leaf, const GENERAL_NAMES *own, GENERAL_NAME *wante
 	return wanted->type == GEN_DNS && strchr(text, '*') == NULL && strchr(text, '\\') == NULL && custos_parsed_covers(leaf, text + 4);
 }
 
+/* What a CA adds ("www", or a stranger's name) is valid for whoever has the key, and a renewal would ask for it. */
+static custos_rc check_added_names(const struct custos_rules *r, const GENERAL_NAMES *own, const GENERAL_NAMES *wanted, struct custos_err *err)
+{
+	CUSTOS_AUTO_BUF added = { .max = 4096 };
+	for (int i = 0; own != NULL && i < sk_GENERAL_NAME_num(own) && added.len < 1024; i++) {
+		bool asked = false;
+		for (int k = 0; k < sk_GENERAL_NAME_num(wanted); k++)
+			asked = asked || custos_san_equal(sk_GENERAL_NAME_value(own, i), sk_GENERAL_NAME_value(wanted, k));
+		if (asked)
+			continue;
+		CUSTOS_AUTO_STR *text = custos_name_alt_text(sk_GENERAL_NAME_value(own, i));
+		CUSTOS_REQUIRE(text != NULL, err, CUSTOS_E_SYSTEM, "out of memory");
+		CUSTOS_TRY(custos_buf_printf(&added, err, "%s%.200s", added.len > 0 ? ", " : "", text));
+	}
+	if (added.len > 0)
+		ADD("names_added", WARNING, "nothing to do, if these names are yours; else do not use it, and tell the CA",
+		    "the certificate has names that the request did not ask for: %s", (const char *)added.ptr);
+	return CUSTOS_OK;
+}
+
 static custos_rc check_request(const struct custos_rules *r, X509 *leaf, const GENERAL_NAMES *own, struct custos_bytes spki, bool key_was_checked, struct custos_err *err)
 {
 	CUSTOS_AUTO_OSSL(request) X509_REQ *request = NULL;
@@ -182,7 +202,8 @@ static custos_rc check_request(const struct custos_rules *r, X509 *leaf, const G
 	if (missing.len > 0)
 		ADD("san_missing", ERROR, "ask the CA to issue it again with all names of the request",
 		    "the certificate lacks names that the request asked for: %s", (const char *)missing.ptr);
-	return CUSTOS_OK;
+	/* a request without names leaves them to the CA */
+	return wanted == NULL || sk_GENERAL_NAME_num(wanted) == 0 ? CUSTOS_OK : check_added_names(r, own, wanted, err);
 }
 
 custos_rc custos_rules_leaf(const struct custos_rules *r, struct x509_st *leaf, struct custos_err *err)
