@@ -222,14 +222,17 @@ static const struct custos_option show_options[] = {
 
 static custos_rc show(struct custos_call *call, struct custos_err *err)
 {
-	if (custos_call_flag(call, "--pem")) {
-		CUSTOS_AUTO_STR *pem = NULL;
+	CUSTOS_AUTO_STR *pem = NULL;
+	CUSTOS_AUTO_DOCUMENT *cert = NULL;
+	if (custos_call_flag(call, "--pem"))
 		CUSTOS_TRY(custos_cert_show_pem(call->custody, call->args[0], &pem, err));
+	if (pem != NULL && !call->json) {
 		custos_out_text(pem);
 		return CUSTOS_OK;
 	}
-	CUSTOS_AUTO_DOCUMENT *cert = NULL;
 	CUSTOS_TRY(custos_cert_show(call->custody, call->args[0], &cert, err));
+	if (pem != NULL)
+		custos_json_set_text(cert, "pem", pem);
 	static const struct custos_column lines[] = {
 		{ "key", "key" },           { "subject", "subject" },     { "names", "sans" },       { "issuer", "issuer" }, { "serial", "serial" },
 		{ "from", "not_before" }, { "until", "not_after" }, { "days left", "days_left" }, { "renew from", "renew_from" }, { "SHA-256", "leaf_sha256" },

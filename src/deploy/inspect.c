@@ -154,9 +154,18 @@ static custos_rc open_anchors(const char *trust, struct custos_anchors **ret_anc
 	return CUSTOS_OK;
 }
 
+/* As custos prints it, or as others do: in capitals, with colons. */
 static bool is_hash(const char *text, uint8_t hash[static CUSTOS_HASH_SIZE])
 {
-	return strlen(text) == 2 * (size_t)CUSTOS_HASH_SIZE && custos_text_unhex(text, hash, CUSTOS_HASH_SIZE);
+	char plain[2 * CUSTOS_HASH_SIZE + 1];
+	size_t len = 0;
+	for (const char *c = text; *c != '\0' && len < sizeof plain; c++)
+		if (*c != ':')
+			plain[len++] = (char)tolower((unsigned char)*c);
+	if (len != sizeof plain - 1)
+		return false;
+	plain[len] = '\0';
+	return custos_text_unhex(plain, hash, CUSTOS_HASH_SIZE);
 }
 
 /* The one thing in a file that tells a key: a request before a public key before a certificate. */
@@ -211,7 +220,10 @@ static custos_rc settle_key(struct inspection *i, struct custos_err *err)
 		i->check.spki_sha256 = CUSTOS_BYTES(i->hash, sizeof i->hash);
 		CUSTOS_TRY(find_hash(i, err));
 	} else {
-		CUSTOS_TRY(read_key_file(i, key, err));
+		custos_rc rc = read_key_file(i, key, err);
+		if (rc != CUSTOS_OK && access(key, F_OK) != 0)
+			custos_err_hint(err, "name the request, the public key, or its SHA-256 in 64 hexadecimal digits");
+		CUSTOS_TRY(rc);
 	}
 	i->check.spki = custos_buf_view(&i->spki);
 	i->check.csr = custos_buf_view(&i->csr);

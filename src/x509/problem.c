@@ -112,13 +112,20 @@ struct custos_json *custos_problems_json(const struct custos_problems *list)
 	return array;
 }
 
+/* Which error says best why: of another key's certificate nothing else matters, and that there is no certificate is explained by everything else. */
+static int weight_of(const char *code)
+{
+	return strcmp(code, "other_key") == 0 ? 2 : strcmp(code, "no_certificate") == 0 ? 0 : 1;
+}
+
 custos_rc custos_problems_refuse(const struct custos_json *problems, struct custos_err *err)
 {
 	const struct custos_json *chosen = NULL;
 	for (size_t i = 0; i < custos_json_count(problems); i++) {
 		const struct custos_json *p = custos_json_at(problems, i);
-		bool vague = chosen != NULL && strcmp(custos_json_text(chosen, "code"), "no_certificate") == 0;
-		if (strcmp(custos_json_text(p, "severity"), "error") == 0 && (chosen == NULL || vague))
+		if (strcmp(custos_json_text(p, "severity"), "error") != 0)
+			continue;
+		if (chosen == NULL || weight_of(custos_json_text(p, "code")) > weight_of(custos_json_text(chosen, "code")))
 			chosen = p;
 	}
 	if (chosen == NULL)

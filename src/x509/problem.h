@@ -36,7 +36,8 @@ const struct custos_problem *custos_problems_find(const struct custos_problems *
 void custos_problems_accept(struct custos_problems *list, const char *code);
 CUSTOS_MUST bool custos_problems_accepted(const struct custos_problems *list, const char *code);
 CUSTOS_RC custos_problems_whole(const struct custos_problems *list, struct custos_err *err);
-/* The first error of such a list (as JSON) as an error of ours; that there is no certificate is said only when nothing says why. CUSTOS_OK when there is none. */
+/* The first error of such a list (as JSON) as an error of ours: another key's certificate before everything else, that there is no certificate only when nothing says why.
+ * CUSTOS_OK when there is none. */
 CUSTOS_RC custos_problems_refuse(const struct custos_json *problems, struct custos_err *err);
 /* [{"code","severity":"error"|"warning"|"fixed","text","remedy","accepted":true (only when it was)}] */
 struct custos_json *custos_problems_json(const struct custos_problems *list);

@@ -84,6 +84,7 @@ sign() {
 	expect 6 custos_in renew k4
 	says "a value holds a control character"
 	custos cert show k4 --pem > kept.pem
+	[ "$(custos cert show k4 --pem --json | lab_json '["pem"]')" = "$(cat kept.pem)" ]
 	cat hostile.leaf "$LAB/ca/intermediate.pem" | sed -n '/^-----BEGIN/,/^-----END/p' | diff kept.pem -
 	expect 0 custos cert check hostile.pem -o written.pem
 	diff written.pem kept.pem

@@ -82,11 +82,18 @@ chain_is() {
 @test "does the key belong to the request" {
 	# Goal: public keys are compared as a whole, types first; a hash, a public key, a request or a certificate may stand for the key.
 	hash=$(openssl pkey -pubin -in a.pub -outform DER | sha256sum | cut -d' ' -f1)
-	for key in a.pub a.csr a.leaf.pem "$hash"; do check 0 a.chain.pem --key "$key"; done
+	colons=$(sed 's/../&:/g; s/:$//' <<< "${hash^^}")
+	for key in a.pub a.csr a.leaf.pem "$hash" "${hash^^}" "$colons"; do check 0 a.chain.pem --key "$key"; done
 	check 6 a.chain.pem --key b.csr
 	says "the certificate belongs to another key: it is for ${hash:0:16}"
 	check 6 a.chain.pem --key "$(sha256sum < b.pub | cut -d' ' -f1)"
 	says "the certificate belongs to another key"
+	check 6 a.chain.pem --key "${hash%?}"
+	says "name the request, the public key, or its SHA-256 in 64 hexadecimal digits"
+	# whatever else is wrong, that is what to know first
+	check 6 a.leaf.pem --key b.pub
+	says "the certificate belongs to another key"
+	tells "the issuer's certificate is missing"
 	check 6 a.chain.pem --key c.pub
 	says "it is for a key of type rsa-2048, the key is of type ec-p256"
 	check 6 a.chain.pem --key a.key
