@@ -152,7 +152,7 @@ static custos_rc record(const SSL *ssl, struct custos_served *served, struct cus
 	return CUSTOS_OK;
 }
 
-/* Old servers are to be read as well, so nothing is refused for being weak, except what has no certificate in it. */
+/* Weak servers are to be read as well: no key, digest or cipher is refused, except what has no certificate in it. TLS before 1.2 is not spoken; that is told. */
 static SSL_CTX *lenient_client(void)
 {
 	CUSTOS_AUTO_OPENSSL(ssl_ctx) SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());

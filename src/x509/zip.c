@@ -10,6 +10,7 @@
 
 #include <archive.h>
 #include <archive_entry.h>
+#include <locale.h>
 #include <stdio.h>
 
 enum { ENTRIES_MAX = 4096, STEP = 1 << 16 };
@@ -21,16 +22,30 @@ struct zip {
 	size_t entries;
 	uint8_t *data;             /* of the entry that is read */
 	size_t len, room;
+	locale_t utf8, before;
 };
 
 static void close_zip(struct zip *z)
 {
 	OPENSSL_clear_free(z->data, z->room);
 	archive_read_free(z->archive);
+	if (z->utf8 != (locale_t)0) {
+		uselocale(z->before);
+		freelocale(z->utf8);
+	}
+}
+
+/* libarchive has names pass through the locale of the thread, and loses those that it cannot write. */
+static void speak_utf8(struct zip *z)
+{
+	z->utf8 = newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t)0);
+	if (z->utf8 != (locale_t)0)
+		z->before = uselocale(z->utf8);
 }
 
 static custos_rc open_zip(struct zip *z, struct custos_err *err)
 {
+	speak_utf8(z);
 	z->archive = archive_read_new();
 	CUSTOS_REQUIRE(z->archive != NULL && archive_read_support_format_zip_seekable(z->archive) == ARCHIVE_OK, err, CUSTOS_E_SYSTEM, "out of memory");
 	return CUSTOS_OK;

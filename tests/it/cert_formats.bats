@@ -142,3 +142,15 @@ os.execlp("custos", "custos", "cert", "check", "a.chain.pem", "-o", "full.pem")'
 	says "cannot write full.pem: File too large"
 	[ ! -e full.pem ]
 }
+
+@test "names in archives that are not ASCII" {
+	/usr/bin/python3 -c 'import zipfile
+with zipfile.ZipFile("namen.zip", "w") as z:
+    z.write("a.chain.pem", "Zertifikat f\u00fcr a.pem")
+    z.write("a.csr", "../\u00fc.csr")'
+	for locale in C C.UTF-8; do
+		LC_ALL=$locale check 0 namen.zip
+		tells "namen.zip/Zertifikat für a.pem"
+		tells "namen.zip/../ü.csr: this is an archive entry whose name leads out of the archive"
+	done
+}
