@@ -1,4 +1,5 @@
 custos_unit(deploy_dial deploy deploy_dial.c USES base)
+custos_unit(deploy_look deploy deploy_look.c USES base crypto)
 custos_unit(deploy_agent deploy deploy_agent.c USES base LIBS OpenSSL::Crypto)
 # It stands in for the vault, of which the linker then takes nothing.
 custos_unit(deploy_record deploy deploy_record.c USES base memory crypto data link token log store target vault x509)
