@@ -86,7 +86,7 @@ static void what_no_list_can_mean_is_refused_with_its_line(void **state)
 		{ "- name: a\n  san: [[x]]\n", "keys.yaml:2: \"san\" must be a list of texts" },
 		{ "- name: a\n  san: x\n  type: dsa\n", "keys.yaml:3: \"dsa\" is not a key type" },
 		{ "- name: a\n  san: x\n  class: secret\n", "keys.yaml:3: \"class\" must be one of deployable, sign-only" },
-		{ "- name: a\n  san: x\n  profile: client\n", "keys.yaml:3: \"profile\" must be one of server, esxi" },
+		{ "- name: a\n  san: x\n  profile: toaster\n", "keys.yaml:3: \"profile\" must be one of server, esxi, client" },
 		{ "- name: a\n  san: x\n  subject: [CN=a]\n", "keys.yaml:3: \"subject\" must be text" },
 		{ "- { name: a, san: x }\n- { name: b, san: x }\n- name: a\n  san: y\n", "keys.yaml:3: key a is in the list twice; the first time in line 1" },
 		{ "- { name: a, name: b, san: x }\n", "keys.yaml:1: " },
