@@ -2,6 +2,7 @@
 #include "x509/anchors.h"
 #include "x509/bag.h"
 #include "x509/cert.h"
+#include "x509/issuer.h"
 #include "x509/openssl.h"
 #include "x509/parsed.h"
 
@@ -71,38 +72,50 @@ custos_rc custos_anchors_add_file(struct custos_anchors *anchors, const char *pa
 	return CUSTOS_OK;
 }
 
-/* By its dates, and by how many may stand between it and the leaf. */
-static bool fits(X509 *anchor, const X509 *cert, const struct custos_anchor_terms *terms)
+static bool fits(X509 *anchor, X509 *cert, const struct custos_anchor_terms *terms)
 {
-	int64_t from = 0, until = 0, now_unix = terms == NULL ? 0 : terms->now_unix;
-	long most = X509_get_pathlen(anchor);
-	if (terms != NULL && most >= 0 && terms->depth - (X509_cmp(anchor, cert) == 0 ? 2 : 1) > most)
-		return false;
-	return now_unix == 0 || (custos_parsed_time(X509_get0_notBefore(anchor), &from) && custos_parsed_time(X509_get0_notAfter(anchor), &until) && from <= now_unix && now_unix <= until);
+	long most = X509_get_pathlen(anchor), below = terms->below;
+	if (!terms->fitting_only)
+		return true;
+	if (X509_cmp(anchor, cert) == 0 && !custos_issuer_self_issued(cert))
+		below--;
+	if (anchor == terms->leaf || X509_cmp(anchor, terms->leaf) == 0)
+		return custos_issuer_valid_at(anchor, terms->now_unix);
+	return (most < 0 || below <= most) && custos_issuer_fits(anchor, terms->leaf, terms->now_unix, terms->work);
+}
+
+static bool anchors_one_of(STACK_OF(X509) *anchors, X509 *cert, const struct custos_anchor_terms *terms)
+{
+	for (int i = 0; anchors != NULL && i < sk_X509_num(anchors); i++) {
+		X509 *anchor = sk_X509_value(anchors, i);
+		if (X509_check_issued(anchor, cert) == X509_V_OK && fits(anchor, cert, terms) && custos_work_verify(terms->work, cert, X509_get0_pubkey(anchor)))
+			return true;
+	}
+	return false;
+}
+
+static bool is_one_of(STACK_OF(X509) *anchors, X509 *cert, const struct custos_anchor_terms *terms)
+{
+	for (int i = 0; anchors != NULL && i < sk_X509_num(anchors); i++)
+		if (X509_cmp(sk_X509_value(anchors, i), cert) == 0 && fits(cert, cert, terms))
+			return true;
+	return false;
 }
 
 bool custos_anchors_issued(const struct custos_anchors *anchors, struct x509_st *cert, const struct custos_anchor_terms *terms)
 {
+	struct custos_work unbounded = { .left_us = UINT64_MAX };
+	const struct custos_anchor_terms any = { .leaf = cert, .work = &unbounded };
 	CUSTOS_AUTO_OSSL(store_ctx) X509_STORE_CTX *ctx = X509_STORE_CTX_new();
 	if (ctx == NULL || X509_STORE_CTX_init(ctx, anchors->store, cert, NULL) != 1) {
 		custos_x509_drain();
 		return false;
 	}
-	CUSTOS_AUTO_OSSL(cert) X509 *issuer = NULL;
-	bool issued = X509_STORE_CTX_get1_issuer(&issuer, ctx, cert) == 1;
-	EVP_PKEY *key = issued && fits(issuer, cert, terms) ? X509_get0_pubkey(issuer) : NULL;
-	issued = key != NULL && X509_verify(cert, key) == 1;
-	if (!issued) {
-		/* a root whose name another root of the store has, too, or an anchor that is no root */
-		CUSTOS_CLEANUP(custos_drop_certs) STACK_OF(X509) *same = X509_STORE_CTX_get1_certs(ctx, X509_get_subject_name(cert));
-		for (int i = 0; same != NULL && !issued && i < sk_X509_num(same); i++)
-			issued = X509_cmp(sk_X509_value(same, i), cert) == 0 && fits(cert, cert, terms);
-		CUSTOS_CLEANUP(custos_drop_certs) STACK_OF(X509) *issuers = issued ? NULL : X509_STORE_CTX_get1_certs(ctx, X509_get_issuer_name(cert));
-		for (int i = 0; issuers != NULL && !issued && i < sk_X509_num(issuers); i++) {
-			EVP_PKEY *other = fits(sk_X509_value(issuers, i), cert, terms) ? X509_get0_pubkey(sk_X509_value(issuers, i)) : NULL;
-			issued = other != NULL && X509_check_issued(sk_X509_value(issuers, i), cert) == X509_V_OK && X509_verify(cert, other) == 1;
-		}
-	}
+	/* several anchors may have one name */
+	CUSTOS_CLEANUP(custos_drop_certs) STACK_OF(X509) *issuers = X509_STORE_CTX_get1_certs(ctx, X509_get_issuer_name(cert));
+	CUSTOS_CLEANUP(custos_drop_certs) STACK_OF(X509) *same = X509_STORE_CTX_get1_certs(ctx, X509_get_subject_name(cert));
+	terms = terms == NULL ? &any : terms;
+	bool issued = is_one_of(same, cert, terms) || anchors_one_of(issuers, cert, terms);
 	custos_x509_drain();
 	return issued;
 }

@@ -18,12 +18,16 @@ CUSTOS_RC custos_anchors_add_pem(struct custos_anchors *anchors, struct custos_b
 /* The same for a file. The certificates, and nothing else of what is in it (it may hold a key, too), are appended to `ret_pem`, which may be NULL. */
 CUSTOS_RC custos_anchors_add_file(struct custos_anchors *anchors, const char *path, struct custos_buf *ret_pem, struct custos_err *err);
 
-/* For this layer: does an anchor's key sign this certificate, or is it an anchor itself? Only anchors that fit the terms count; NULL: all of them. */
+/* For this layer: does an anchor's key sign this certificate, or is it an anchor itself? NULL: any anchor, whatever it costs to find out. */
 struct x509_st;
 struct x509_store_st;
+struct custos_work;
 struct custos_anchor_terms {
+	bool fitting_only;         /* only anchors that a client goes on to (issuer.h) count */
 	int64_t now_unix;          /* 0: dates are not looked at */
-	long depth;                /* how many certificates there are down to the leaf, this one and the leaf included */
+	struct x509_st *leaf;
+	long below;                /* how many certificates from this one down count for a limit of the path's length */
+	struct custos_work *work;  /* what verifying is charged to */
 };
 CUSTOS_MUST bool custos_anchors_issued(const struct custos_anchors *anchors, struct x509_st *cert, const struct custos_anchor_terms *terms);
 struct x509_store_st *custos_anchors_store(const struct custos_anchors *anchors);

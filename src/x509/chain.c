@@ -1,5 +1,6 @@
 /* From a path in the graph to a chain and to words. The search itself is path.c. */
 #include "x509/chain.h"
+#include "x509/judge.h"
 #include "x509/name.h"
 #include "x509/parsed.h"
 #include "x509/path.h"
@@ -257,7 +258,7 @@ static void note_end(const struct build *b, const struct custos_path *path)
 	CUSTOS_AUTO_STR *issuer = custos_name_text(X509_get_issuer_name(last));
 	const char *s = subject == NULL ? "" : subject, *i = issuer == NULL ? "" : issuer;
 	bool trust = b->options->trust != NULL, alone = path->count == 1;
-	if (b->graph->exhausted)
+	if (b->graph->work.exhausted)
 		custos_problems_add(problems, "tangled", CUSTOS_SEVERITY_ERROR, "give only the files that the CA sent for this certificate",
 		                    "too many certificates of the same name sign each other; the search for a chain was given up");
 	if (path->end == CUSTOS_PATH_ANCHORED || (path->end == CUSTOS_PATH_ROOT && !trust))
@@ -280,10 +281,25 @@ static void note_end(const struct build *b, const struct custos_path *path)
 		                    "the issuer's certificate is missing: '%.300s' was issued by '%.300s'", s, i);
 }
 
+/* What a client makes of this path: the same judge that has the last word about the chain (check.c). */
+static bool client_accepts(void *context, const struct custos_path *path)
+{
+	const struct build *b = context;
+	struct custos_bytes ders[CUSTOS_PATH_MAX];
+	char why[512];
+	for (size_t i = 0; i < path->count; i++)
+		ders[i] = custos_buf_view(&custos_bag_at(b->bag, b->graph->nodes[path->node[i]].item)->der);
+	const struct custos_judge_options asked = {
+		.anchors = b->options->trust, .now_unix = b->options->now_unix, .flags = b->options->now_unix == 0 ? CUSTOS_JUDGE_ANY_DATE : 0
+	};
+	return custos_judge_chain(ders, path->count, &asked, why, sizeof why) == CUSTOS_JUDGE_ACCEPTED;
+}
+
 static custos_rc assemble(struct build *b, size_t leaf, struct custos_err *err)
 {
+	const struct custos_path_goal goal = { .trust = b->options->trust, .accepts = client_accepts, .context = b };
 	struct custos_path path;
-	CUSTOS_TRY(custos_path_find(b->graph, leaf, b->options->trust, &path, err));
+	CUSTOS_TRY(custos_path_find(b->graph, leaf, &goal, &path, err));
 	size_t count = path.count, last = path.node[count - 1], root = SIZE_MAX;
 	X509 *end = b->graph->nodes[last].cert;
 	if (count > 1 && X509_self_signed(end, 1) == 1) {

@@ -1,11 +1,10 @@
 /* The client's verdict, by OpenSSL's own verifier. Our part is what goes in and the words that come out. */
 #include "x509/judge.h"
+#include "x509/issuer.h"
 #include "x509/name.h"
 #include "x509/parsed.h"
 
 #include <stdio.h>
-
-enum { CLIENT_SECURITY_LEVEL = 2 /* what Debian's clients demand: RSA 2048, no SHA-1 */ };
 
 static const char *plain(int code)
 {
@@ -46,7 +45,7 @@ static enum custos_judgement judge_path(X509 *leaf, STACK_OF(X509) *others, cons
 		return CUSTOS_JUDGE_REFUSED;
 	}
 	X509_VERIFY_PARAM *param = X509_STORE_CTX_get0_param(ctx);
-	X509_VERIFY_PARAM_set_auth_level(param, (o->flags & CUSTOS_JUDGE_ANY_STRENGTH) != 0 ? 0 : CLIENT_SECURITY_LEVEL);
+	X509_VERIFY_PARAM_set_auth_level(param, (o->flags & CUSTOS_JUDGE_ANY_STRENGTH) != 0 ? 0 : CUSTOS_CLIENT_SECURITY_LEVEL);
 	/* a time that was set counts for more than the flag */
 	if ((o->flags & CUSTOS_JUDGE_ANY_DATE) != 0)
 		X509_VERIFY_PARAM_set_flags(param, X509_V_FLAG_NO_CHECK_TIME);

@@ -15,14 +15,6 @@ void custos_graph_done(struct custos_graph *graph)
 	*graph = (struct custos_graph){ 0 };
 }
 
-static bool valid_at(const X509 *cert, int64_t now_unix)
-{
-	int64_t from = 0, until = 0;
-	if (now_unix == 0)
-		return true;
-	return custos_parsed_time(X509_get0_notBefore(cert), &from) && custos_parsed_time(X509_get0_notAfter(cert), &until) && from <= now_unix && now_unix <= until;
-}
-
 static custos_rc describe(struct custos_node *node, const struct custos_bag_item *item, int64_t now_unix, struct custos_err *err)
 {
 	CUSTOS_TRY(custos_sha256(custos_buf_view(&item->der), node->sha256, err));
@@ -30,7 +22,7 @@ static custos_rc describe(struct custos_node *node, const struct custos_bag_item
 	node->subject_hash = X509_subject_name_hash(item->cert);
 	node->issuer_hash = X509_issuer_name_hash(item->cert);
 	node->ca = X509_check_ca(item->cert) != 0;
-	node->valid_now = valid_at(item->cert, now_unix);
+	node->valid_now = custos_issuer_valid_at(item->cert, now_unix);
 	return CUSTOS_OK;
 }
 
@@ -66,7 +58,7 @@ static custos_rc allocate(struct custos_graph *graph, size_t certs, size_t **ret
 	memset(*ret_table, 0xff, buckets * sizeof **ret_table);
 	graph->buckets = buckets;
 	graph->budget = 4 * certs + 256;
-	graph->work_us = WORK_US;
+	graph->work.left_us = WORK_US;
 	return CUSTOS_OK;
 }
 
@@ -92,63 +84,38 @@ custos_rc custos_graph_init(struct custos_graph *graph, const struct custos_bag 
 	return CUSTOS_OK;
 }
 
-/* About what one verification takes on a common machine. An RSA one is squarings of the modulus, as many as the exponent has bits. */
-static uint64_t cost_us(const EVP_PKEY *key)
+/* Is there budget for looking at one more? */
+static bool look(struct custos_graph *graph)
 {
-	uint64_t bits = (uint64_t)EVP_PKEY_get_bits(key), exponent = 17;
-	if (!EVP_PKEY_is_a(key, "RSA") && !EVP_PKEY_is_a(key, "RSA-PSS"))
-		return bits <= 256 ? 150 : 2500; /* only P-256 and the Edwards curves are fast */
-	CUSTOS_AUTO_OSSL(bn) BIGNUM *e = NULL;
-	if (EVP_PKEY_get_bn_param(key, "e", &e) == 1)
-		exponent = (uint64_t)BN_num_bits(e);
-	return 5 + 30 * (bits * bits / (2048 * 2048)) * (exponent + 3) / 20 + bits / 512;
-}
-
-/* Is there budget for looking at one more, and for verifying with this key? */
-static bool afford(struct custos_graph *graph, const EVP_PKEY *key)
-{
-	uint64_t cost = key == NULL ? 0 : cost_us(key);
-	if (cost > graph->work_us) {
-		graph->exhausted = true;
-		return false;
-	}
-	graph->work_us -= cost;
-	return true;
-}
-
-static bool issued_by(struct custos_graph *graph, size_t child, size_t issuer)
-{
-	struct custos_node *c = &graph->nodes[child], *i = &graph->nodes[issuer];
 	if (graph->budget == 0) {
-		graph->exhausted = true;
+		graph->work.exhausted = true;
 		return false;
 	}
 	graph->budget--;
-	if (i->subject_hash != c->issuer_hash || !i->ca || X509_check_issued(i->cert, c->cert) != X509_V_OK)
+	return true;
+}
+
+bool custos_graph_issued(struct custos_graph *graph, size_t child, size_t issuer)
+{
+	struct custos_node *c = &graph->nodes[child], *i = &graph->nodes[issuer];
+	if (!look(graph) || i->subject_hash != c->issuer_hash || !i->ca || X509_check_issued(i->cert, c->cert) != X509_V_OK)
 		return false;
-	EVP_PKEY *key = X509_get0_pubkey(i->cert);
-	return key != NULL && afford(graph, key) && X509_verify(c->cert, key) == 1;
+	return custos_work_verify(&graph->work, c->cert, X509_get0_pubkey(i->cert));
 }
 
 static bool is_root(struct custos_graph *graph, size_t node)
 {
 	struct custos_node *n = &graph->nodes[node];
-	if (n->subject_hash != n->issuer_hash)
+	if (n->subject_hash != n->issuer_hash || !look(graph) || X509_self_signed(n->cert, 0) != 1)
 		return false;
-	if (graph->budget == 0) {
-		graph->exhausted = true;
-		return false;
-	}
-	graph->budget--;
-	EVP_PKEY *key = X509_self_signed(n->cert, 0) == 1 ? X509_get0_pubkey(n->cert) : NULL;
-	return key != NULL && afford(graph, key) && X509_self_signed(n->cert, 1) == 1;
+	return custos_work_verify(&graph->work, n->cert, X509_get0_pubkey(n->cert));
 }
 
 size_t custos_graph_root_of(struct custos_graph *graph, size_t node)
 {
 	size_t found = SIZE_MAX;
 	for (size_t i = graph->heads[graph->nodes[node].issuer_hash & (graph->buckets - 1)]; i != SIZE_MAX; i = graph->nexts[i])
-		if (i != node && is_root(graph, i) && issued_by(graph, node, i) && (found == SIZE_MAX || i < found))
+		if (i != node && is_root(graph, i) && custos_graph_issued(graph, node, i) && (found == SIZE_MAX || i < found))
 			found = i;
 	custos_x509_drain();
 	return found;
@@ -166,18 +133,21 @@ struct search {
 	enum custos_path_end end;
 };
 
-/* Could a client go on from `child` to this issuer: by its dates, by how many certificates may stand below it, by the leaf's names (RFC 5280 6.1)? What
- * the whole path is worth is judged later; this sends the search another way while there is one. */
+/* How many certificates from here down count for a limit of the path's length: all but the leaf and the self-issued ones. */
+static long counted(const struct search *s, size_t node)
+{
+	long count = 0;
+	for (; node != s->leaf; node = s->parents[node])
+		count += custos_issuer_self_issued(s->graph->nodes[node].cert) ? 0 : 1;
+	return count;
+}
+
+/* Could a client go on from `child` to this issuer? */
 static bool fits(const struct search *s, size_t child, size_t issuer)
 {
-	const struct custos_node *i = &s->graph->nodes[issuer];
-	long below = X509_get_pathlen(i->cert);
-	if (!i->valid_now || (below >= 0 && below < s->depths[child] - 1))
-		return false;
-	NAME_CONSTRAINTS *limits = X509_get_ext_d2i(i->cert, NID_name_constraints, NULL, NULL);
-	bool named = limits == NULL || NAME_CONSTRAINTS_check(s->graph->nodes[s->leaf].cert, limits) == X509_V_OK;
-	NAME_CONSTRAINTS_free(limits);
-	return named;
+	X509 *cert = s->graph->nodes[issuer].cert;
+	long below = X509_get_pathlen(cert);
+	return (below < 0 || counted(s, child) <= below) && custos_issuer_fits(cert, s->graph->nodes[s->leaf].cert, s->graph->now_unix, &s->graph->work);
 }
 
 static enum custos_path_end expand(struct search *s, size_t node)
@@ -190,7 +160,7 @@ static enum custos_path_end expand(struct search *s, size_t node)
 		bool visited = s->depths[i] != 0;
 		if (visited && issuer_seen)
 			continue;
-		if (!issued_by(g, node, i))
+		if (!custos_graph_issued(g, node, i))
 			continue;
 		issuer_seen = true;
 		if (visited || s->depths[node] >= CUSTOS_PATH_MAX || (s->fitting_only && !fits(s, node, i)))
@@ -207,10 +177,11 @@ static enum custos_path_end expand(struct search *s, size_t node)
 static void visit(struct search *s, size_t node)
 {
 	enum custos_path_end end;
-	const struct custos_anchor_terms terms = { .now_unix = s->graph->now_unix, .depth = s->depths[node] };
-	if (s->trust != NULL && custos_anchors_issued(s->trust, s->graph->nodes[node].cert, s->fitting_only ? &terms : NULL))
+	struct custos_graph *g = s->graph;
+	const struct custos_anchor_terms terms = { .fitting_only = s->fitting_only, .now_unix = g->now_unix, .leaf = g->nodes[s->leaf].cert, .below = counted(s, node), .work = &g->work };
+	if (s->trust != NULL && custos_anchors_issued(s->trust, g->nodes[node].cert, &terms))
 		end = CUSTOS_PATH_ANCHORED;
-	else if (is_root(s->graph, node))
+	else if (is_root(g, node))
 		end = CUSTOS_PATH_ROOT;
 	else
 		end = expand(s, node);
@@ -246,20 +217,29 @@ static void write_path(const struct search *s, struct custos_path *ret_path)
 	}
 }
 
-custos_rc custos_path_find(struct custos_graph *graph, size_t leaf, const struct custos_anchors *trust, struct custos_path *ret_path, struct custos_err *err)
+static bool is_accepted(const struct custos_path_goal *goal, const struct custos_path *path)
+{
+	return path->end == CUSTOS_PATH_ANCHORED && (goal->accepts == NULL || goal->accepts(goal->context, path));
+}
+
+custos_rc custos_path_find(struct custos_graph *graph, size_t leaf, const struct custos_path_goal *goal, struct custos_path *ret_path, struct custos_err *err)
 {
 	CUSTOS_CLEANUP(free_sizes) size_t *parents = calloc(graph->count + 1, sizeof *parents);
 	CUSTOS_CLEANUP(free_sizes) size_t *queue = calloc(graph->count + 1, sizeof *queue);
 	CUSTOS_AUTO_STR *depths = calloc(graph->count + 1, 1);
 	CUSTOS_REQUIRE(parents != NULL && queue != NULL && depths != NULL, err, CUSTOS_E_SYSTEM, "out of memory");
-	struct search s = { .graph = graph, .trust = trust, .leaf = leaf, .fitting_only = true, .parents = parents, .queue = queue, .depths = (unsigned char *)depths };
+	struct search s = { .graph = graph, .trust = goal->trust, .leaf = leaf, .fitting_only = true, .parents = parents, .queue = queue, .depths = (unsigned char *)depths };
 	run(&s, leaf);
 	write_path(&s, ret_path);
-	if (s.end >= CUSTOS_PATH_ROOT || (s.end == CUSTOS_PATH_OPEN && trust == NULL))
+	if (is_accepted(goal, ret_path))
 		return CUSTOS_OK;
-	s.fitting_only = false;
-	run(&s, leaf);
-	if (s.end > ret_path->end)
-		write_path(&s, ret_path);
+	if (s.end < CUSTOS_PATH_ROOT && (s.end != CUSTOS_PATH_OPEN || goal->trust != NULL)) {
+		s.fitting_only = false;
+		run(&s, leaf);
+		if (s.end > ret_path->end)
+			write_path(&s, ret_path);
+	}
+	if (goal->trust != NULL && goal->accepts != NULL)
+		CUSTOS_TRY(custos_path_try_each(graph, leaf, goal, ret_path, err));
 	return CUSTOS_OK;
 }

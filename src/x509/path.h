@@ -6,6 +6,7 @@
 
 #include "x509/anchors.h"
 #include "x509/bag.h"
+#include "x509/issuer.h"
 
 enum { CUSTOS_PATH_MAX = 10 };
 
@@ -25,8 +26,7 @@ struct custos_graph {
 	size_t *duplicates;        /* items that are equal to an earlier one */
 	size_t duplicate_count;
 	size_t budget;             /* candidates that may still be looked at */
-	uint64_t work_us;          /* signatures that may still be verified, in about the microseconds they take */
-	bool exhausted;
+	struct custos_work work;   /* signatures that may still be verified */
 	int64_t now_unix;
 };
 
@@ -43,9 +43,21 @@ CUSTOS_RC custos_graph_init(struct custos_graph *graph, const struct custos_bag 
 void custos_graph_done(struct custos_graph *graph);
 #define CUSTOS_AUTO_GRAPH __attribute__((cleanup(custos_graph_done))) struct custos_graph
 
-/* The best end is wanted (anchored before root before open), then the shortest path; certificates that are not valid now, that may
- * not have so many below them, or that may not issue for the leaf's names only when there is no path without them. */
-CUSTOS_RC custos_path_find(struct custos_graph *graph, size_t leaf, const struct custos_anchors *trust, struct custos_path *ret_path, struct custos_err *err);
+/* What a path is to come to. `accepts` has the last word about one that ends at an anchor. */
+struct custos_path_goal {
+	const struct custos_anchors *trust; /* NULL: a root of the bag is enough */
+	bool (*accepts)(void *context, const struct custos_path *path); /* NULL: every one is good */
+	void *context;
+};
+
+/* The best end is wanted (anchored before root before open), then the shortest path; certificates that clients do not go on to (issuer.h), that may not have so many
+ * below them, and paths that are not accepted only when there is no path without them. */
+CUSTOS_RC custos_path_find(struct custos_graph *graph, size_t leaf, const struct custos_path_goal *goal, struct custos_path *ret_path, struct custos_err *err);
+/* The same path by path instead of certificate by certificate (paths.c): slower, bounded, and so finds those that are only right as a whole. *ret_path is only
+ * written when one was accepted. */
+CUSTOS_RC custos_path_try_each(struct custos_graph *graph, size_t leaf, const struct custos_path_goal *goal, struct custos_path *ret_path, struct custos_err *err);
+/* Did this issuer sign this child? By name, key identifier and signature. */
+CUSTOS_MUST bool custos_graph_issued(struct custos_graph *graph, size_t child, size_t issuer);
 /* A self-signed certificate of the bag that issued this node, or SIZE_MAX. */
 size_t custos_graph_root_of(struct custos_graph *graph, size_t node);
 

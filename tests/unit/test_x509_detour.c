@@ -142,10 +142,67 @@ static void an_issuer_made_wrong(void **state)
 	pki_free(p);
 }
 
+/* Clients go on to none of these, whatever else is on the path. */
+static void issuers_that_clients_refuse(void **state)
+{
+	(void)state;
+	enum what { PURPOSE, RIGHT_PURPOSE, CRITICAL, NO_CONSTRAINTS, SHA1, ROWS };
+	struct pki *p = pki_new();
+	for (int i = 0; i < ROWS; i++) {
+		size_t second;
+		const struct lab_spec spec = {
+			.cn = "Lab Low", .ca = i != NO_CONSTRAINTS, .usage = "critical,keyCertSign", .md_sha1 = i == SHA1, .key = p->key[2], .issuer = p->root, .issuer_key = p->key[0],
+			.purpose = i == PURPOSE ? "clientAuth" : i == RIGHT_PURPOSE ? "clientAuth,serverAuth" : NULL,
+		};
+		X509 *cut = lab_issue(spec);
+		if (i == CRITICAL) {
+			lab_extension(cut, p->root, NID_netscape_comment, "critical,nobody knows");
+			lab_sign(cut, p->key[0], &spec);
+		}
+		X509 *const both[] = { cut, p->leaf, p->low, p->top }, *const alone[] = { cut, p->leaf };
+		assert_int_equal(built(p, both, 4, &second), i == RIGHT_PURPOSE ? 2 : 3);
+		assert_int_equal(second, i == RIGHT_PURPOSE ? 0 : 2);
+		assert_int_equal(built(p, alone, 2, &second), 2);
+		X509_free(cut);
+	}
+	pki_free(p);
+}
+
+static void exclude(X509 *cert, const X509_NAME *name)
+{
+	NAME_CONSTRAINTS *limits = NAME_CONSTRAINTS_new();
+	GENERAL_SUBTREE *tree = GENERAL_SUBTREE_new();
+	GENERAL_NAME_set0_value(tree->base, GEN_DIRNAME, X509_NAME_dup(name));
+	limits->excludedSubtrees = sk_GENERAL_SUBTREE_new_null();
+	assert_true(sk_GENERAL_SUBTREE_push(limits->excludedSubtrees, tree) > 0);
+	assert_int_equal(X509_add1_ext_i2d(cert, NID_name_constraints, limits, 1, 0), 1);
+	NAME_CONSTRAINTS_free(limits);
+}
+
+/* Names of a CA between are constrained, too: the same certificate is right on one path and wrong on another. */
+static void a_path_that_is_only_wrong_as_a_whole(void **state)
+{
+	(void)state;
+	struct pki *p = pki_new();
+	size_t second;
+	const struct lab_spec spec = { .cn = "Lab Top", .ca = true, .key = p->key[1], .issuer = p->root, .issuer_key = p->key[0] };
+	X509 *narrow = lab_issue(spec), *bridge = lab_ca("Lab Bridge", p->key[4], p->root, p->key[0]), *wide = lab_ca("Lab Top", p->key[1], bridge, p->key[4]);
+	exclude(narrow, X509_get_subject_name(p->low));
+	lab_sign(narrow, p->key[0], &spec);
+	X509 *const both[] = { narrow, p->leaf, p->low, wide, bridge }, *const alone[] = { narrow, p->leaf, p->low };
+	assert_int_equal(built(p, both, 5, &second), 4);
+	assert_int_equal(built(p, alone, 3, &second), 3);
+	X509_free(narrow);
+	X509_free(bridge);
+	X509_free(wide);
+	pki_free(p);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(names_it_may_not_issue_for), cmocka_unit_test(so_many_below_it), cmocka_unit_test(an_anchor_that_has_expired), cmocka_unit_test(an_issuer_made_wrong),
+		cmocka_unit_test(issuers_that_clients_refuse), cmocka_unit_test(a_path_that_is_only_wrong_as_a_whole),
 	};
 	return cmocka_run_group_tests_name("x509 detours", tests, NULL, NULL);
 }
