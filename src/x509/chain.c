@@ -260,7 +260,7 @@ static void note_end(const struct build *b, const struct custos_path *path)
 	bool trust = b->options->trust != NULL, alone = path->count == 1;
 	if (b->graph->work.exhausted)
 		custos_problems_add(problems, "tangled", CUSTOS_SEVERITY_ERROR, "give only the files that the CA sent for this certificate",
-		                    "too many certificates of the same name sign each other; the search for a chain was given up");
+		                    "there are too many ways to put these certificates together; the search for a chain was given up");
 	if (path->end == CUSTOS_PATH_ANCHORED || (path->end == CUSTOS_PATH_ROOT && !trust))
 		return;
 	if (path->end == CUSTOS_PATH_ROOT && alone)

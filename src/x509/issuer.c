@@ -31,12 +31,6 @@ bool custos_work_verify(struct custos_work *work, X509 *cert, EVP_PKEY *key)
 	return key != NULL && custos_work_afford(work, cost_us(key)) && X509_verify(cert, key) == 1;
 }
 
-bool custos_work_afford_judging(struct custos_work *work, X509 *cert)
-{
-	const EVP_PKEY *key = X509_get0_pubkey(cert);
-	return key != NULL && custos_work_afford(work, cost_us(key) + 50);
-}
-
 bool custos_issuer_valid_at(const X509 *cert, int64_t now_unix)
 {
 	int64_t from = 0, until = 0;
@@ -72,22 +66,44 @@ static int count_of(STACK_OF(GENERAL_SUBTREE) *trees)
 	return trees == NULL ? 0 : sk_GENERAL_SUBTREE_num(trees);
 }
 
-/* Every name is held against every constraint. */
-static bool may_issue_for(X509 *issuer, X509 *leaf, struct custos_work *work)
+/* Every name is held against every constraint. Names are estimated by their bytes. */
+static uint64_t naming_cost_us(const NAME_CONSTRAINTS *limits, X509 *leaf)
 {
-	enum { COMPARISONS_PER_US = 20 };
-	bool broken, permitted = false;
+	enum { BYTES_PER_NAME = 16, COMPARISONS_PER_US = 20 };
+	int at = X509_get_ext_by_NID(leaf, NID_subject_alt_name, -1);
+	const ASN1_OCTET_STRING *alt_names = at < 0 ? NULL : X509_EXTENSION_get_data(X509_get_ext(leaf, at));
+	uint64_t names = 2 + (alt_names == NULL ? 0 : (uint64_t)ASN1_STRING_length(alt_names) / BYTES_PER_NAME);
+	uint64_t trees = (uint64_t)count_of(limits->permittedSubtrees) + (uint64_t)count_of(limits->excludedSubtrees);
+	return trees + trees * names / COMPARISONS_PER_US;
+}
+
+static NAME_CONSTRAINTS *limits_of(X509 *issuer, bool *ret_broken)
+{
 	int critical = -1;
 	NAME_CONSTRAINTS *limits = X509_get_ext_d2i(issuer, NID_name_constraints, &critical, NULL);
-	if (limits == NULL)
-		return critical == -1;
-	CUSTOS_AUTO_OSSL(alt_names) GENERAL_NAMES *names = custos_parsed_cert_names(leaf, &broken);
-	uint64_t trees = (uint64_t)count_of(limits->permittedSubtrees) + (uint64_t)count_of(limits->excludedSubtrees);
-	uint64_t held = (uint64_t)(names == NULL ? 0 : sk_GENERAL_NAME_num(names)) + 1;
-	if (custos_work_afford(work, (trees * held + held + trees) / COMPARISONS_PER_US))
-		permitted = NAME_CONSTRAINTS_check(leaf, limits) == X509_V_OK;
+	*ret_broken = limits == NULL && critical != -1;
+	return limits;
+}
+
+static bool may_issue_for(X509 *issuer, X509 *leaf, struct custos_work *work)
+{
+	bool broken;
+	NAME_CONSTRAINTS *limits = limits_of(issuer, &broken);
+	bool permitted = limits == NULL || (custos_work_afford(work, naming_cost_us(limits, leaf)) && NAME_CONSTRAINTS_check(leaf, limits) == X509_V_OK);
 	NAME_CONSTRAINTS_free(limits);
-	return permitted;
+	return permitted && !broken;
+}
+
+bool custos_work_afford_judging(struct custos_work *work, X509 *cert, X509 *leaf)
+{
+	enum { BYTES_READ_PER_US = 50 };
+	bool broken;
+	const EVP_PKEY *key = X509_get0_pubkey(cert);
+	int bytes = i2d_X509(cert, NULL);
+	NAME_CONSTRAINTS *limits = limits_of(cert, &broken);
+	uint64_t naming = limits == NULL ? 0 : naming_cost_us(limits, leaf);
+	NAME_CONSTRAINTS_free(limits);
+	return key != NULL && bytes > 0 && custos_work_afford(work, cost_us(key) + naming + (uint64_t)bytes / BYTES_READ_PER_US);
 }
 
 bool custos_issuer_fits(X509 *issuer, X509 *leaf, int64_t now_unix, struct custos_work *work)

@@ -16,8 +16,8 @@ struct custos_work {
 CUSTOS_MUST bool custos_work_afford(struct custos_work *work, uint64_t cost_us);
 /* Afford it, and then: does this key verify the certificate? */
 CUSTOS_MUST bool custos_work_verify(struct custos_work *work, X509 *cert, EVP_PKEY *key);
-/* What is verified when a path with this certificate on it is judged. */
-CUSTOS_MUST bool custos_work_afford_judging(struct custos_work *work, X509 *cert);
+/* What it takes to read and verify this certificate when a path with it, up from this leaf, is judged. */
+CUSTOS_MUST bool custos_work_afford_judging(struct custos_work *work, X509 *cert, X509 *leaf);
 
 /* Its dates, purpose, basic constraints, key usage, critical extensions, the strength of its key and of the signature on it (that of a self-signed one nobody looks at), and
  * whether it may issue for this leaf's names (RFC 5280 6.1.4). now_unix 0: dates are not looked at. */

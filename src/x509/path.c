@@ -4,7 +4,7 @@
 #include "x509/openssl.h"
 #include "x509/parsed.h"
 
-enum { WORK_US = 500000 };
+enum { WORK_US = 400000 };
 
 void custos_graph_done(struct custos_graph *graph)
 {

@@ -83,7 +83,7 @@ static bool is_accepted(struct each *e, const struct custos_path *path)
 		return false;
 	}
 	for (size_t i = 0; i < path->count; i++)
-		if (!custos_work_afford_judging(&g->work, g->nodes[path->node[i]].cert))
+		if (!custos_work_afford_judging(&g->work, g->nodes[path->node[i]].cert, g->nodes[e->leaf].cert))
 			return false;
 	return e->goal->accepts(e->goal->context, path);
 }

@@ -8,7 +8,14 @@
  *   names     DER: one certificate with COUNT alternative names
  *   subject   DER: one certificate with COUNT parts in its subject
  *   extended  DER: one certificate with COUNT unknown extensions
- *   dust      DER: COUNT certificates that are as small as they get */
+ *   dust      DER: COUNT certificates that are as small as they get
+ *
+ * A root that may be taken for the trust anchor is the first certificate of these, the leaf the last:
+ *
+ *   twins     PEM: CAs of one name and one key identifier, each with a key of its own; the last of them issued the leaf
+ *   mesh      PEM: CAs that have all certified each other, COUNT certificates; the root excludes the name of the one above the leaf
+ *   claims    PEM: CAs of one name and one key that issued the leaf, and that the root did not sign as they say
+ *   limits    PEM: CAs of one name and one key with 50 name constraints each, above a leaf with 20,000 names */
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/param_build.h>
@@ -258,12 +265,161 @@ static void dust(size_t count)
 	EVP_PKEY_free(key);
 }
 
+/* One key identifier for all: what tells keys apart elsewhere tells nothing here. */
+static void same_identifiers(X509 *cert, X509 *issuer)
+{
+	extend(cert, cert, NID_subject_key_identifier, "5A5A5A5A5A5A5A5A5A5A5A5A5A5A5A5A5A5A5A5A");
+	if (issuer != NULL)
+		extend(cert, issuer, NID_authority_key_identifier, "keyid");
+}
+
+static X509 *below(const char *cn, EVP_PKEY *key, const struct ca *issuer, unsigned extras)
+{
+	X509 *cert = blank(cn, key, issuer->cert, extras);
+	same_identifiers(cert, issuer->cert);
+	return cert;
+}
+
+static void twins(size_t count)
+{
+	struct ca root = make_ca("Twins Root", NULL), last = { 0 };
+	put_kept(root.cert);
+	for (size_t i = 0; i < count; i++) {
+		drop_ca(&last);
+		last.key = EVP_EC_gen("P-256");
+		last.cert = below("Twin", last.key, &root, EXTRA_CA);
+		MUST(X509_sign(last.cert, root.key, EVP_sha256()) > 0);
+		put_kept(last.cert);
+	}
+	X509 *leaf = below("twins.example.com", root.key, &last, EXTRA_LEAF);
+	MUST(X509_sign(leaf, last.key, EVP_sha256()) > 0);
+	put(leaf, AS_PEM);
+	drop_ca(&last);
+	drop_ca(&root);
+}
+
+static NAME_CONSTRAINTS *no_constraints(void)
+{
+	NAME_CONSTRAINTS *limits = NAME_CONSTRAINTS_new();
+	MUST(limits != NULL && (limits->excludedSubtrees = sk_GENERAL_SUBTREE_new_null()) != NULL);
+	return limits;
+}
+
+static void exclude(NAME_CONSTRAINTS *limits, int type, void *value)
+{
+	GENERAL_SUBTREE *tree = GENERAL_SUBTREE_new();
+	MUST(tree != NULL && value != NULL);
+	GENERAL_NAME_set0_value(tree->base, type, value);
+	MUST(sk_GENERAL_SUBTREE_push(limits->excludedSubtrees, tree) > 0);
+}
+
+static void put_limits(X509 *cert, NAME_CONSTRAINTS *limits, EVP_PKEY *signer)
+{
+	MUST(X509_add1_ext_i2d(cert, NID_name_constraints, limits, 1, 0) == 1 && X509_sign(cert, signer, EVP_sha256()) > 0);
+	NAME_CONSTRAINTS_free(limits);
+}
+
+static void mesh(size_t count)
+{
+	enum { AUTHORITIES_MAX = 128 };
+	struct ca root = make_ca("Mesh Root", NULL), all[AUTHORITIES_MAX];
+	size_t n = 2, given = 0;
+	while (n < AUTHORITIES_MAX && n * n < count)
+		n++;
+	for (size_t i = 0; i < n; i++) {
+		char cn[32];
+		snprintf(cn, sizeof cn, "Mesh %zu", i);
+		all[i] = make_ca(cn, &root);
+	}
+	NAME_CONSTRAINTS *limits = no_constraints();
+	exclude(limits, GEN_DIRNAME, X509_NAME_dup(X509_get_subject_name(all[0].cert)));
+	put_limits(root.cert, limits, root.key);
+	put_kept(root.cert);
+	put_kept(all[n - 1].cert);
+	for (size_t i = 0; i < n; i++)
+		for (size_t k = 0; k < n && given < count; k++)
+			if (i != k) {
+				X509 *cert = blank("Mesh", all[k].key, all[i].cert, EXTRA_CA | EXTRA_IDS);
+				X509_set_subject_name(cert, X509_get_subject_name(all[k].cert));
+				MUST(X509_sign(cert, all[i].key, EVP_sha256()) > 0);
+				put(cert, AS_PEM);
+				given++;
+			}
+	put(issue("mesh.example.com", root.key, &all[0], EXTRA_LEAF | EXTRA_IDS), AS_PEM);
+	for (size_t i = 0; i < n; i++)
+		drop_ca(&all[i]);
+	drop_ca(&root);
+}
+
+/* The signature of one is put on all: right in form, and wrong. */
+static void claims(size_t count)
+{
+	struct ca root = { .key = EVP_EC_gen("P-384") }, liar = make_ca("Claims", NULL);
+	const ASN1_BIT_STRING *signature, *own;
+	root.cert = issue("Claims Root", root.key, NULL, EXTRA_CA | EXTRA_IDS);
+	put_kept(root.cert);
+	X509_get0_signature(&signature, NULL, root.cert);
+	for (size_t i = 0; i < count; i++) {
+		X509 *cert = blank("Claims", liar.key, root.cert, EXTRA_CA | EXTRA_IDS);
+		MUST(X509_sign(cert, liar.key, EVP_sha256()) > 0);
+		X509_get0_signature(&own, NULL, cert);
+		MUST(ASN1_STRING_set((ASN1_STRING *)(uintptr_t)own, signature->data, signature->length) == 1);
+		put(cert, AS_PEM);
+	}
+	put(issue("claims.example.com", root.key, &liar, EXTRA_LEAF | EXTRA_IDS), AS_PEM);
+	drop_ca(&liar);
+	drop_ca(&root);
+}
+
+static ASN1_IA5STRING *dns_name(size_t number)
+{
+	char text[32];
+	ASN1_IA5STRING *name = ASN1_IA5STRING_new();
+	snprintf(text, sizeof text, "a%zu.example", number);
+	MUST(name != NULL && ASN1_STRING_set(name, text, -1) == 1);
+	return name;
+}
+
+static void add_names(X509 *cert, size_t count)
+{
+	GENERAL_NAMES *names = sk_GENERAL_NAME_new_null();
+	for (size_t i = 0; i < count; i++) {
+		GENERAL_NAME *name = GENERAL_NAME_new();
+		GENERAL_NAME_set0_value(name, GEN_DNS, dns_name(i));
+		MUST(sk_GENERAL_NAME_push(names, name) > 0);
+	}
+	MUST(X509_add1_ext_i2d(cert, NID_subject_alt_name, names, 0, X509V3_ADD_REPLACE) == 1);
+	sk_GENERAL_NAME_pop_free(names, GENERAL_NAME_free);
+}
+
+static void limits(size_t count)
+{
+	enum { CONSTRAINTS = 50, NAMES = 20000 };
+	struct ca root = make_ca("Limits Root", NULL), many = make_ca("Limits", &root);
+	put_kept(root.cert);
+	for (size_t i = 0; i < count; i++) {
+		X509 *cert = blank("Limits", many.key, root.cert, EXTRA_CA | EXTRA_IDS);
+		NAME_CONSTRAINTS *all = no_constraints();
+		for (size_t k = 0; k < CONSTRAINTS; k++)
+			exclude(all, GEN_DNS, dns_name(NAMES + k));
+		put_limits(cert, all, root.key);
+		put(cert, AS_PEM);
+	}
+	X509 *leaf = blank("limits.example.com", root.key, many.cert, EXTRA_LEAF | EXTRA_IDS);
+	add_names(leaf, NAMES);
+	MUST(X509_sign(leaf, many.key, EVP_sha256()) > 0);
+	put(leaf, AS_PEM);
+	drop_ca(&many);
+	drop_ca(&root);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct {
 		const char *kind;
 		void (*make)(size_t count);
-	} kinds[] = { { "chain", chain }, { "tangle", tangle }, { "circle", circle }, { "wide", wide }, { "dust", dust } };
+	} kinds[] = { { "chain", chain }, { "tangle", tangle }, { "circle", circle }, { "wide", wide }, { "dust", dust },
+		    { "twins", twins }, { "mesh", mesh }, { "claims", claims }, { "limits", limits } };
 	size_t count = argc == 3 ? strtoul(argv[2], NULL, 10) : 0;
 	bool made = false;
 	for (size_t i = 0; count > 0 && i < sizeof kinds / sizeof *kinds; i++)
@@ -276,7 +432,7 @@ int main(int argc, char **argv)
 		made = true;
 	}
 	if (!made) {
-		fprintf(stderr, "usage: make_bag chain|tangle|circle|wide|names|subject|extended|dust COUNT\n");
+		fprintf(stderr, "usage: make_bag chain|tangle|circle|wide|names|subject|extended|dust|twins|mesh|claims|limits COUNT\n");
 		return 2;
 	}
 	return fclose(stdout) == 0 ? 0 : 1;

@@ -57,13 +57,68 @@ teardown_file() { sed 's/^/# /' "$BATS_FILE_TMPDIR/figures" >&3; }
 @test "certificates that sign each other, self-issued loops, signatures that do not verify" {
 	make_bag circle 10000 > circle.pem
 	measured 6 circle.pem
-	says "too many certificates of the same name sign each other; the search for a chain was given up"
+	says "there are too many ways to put these certificates together; the search for a chain was given up"
 	make_bag circle 6 > circle.pem
 	measured 0 circle.pem
 	tells "the last issuers only certify each other; none of them is a root"
 	make_bag tangle 10000 > tangle.pem
 	measured 6 tangle.pem
 	says "the search for a chain was given up"
+}
+
+# anchor FILE: the first certificate of a bag, as root.pem
+anchor() { openssl x509 -in "$1" -out root.pem; }
+
+@test "certificates of one name and one key identifier, with different keys" {
+	make_bag twins 10000 > twins.pem
+	anchor twins.pem
+	measured 6 twins.pem --trust root.pem
+	says "there are too many ways to put these certificates together; the search for a chain was given up"
+	measured 6 twins.pem
+	make_bag twins 1000 > twins.pem
+	anchor twins.pem
+	measured 0 twins.pem --trust root.pem -o chain.pem
+	[ "$(grep -c BEGIN chain.pem)" -eq 2 ]
+	openssl verify -CAfile root.pem -untrusted chain.pem chain.pem
+}
+
+@test "a mesh of CAs that have all certified each other, and the root refuses every way" {
+	# Goal: where no path is accepted as a whole, only so many are tried.
+	make_bag mesh 10000 > mesh.pem
+	anchor mesh.pem
+	measured 6 mesh.pem --trust root.pem
+	says "the search for a chain was given up"
+	make_bag mesh 900 > mesh.pem
+	anchor mesh.pem
+	measured 6 mesh.pem --trust root.pem
+	says "the search for a chain was given up"
+	measured 0 mesh.pem
+	make_bag mesh 4 > mesh.pem
+	anchor mesh.pem
+	measured 6 mesh.pem --trust root.pem
+	says "excluded subtree violation"
+}
+
+@test "certificates that say that a trusted root signed them" {
+	make_bag claims 10000 > claims.pem
+	anchor claims.pem
+	measured 6 claims.pem --trust root.pem
+	says "the search for a chain was given up"
+	make_bag claims 20 > claims.pem
+	anchor claims.pem
+	measured 6 claims.pem --trust root.pem
+	says "the issuer's certificate is missing: 'CN=Claims,O=Example' was issued by 'CN=Claims Root,O=Example'"
+}
+
+@test "many names held against many constraints" {
+	make_bag limits 1500 > limits.pem
+	anchor limits.pem
+	measured 6 limits.pem --trust root.pem
+	says "the search for a chain was given up"
+	measured 6 limits.pem
+	make_bag limits 3 > limits.pem
+	anchor limits.pem
+	measured 0 limits.pem --trust root.pem
 }
 
 @test "keys of 16,384 bits" {
