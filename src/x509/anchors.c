@@ -4,7 +4,6 @@
 #include "x509/cert.h"
 #include "x509/issuer.h"
 #include "x509/openssl.h"
-#include "x509/parsed.h"
 
 struct custos_anchors {
 	X509_STORE *store;

@@ -2,7 +2,6 @@
 #include "x509/path.h"
 #include "crypto/digest.h"
 #include "x509/openssl.h"
-#include "x509/parsed.h"
 
 enum { WORK_US = 400000 };
 

@@ -42,6 +42,7 @@ custos_bats(host_rows LABELS certificates)
 custos_bats(cert_limits LABELS certificates)
 custos_bats(csr LABELS job)
 custos_bats(pki_differential LABELS certificates)
+set_tests_properties(it_pki_differential PROPERTIES TIMEOUT 3600) # with CUSTOS_ALL=1 thousands of programs are started
 custos_bats(snapshot LABELS job)
 custos_bats(pinpad LABELS token)
 custos_bats(renew LABELS job)
