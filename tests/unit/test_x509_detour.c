@@ -146,12 +146,12 @@ static void an_issuer_made_wrong(void **state)
 static void issuers_that_clients_refuse(void **state)
 {
 	(void)state;
-	enum what { PURPOSE, RIGHT_PURPOSE, CRITICAL, NO_CONSTRAINTS, SHA1, ROWS };
+	enum what { PURPOSE, RIGHT_PURPOSE, CRITICAL, NO_CONSTRAINTS, OLD_DIGEST, ROWS };
 	struct pki *p = pki_new();
 	for (int i = 0; i < ROWS; i++) {
 		size_t second;
 		const struct lab_spec spec = {
-			.cn = "Lab Low", .ca = i != NO_CONSTRAINTS, .usage = "critical,keyCertSign", .md_sha1 = i == SHA1, .key = p->key[2], .issuer = p->root, .issuer_key = p->key[0],
+			.cn = "Lab Low", .ca = i != NO_CONSTRAINTS, .usage = "critical,keyCertSign", .md_sha1 = i == OLD_DIGEST, .key = p->key[2], .issuer = p->root, .issuer_key = p->key[0],
 			.purpose = i == PURPOSE ? "clientAuth" : i == RIGHT_PURPOSE ? "clientAuth,serverAuth" : NULL,
 		};
 		X509 *cut = lab_issue(spec);

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives import hashes
 
 from certify import DAY, EXPIRED, FUTURE, NOW, SHARED, Authority, Draft, certify, key_number, small_key, with_wrong_signature
 from generate import Pki
-from traits import CLIENT, CODE, HOST, LEAF_NAMES, SERVER
+from traits import ANY, CLIENT, CODE, HOST, LEAF_NAMES, SERVER
 
 CASES = {}
 
@@ -201,6 +201,7 @@ for _title, _constraints, _names, _usable in (
         ("permitted, address broken", x509.NameConstraints([x509.IPAddress(ipaddress.ip_network("198.51.100.0/24"))], None), "address", False),
         ("excluded, every address", x509.NameConstraints(None, [x509.IPAddress(ipaddress.ip_network("0.0.0.0/0"))]), "address", False),
         ("excluded, every address of the other kind", x509.NameConstraints(None, [x509.IPAddress(ipaddress.ip_network("0.0.0.0/0"))]), "address 6", True),
+        ("permitted, addresses of the other kind", x509.NameConstraints([x509.IPAddress(ipaddress.ip_network("192.0.2.0/24"))], None), "address 6", False),
         ("permitted, mail kept", x509.NameConstraints([x509.RFC822Name("example.com")], None), "mail", True),
         ("permitted, mail broken", x509.NameConstraints([x509.RFC822Name("other.example")], None), "mail", False),
 ):
@@ -359,6 +360,51 @@ def _(lab):
     after = lab.authority("Low")
     lab.again(after, before, length=0)
     lab.end(after)
+
+
+@case("a CA that changed its key, certified by itself, without key identifiers", False)
+def _(lab):
+    before = lab.below(lab.root("Root"), "Low", mark=None)
+    after = lab.authority("Low")
+    before.mark = None
+    lab.again(after, before, mark=None)
+    lab.end(after)
+
+
+for _order in 1, -1:
+    @case("roots of one name with different keys, and nothing that tells them apart, %s" % ("in order" if _order == 1 else "in reverse"), None)
+    def _(lab, order=_order):
+        low = lab.below(lab.root("Root", mark=None), "Low", points_at="none")
+        lab.root("Root", mark=None)
+        lab.end(low)
+        lab.anchors = lab.anchors[::order]
+
+
+@case("the nearest anchor is wrong, and is certified by another", False)
+def _(lab):
+    far, near = lab.root("Root"), lab.root("Near", unknown="critical")
+    lab.again(near, far)
+    lab.end(lab.below(near, "Low"))
+
+
+@case("a root for clients", False)
+def _(lab):
+    lab.end(lab.below(lab.root("Root", purposes=[CLIENT]), "Low"))
+
+
+@case("an issuer for any purpose", False)
+def _(lab):
+    lab.end(lab.below(lab.root("Root"), "Low", purposes=[ANY]))
+
+
+@case("a leaf for any purpose", False)
+def _(lab):
+    lab.end(lab.below(lab.root("Root"), "Low"), purposes=[ANY])
+
+
+@case("an issuer for servers and any purpose", True)
+def _(lab):
+    lab.end(lab.below(lab.root("Root"), "Low", purposes=[ANY, SERVER]))
 
 
 @case("directory names permit the leaf, and not the CA between", False)

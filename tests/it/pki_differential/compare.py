@@ -23,9 +23,10 @@ from traits import HOST, THEMES
 from verifiers import Opinion, gnutls, openssl, openssl_file, paths, pem, shake_hands, signed
 
 WORKERS = min(2, os.cpu_count() or 1)
-FULL = 1000           # from so many PKIs on, every rule must have been met
+FULL = 1000           # from so many PKIs on, every rule must have been met: those that are not get more
 HANDSHAKES_EVERY = 20
 LEAST = 8             # PKIs of each side, for every rule
+MORE = 20             # for every rule that was met too rarely, so many at a time
 UNEXPLAINED = {"openssl-refuses", "gnutls-refuses"}
 UNEXPLAINED_EVERY = 400
 
@@ -158,8 +159,7 @@ class Tally:
 
     def lacking(self):
         """Rules that were not put to the test often enough, on either side."""
-        rules = {rule for rule, _ in self.sides} | set(THEMES)
-        return sorted(rule for rule in rules if min(self.sides[rule, True], self.sides[rule, False]) < LEAST)
+        return sorted(rule for rule in THEMES if min(self.sides[rule, True], self.sides[rule, False]) < LEAST)
 
 
 def read_allowed(file):
@@ -175,10 +175,7 @@ def examine(program, which, handshake):
         return Case(which, program, pathlib.Path(where), handshake)
 
 
-def main():
-    program, count, seed, allowed_file, kept = sys.argv[1], int(sys.argv[2]), sys.argv[3], sys.argv[4], pathlib.Path(sys.argv[5])
-    allowed, tally, began = read_allowed(allowed_file), Tally(), time.monotonic()
-    those = sys.argv[6:] or list(CASES) + ["%s-%d" % (seed, i) for i in range(count)]
+def examine_all(program, those, allowed, tally, kept):
     with concurrent.futures.ThreadPoolExecutor(WORKERS) as pool:
         for case in pool.map(lambda job: examine(program, job[1], job[0] % HANDSHAKES_EVERY == 0), enumerate(those)):
             tally.add(case)
@@ -188,6 +185,16 @@ def main():
                 tally.unexplained += kinds <= UNEXPLAINED
                 print("%s: %s" % (case.which, "; ".join("%s: %s" % (kind, text) for kind, text in case.found if kind in kinds)), flush=True)
                 keep(case, kept / case.which.replace(" ", "-"), program)
+
+
+def main():
+    program, count, seed, allowed_file, kept = sys.argv[1], int(sys.argv[2]), sys.argv[3], sys.argv[4], pathlib.Path(sys.argv[5])
+    allowed, tally, began = read_allowed(allowed_file), Tally(), time.monotonic()
+    those = sys.argv[6:] or list(CASES) + ["%s-%d" % (seed, i) for i in range(count)]
+    examine_all(program, those, allowed, tally, kept)
+    for more in range(count, 2 * count if count >= FULL else count, MORE):
+        those = ["%s-%d+%s" % (seed, more + i, rule) for rule in tally.lacking() for i in range(MORE)]
+        examine_all(program, those, allowed, tally, kept)
     tally.print(time.monotonic() - began)
     never = [kind for kind in allowed if tally.kinds[kind] == 0]
     if tally.unexplained > max(1, tally.count // UNEXPLAINED_EVERY):

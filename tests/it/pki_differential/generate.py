@@ -25,9 +25,10 @@ class Maker:
     """Everything that is made for one PKI."""
 
     def __init__(self, seed):
-        self.dice = random.Random(seed)
+        """A seed may end with a theme that the PKI must have: 1-17+expired."""
+        self.dice, wanted = random.Random(seed), seed.partition("+")[2]
         self.numbers = iter(self.dice.sample(range(40), 40))
-        self.themes = set(self.dice.sample(THEMES, self.dice.choice([1, 1, 2, 2, 3])))
+        self.themes = set(self.dice.sample(THEMES, self.dice.choice([1, 1, 2, 2, 3]))) | ({wanted} if wanted else set())
         self.rules, self.count = {}, 0
 
     def about(self, theme, odds, otherwise=0.0):
@@ -39,7 +40,7 @@ class Maker:
         return made
 
     def authority(self, common):
-        small = self.about("small key", 0.3)
+        small = self.about("small key", 0.15)
         number = next(self.numbers)
         made = Authority(common, small_key(number) if small else key_number(number))
         if self.about("same key identifier", 0.7):
@@ -58,7 +59,7 @@ class Maker:
         draft = Draft(subject.name, subject.key.public_key(), issuer, mark=subject.mark, rules=set(subject.rules))
         for trait, change in TRAITS.items():
             rule = "root: " + trait if root else trait
-            if self.about(rule, odds, 0.04 if rule in ("expired", "path length") else 0.0):
+            if self.about(rule, 0.75 * odds if root else odds, 0.04 if rule in ("expired", "path length") else 0.0):
                 change(self.dice, draft)
                 draft.rules.add(rule)
         if subject.name == issuer.name and not root:
@@ -72,9 +73,9 @@ class Maker:
         kind = self.dice.choice(list(LEAF_NAMES)) if "leaf" in self.themes or any("names: " in t for t in self.themes) else "plain"
         draft = Draft(name(HOST), key_number(number).public_key(), issuer, basic="false", usage="leaf", purposes=[SERVER], names=LEAF_NAMES[kind], mark=Authority("", key_number(number)).mark)
         if "leaf" in self.themes:
-            draft.purposes = self.dice.choice([[SERVER], [SERVER, CLIENT], None, [ANY], [CLIENT], [CODE], [ANY, SERVER]])
-            draft.dates = self.dice.choice([VALID] * 6 + [EXPIRED, FUTURE])
-            draft.points_at = self.dice.choice(["key"] * 4 + ["none", "nobody", "serial", "wrong serial"])
+            draft.purposes = self.dice.choice([[SERVER]] * 4 + [[SERVER, CLIENT], None, [ANY], [CLIENT], [CODE], [ANY, SERVER]])
+            draft.dates = self.dice.choice([VALID] * 10 + [EXPIRED, FUTURE])
+            draft.points_at = self.dice.choice(["key"] * 8 + ["none", "nobody", "serial", "wrong serial"])
         draft.rules = {"leaf"} if "leaf" in self.themes else set()
         draft.rules |= {"wildcard leaf"} if kind.startswith("wildcard") else set()
         return self.make(draft), key_number(number)
@@ -98,7 +99,8 @@ def _crosses(m, layers):
     """More certificates for those who have one: by others, by each other, by a predecessor of their own name, once more by the same."""
     dice, made = m.dice, []
     authorities = [a for layer in layers for a in layer]
-    for _ in range(dice.randint(2, 5) if "cross-signs" in m.themes else dice.randint(0, 3)):
+    rooted = any(theme.startswith("root: ") for theme in m.themes)
+    for _ in range(dice.randint(2, 5) if "cross-signs" in m.themes or rooted else dice.randint(0, 3)):
         subject, issuer = dice.choice(authorities), dice.choice(authorities)
         if subject is not issuer:
             made.append(m.certify_authority(subject, issuer))

@@ -65,7 +65,7 @@ def _one_of(field, *values):
 TRAITS = {
     "expired": _set(dates=EXPIRED),
     "not yet valid": _set(dates=FUTURE),
-    "path length": _one_of("length", 0, 0, 1, 1, 2),
+    "path length": _one_of("length", 0, 0, 1, 1, 2, 3),
     "purpose": _one_of("purposes", [SERVER], [SERVER, CLIENT], [CLIENT], [CODE]),
     "any purpose": _one_of("purposes", [ANY], [CLIENT, ANY], [ANY, SERVER], [ANY, SERVER, CLIENT]),
     "unknown extension": _one_of("unknown", "critical", "critical", "plain"),
