@@ -78,16 +78,16 @@ static bool fits(X509 *anchor, X509 *cert, const struct custos_anchor_terms *ter
 		return true;
 	if (X509_cmp(anchor, cert) == 0 && !custos_issuer_self_issued(cert))
 		below--;
-	if (anchor == terms->leaf || X509_cmp(anchor, terms->leaf) == 0)
-		return custos_issuer_valid_at(anchor, terms->now_unix);
-	return (most < 0 || below <= most) && custos_issuer_fits(anchor, terms->leaf, terms->now_unix, terms->work);
+	if (X509_cmp(anchor, terms->issuer.leaf) == 0)
+		return custos_issuer_valid_at(anchor, terms->issuer.now_unix);
+	return (most < 0 || below <= most) && custos_issuer_fits(anchor, &terms->issuer);
 }
 
 static bool anchors_one_of(STACK_OF(X509) *anchors, X509 *cert, const struct custos_anchor_terms *terms)
 {
 	for (int i = 0; anchors != NULL && i < sk_X509_num(anchors); i++) {
 		X509 *anchor = sk_X509_value(anchors, i);
-		if (X509_check_issued(anchor, cert) == X509_V_OK && fits(anchor, cert, terms) && custos_work_verify(terms->work, cert, X509_get0_pubkey(anchor)))
+		if (X509_check_issued(anchor, cert) == X509_V_OK && fits(anchor, cert, terms) && custos_work_verify(terms->issuer.work, cert, X509_get0_pubkey(anchor)))
 			return true;
 	}
 	return false;
@@ -104,7 +104,7 @@ static bool is_one_of(STACK_OF(X509) *anchors, X509 *cert, const struct custos_a
 bool custos_anchors_issued(const struct custos_anchors *anchors, struct x509_st *cert, const struct custos_anchor_terms *terms)
 {
 	struct custos_work unbounded = { .left_us = UINT64_MAX };
-	const struct custos_anchor_terms any = { .leaf = cert, .work = &unbounded };
+	const struct custos_anchor_terms any = { .issuer = { .leaf = cert, .work = &unbounded } };
 	CUSTOS_AUTO_OSSL(store_ctx) X509_STORE_CTX *ctx = X509_STORE_CTX_new();
 	if (ctx == NULL || X509_STORE_CTX_init(ctx, anchors->store, cert, NULL) != 1) {
 		custos_x509_drain();

@@ -3,6 +3,7 @@
 #define CUSTOS_X509_ANCHORS_H
 
 #include "base/bytes.h"
+#include "x509/issuer.h"
 
 struct custos_anchors;
 
@@ -21,13 +22,10 @@ CUSTOS_RC custos_anchors_add_file(struct custos_anchors *anchors, const char *pa
 /* For this layer: does an anchor's key sign this certificate, or is it an anchor itself? NULL: any anchor, whatever it costs to find out. */
 struct x509_st;
 struct x509_store_st;
-struct custos_work;
 struct custos_anchor_terms {
 	bool fitting_only;         /* only anchors that a client goes on to (issuer.h) count */
-	int64_t now_unix;          /* 0: dates are not looked at */
-	struct x509_st *leaf;
 	long below;                /* how many certificates from this one down count for a limit of the path's length */
-	struct custos_work *work;  /* what verifying is charged to */
+	struct custos_issuer_terms issuer;
 };
 CUSTOS_MUST bool custos_anchors_issued(const struct custos_anchors *anchors, struct x509_st *cert, const struct custos_anchor_terms *terms);
 struct x509_store_st *custos_anchors_store(const struct custos_anchors *anchors);

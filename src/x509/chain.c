@@ -290,7 +290,7 @@ static bool client_accepts(void *context, const struct custos_path *path)
 	for (size_t i = 0; i < path->count; i++)
 		ders[i] = custos_buf_view(&custos_bag_at(b->bag, b->graph->nodes[path->node[i]].item)->der);
 	const struct custos_judge_options asked = {
-		.anchors = b->options->trust, .now_unix = b->options->now_unix, .flags = b->options->now_unix == 0 ? CUSTOS_JUDGE_ANY_DATE : 0
+		.anchors = b->options->trust, .purpose = b->options->purpose, .now_unix = b->options->now_unix, .flags = b->options->now_unix == 0 ? CUSTOS_JUDGE_ANY_DATE : 0
 	};
 	return custos_judge_chain(ders, path->count, &asked, why, sizeof why) == CUSTOS_JUDGE_ACCEPTED;
 }
@@ -325,6 +325,7 @@ custos_rc custos_chain_build(const struct custos_bag *bag, const struct custos_c
 	CUSTOS_REQUIRE(chain != NULL, err, CUSTOS_E_SYSTEM, "out of memory");
 	chain->root_item = SIZE_MAX;
 	CUSTOS_TRY(custos_graph_init(&graph, bag, options->now_unix, err));
+	graph.purpose = options->purpose;
 	struct build b = { .bag = bag, .options = options, .graph = &graph, .chain = chain };
 	size_t leaf = choose_leaf(&b);
 	if (leaf == SIZE_MAX)

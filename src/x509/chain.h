@@ -18,6 +18,7 @@ struct custos_chain_options {
 	struct custos_bytes leaf_spki;        /* the leaf is the certificate of this key; empty: the one that is no CA */
 	int64_t now_unix;                     /* valid paths are preferred; 0: dates are not looked at */
 	const struct custos_anchors *trust;   /* may be NULL */
+	const char *purpose;                  /* what the leaf is for, as judge.h has it; NULL: a server */
 };
 
 struct custos_chain {

@@ -26,6 +26,11 @@ static bool is_for(const struct custos_check_options *o, const char *profile)
 	return o->for_profile != NULL && strcmp(o->for_profile, profile) == 0;
 }
 
+static const char *purpose_of(const struct custos_check_options *o)
+{
+	return is_for(o, "client") ? "ssl_client" : NULL;
+}
+
 static custos_rc check_options(const struct custos_check_options *o, struct custos_err *err)
 {
 	if (o->for_profile != NULL && strcmp(o->for_profile, "server") != 0 && !is_for(o, "esxi") && !is_for(o, "client"))
@@ -127,7 +132,7 @@ static void ask_client(const struct custos_check_options *o, struct custos_chain
 	char why[512];
 	if (o->trust == NULL || custos_problems_count(&chain->problems, CUSTOS_SEVERITY_ERROR) > 0)
 		return;
-	const struct custos_judge_options asked = { .anchors = o->trust, .purpose = is_for(o, "client") ? "ssl_client" : NULL, .now_unix = o->now_unix, .flags = accepted_flags(&chain->problems) };
+	const struct custos_judge_options asked = { .anchors = o->trust, .purpose = purpose_of(o), .now_unix = o->now_unix, .flags = accepted_flags(&chain->problems) };
 	if (custos_judge_chain(chain->der, chain->count, &asked, why, sizeof why) != CUSTOS_JUDGE_ACCEPTED)
 		custos_problems_add(&chain->problems, "client_refuses", CUSTOS_SEVERITY_ERROR, "ask the CA for a certificate that its own root verifies",
 		                    "a client with these trust anchors refuses the chain: %s", why);
@@ -164,7 +169,7 @@ custos_rc custos_cert_check(const struct custos_bag *bag, const struct custos_ch
 	CUSTOS_REQUIRE(report != NULL, err, CUSTOS_E_SYSTEM, "out of memory");
 	CUSTOS_TRY(check_options(options, err));
 	struct custos_bytes meant = options->spki.len > 0 ? options->spki : options->leaf_spki;
-	CUSTOS_TRY(custos_chain_build(bag, &(struct custos_chain_options){ .leaf_spki = meant, .now_unix = options->now_unix, .trust = options->trust }, &chain, err));
+	CUSTOS_TRY(custos_chain_build(bag, &(struct custos_chain_options){ .leaf_spki = meant, .now_unix = options->now_unix, .trust = options->trust, .purpose = purpose_of(options) }, &chain, err));
 	struct custos_rules rules = { .problems = &chain->problems, .options = options, .esxi = is_for(options, "esxi"), .client = is_for(options, "client") };
 	rules.anchored = chain->end == CUSTOS_CHAIN_ANCHORED;
 	custos_rules_inputs(&rules, bag);

@@ -1,5 +1,6 @@
 /* What makes an issuer one that clients go on to, and the account of what looking costs. */
 #include "x509/issuer.h"
+#include "x509/openssl.h"
 #include "x509/parsed.h"
 
 enum { CLIENT_SECURITY_BITS = 112 /* of CUSTOS_CLIENT_SECURITY_LEVEL, see SSL_CTX_set_security_level(3) */ };
@@ -45,10 +46,11 @@ bool custos_issuer_self_issued(const X509 *cert)
 }
 
 /* A root may be of version 1, as some old ones are. */
-static bool is_authority(X509 *cert)
+static bool is_authority(X509 *cert, const char *purpose)
 {
 	uint32_t flags = X509_get_extension_flags(cert);
-	int is_ca = X509_check_purpose(cert, X509_PURPOSE_SSL_SERVER, 1);
+	bool for_client = purpose != NULL && strcmp(purpose, "ssl_client") == 0;
+	int is_ca = X509_check_purpose(cert, for_client ? X509_PURPOSE_SSL_CLIENT : X509_PURPOSE_SSL_SERVER, 1);
 	return (flags & (EXFLAG_INVALID | EXFLAG_CRITICAL)) == 0 && ((flags & EXFLAG_SS) != 0 ? is_ca != 0 : is_ca == 1);
 }
 
@@ -106,9 +108,9 @@ bool custos_work_afford_judging(struct custos_work *work, X509 *cert, X509 *leaf
 	return key != NULL && bytes > 0 && custos_work_afford(work, cost_us(key) + naming + (uint64_t)bytes / BYTES_READ_PER_US);
 }
 
-bool custos_issuer_fits(X509 *issuer, X509 *leaf, int64_t now_unix, struct custos_work *work)
+bool custos_issuer_fits(X509 *issuer, const struct custos_issuer_terms *terms)
 {
-	bool fits = custos_issuer_valid_at(issuer, now_unix) && is_authority(issuer) && is_strong(issuer) && may_issue_for(issuer, leaf, work);
+	bool fits = custos_issuer_valid_at(issuer, terms->now_unix) && is_authority(issuer, terms->purpose) && is_strong(issuer) && may_issue_for(issuer, terms->leaf, terms->work);
 	custos_x509_drain();
 	return fits;
 }

@@ -102,6 +102,11 @@ bool custos_graph_issued(struct custos_graph *graph, size_t child, size_t issuer
 	return custos_work_verify(&graph->work, c->cert, X509_get0_pubkey(i->cert));
 }
 
+struct custos_issuer_terms custos_graph_terms(struct custos_graph *graph, size_t leaf)
+{
+	return (struct custos_issuer_terms){ .leaf = graph->nodes[leaf].cert, .now_unix = graph->now_unix, .purpose = graph->purpose, .work = &graph->work };
+}
+
 static bool is_root(struct custos_graph *graph, size_t node)
 {
 	struct custos_node *n = &graph->nodes[node];
@@ -125,6 +130,7 @@ struct search {
 	struct custos_graph *graph;
 	const struct custos_anchors *trust;
 	size_t leaf;
+	struct custos_issuer_terms terms;
 	bool fitting_only;
 	size_t *parents, *queue, head, tail;
 	unsigned char *depths;
@@ -146,7 +152,7 @@ static bool fits(const struct search *s, size_t child, size_t issuer)
 {
 	X509 *cert = s->graph->nodes[issuer].cert;
 	long below = X509_get_pathlen(cert);
-	return (below < 0 || counted(s, child) <= below) && custos_issuer_fits(cert, s->graph->nodes[s->leaf].cert, s->graph->now_unix, &s->graph->work);
+	return (below < 0 || counted(s, child) <= below) && custos_issuer_fits(cert, &s->terms);
 }
 
 static enum custos_path_end expand(struct search *s, size_t node)
@@ -177,7 +183,7 @@ static void visit(struct search *s, size_t node)
 {
 	enum custos_path_end end;
 	struct custos_graph *g = s->graph;
-	const struct custos_anchor_terms terms = { .fitting_only = s->fitting_only, .now_unix = g->now_unix, .leaf = g->nodes[s->leaf].cert, .below = counted(s, node), .work = &g->work };
+	const struct custos_anchor_terms terms = { .fitting_only = s->fitting_only, .below = counted(s, node), .issuer = s->terms };
 	if (s->trust != NULL && custos_anchors_issued(s->trust, g->nodes[node].cert, &terms))
 		end = CUSTOS_PATH_ANCHORED;
 	else if (is_root(g, node))
@@ -227,7 +233,7 @@ custos_rc custos_path_find(struct custos_graph *graph, size_t leaf, const struct
 	CUSTOS_CLEANUP(free_sizes) size_t *queue = calloc(graph->count + 1, sizeof *queue);
 	CUSTOS_AUTO_STR *depths = calloc(graph->count + 1, 1);
 	CUSTOS_REQUIRE(parents != NULL && queue != NULL && depths != NULL, err, CUSTOS_E_SYSTEM, "out of memory");
-	struct search s = { .graph = graph, .trust = goal->trust, .leaf = leaf, .fitting_only = true, .parents = parents, .queue = queue, .depths = (unsigned char *)depths };
+	struct search s = { .graph = graph, .trust = goal->trust, .leaf = leaf, .terms = custos_graph_terms(graph, leaf), .fitting_only = true, .parents = parents, .queue = queue, .depths = (unsigned char *)depths };
 	run(&s, leaf);
 	write_path(&s, ret_path);
 	if (is_accepted(goal, ret_path))

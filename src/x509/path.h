@@ -28,6 +28,7 @@ struct custos_graph {
 	size_t budget;             /* candidates that may still be looked at */
 	struct custos_work work;   /* signatures that may still be verified */
 	int64_t now_unix;
+	const char *purpose;       /* of the leaf, as judge.h has it; NULL: a server's */
 };
 
 /* Ordered: the higher the better. */
@@ -56,6 +57,8 @@ CUSTOS_RC custos_path_find(struct custos_graph *graph, size_t leaf, const struct
 /* The same path by path instead of certificate by certificate (paths.c): slower, bounded, and so finds those that are only right as a whole. *ret_path is only
  * written when one was accepted. */
 CUSTOS_RC custos_path_try_each(struct custos_graph *graph, size_t leaf, const struct custos_path_goal *goal, struct custos_path *ret_path, struct custos_err *err);
+/* What is asked of issuers above this leaf; charged to the graph. */
+struct custos_issuer_terms custos_graph_terms(struct custos_graph *graph, size_t leaf);
 /* Did this issuer sign this child? By name, key identifier and signature. */
 CUSTOS_MUST bool custos_graph_issued(struct custos_graph *graph, size_t child, size_t issuer);
 /* A self-signed certificate of the bag that issued this node, or SIZE_MAX. */

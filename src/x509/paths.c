@@ -1,6 +1,7 @@
 /* Path by path, shortest first. A certificate may be on several paths, so what is wrong with one of them as a whole (names of a CA between, say, or an anchor that a client takes for
  * another) does not keep the others from being tried. Bounded by the graph's budget and by how many paths are held and judged. */
 #include "x509/path.h"
+#include "x509/openssl.h"
 
 enum { STEPS_MAX = 2048, JUDGED_MAX = 64, NOT_KNOWN = -1 };
 
@@ -48,12 +49,11 @@ static custos_rc allocate(struct each *e, struct custos_err *err)
 static void look_around(struct each *e, size_t node)
 {
 	struct custos_graph *g = e->graph;
-	X509 *leaf = g->nodes[e->leaf].cert;
-	const struct custos_anchor_terms terms = { .fitting_only = true, .now_unix = g->now_unix, .leaf = leaf, .work = &g->work };
+	const struct custos_anchor_terms terms = { .fitting_only = true, .issuer = custos_graph_terms(g, e->leaf) };
 	e->first[node] = (long)e->issuer_count;
 	e->anchored[node] = custos_anchors_issued(e->goal->trust, g->nodes[node].cert, &terms) ? 1 : 0;
 	for (size_t i = g->heads[g->nodes[node].issuer_hash & (g->buckets - 1)]; i != SIZE_MAX; i = g->nexts[i])
-		if (i != node && i != e->leaf && custos_graph_issued(g, node, i) && custos_issuer_fits(g->nodes[i].cert, leaf, g->now_unix, &g->work))
+		if (i != node && i != e->leaf && custos_graph_issued(g, node, i) && custos_issuer_fits(g->nodes[i].cert, &terms.issuer))
 			e->issuers[e->issuer_count++] = i;
 	e->issuers[e->issuer_count++] = SIZE_MAX;
 }

@@ -36,7 +36,7 @@ static void pki_free(struct pki *p)
 }
 
 /* How long the chain is, built from these with both roots trusted; *ret_second is its second certificate's index in the bag. */
-static size_t built(const struct pki *p, X509 *const *certs, size_t count, size_t *ret_second)
+static size_t built_for(const char *purpose, const struct pki *p, X509 *const *certs, size_t count, size_t *ret_second)
 {
 	struct custos_bag *bag = NULL;
 	struct custos_anchors *trust = NULL;
@@ -50,7 +50,7 @@ static size_t built(const struct pki *p, X509 *const *certs, size_t count, size_
 	assert_int_equal(custos_anchors_add_pem(trust, custos_buf_view(&roots), "roots", NULL), CUSTOS_OK);
 	assert_int_equal(custos_bag_new(&bag, NULL), CUSTOS_OK);
 	assert_int_equal(custos_bag_add(bag, "bag", custos_buf_view(&pem), NULL), CUSTOS_OK);
-	const struct custos_chain_options options = { .now_unix = LAB_NOW, .trust = trust };
+	const struct custos_chain_options options = { .now_unix = LAB_NOW, .trust = trust, .purpose = purpose };
 	assert_int_equal(custos_chain_build(bag, &options, &chain, NULL), CUSTOS_OK);
 	assert_int_equal(chain->end, CUSTOS_CHAIN_ANCHORED);
 	size_t length = chain->count;
@@ -59,6 +59,11 @@ static size_t built(const struct pki *p, X509 *const *certs, size_t count, size_
 	custos_anchors_free(trust);
 	custos_bag_free(bag);
 	return length;
+}
+
+static size_t built(const struct pki *p, X509 *const *certs, size_t count, size_t *ret_second)
+{
+	return built_for(NULL, p, certs, count, ret_second);
 }
 
 /* `low` once more, straight from the root, with this limit: leaf, low would be the shortest chain. */
@@ -163,6 +168,8 @@ static void issuers_that_clients_refuse(void **state)
 		assert_int_equal(built(p, both, 4, &second), i == RIGHT_PURPOSE ? 2 : 3);
 		assert_int_equal(second, i == RIGHT_PURPOSE ? 0 : 2);
 		assert_int_equal(built(p, alone, 2, &second), 2);
+		if (i == PURPOSE)
+			assert_int_equal(built_for("ssl_client", p, both, 4, &second), 2);
 		X509_free(cut);
 	}
 	pki_free(p);
