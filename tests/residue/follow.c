@@ -1,7 +1,7 @@
 /* The run: starts the command, finds its processes, attaches to each when it is past its own start, and turns what the kernel tells into stops.
  *
  * A process that was traced from its first instruction on would refuse to work, and rightly. So nobody is traced before it sleeps in a call that
- * waits for somebody else; a courier that was never caught so makes the run worthless, and the report says so. */
+ * waits for somebody else, or is in its sandbox; a courier that was never caught so makes the run worthless, and the report says so. */
 #include "trace.h"
 
 #include <signal.h>
@@ -14,7 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { NAP_US = 60, TREE_EVERY_US = 2000, HOLD_MS = 500, INSTANT_MIN_US = 6, INSTANT_SPAN_US = 24 };
+enum { NAP_US = 60, TREE_EVERY_US = 2000, HOLD_MS = 500, INSTANT_MIN_US = 6 };
 
 int64_t residue_now_us(void)
 {
@@ -45,7 +45,7 @@ struct tracee *residue_add(struct run *r, pid_t tid, pid_t process, enum residue
 {
 	if (r->count == TRACEES_MAX)
 		residue_die("more than %d threads to follow", TRACEES_MAX);
-	r->tracees[r->count] = (struct tracee){ .tid = tid, .process = process, .role = role };
+	r->tracees[r->count] = (struct tracee){ .tid = tid, .process = process, .role = role, .calls = role != ROLE_TOKEN || r->options->token_random > 0 };
 	return &r->tracees[r->count++];
 }
 
@@ -58,7 +58,7 @@ void residue_resume(struct tracee *t, int signal)
 {
 	t->stopped = false;
 	/* that it was killed meanwhile is told by waitpid */
-	(void)ptrace(t->role == ROLE_TOKEN ? PTRACE_CONT : PTRACE_SYSCALL, t->tid, 0, signal);
+	(void)ptrace(t->calls ? PTRACE_SYSCALL : PTRACE_CONT, t->tid, 0, signal);
 }
 
 /* ---- starting and attaching ---- */
@@ -100,13 +100,17 @@ static void attach(struct run *r, pid_t pid, enum residue_role role)
 	residue_handle(r, t, status);
 }
 
-/* Keeper and token are past their start, PIN included, when there is a courier. */
-static void attach_all(struct run *r)
+/* Keeper and token are past their start, PIN included, when there is a courier; where it is to be held up, the keeper is caught while it waits for the courier's
+ * first word. */
+void residue_attach_all(struct run *r)
 {
 	bool courier = r->report->of[ROLE_COURIER].processes > 0;
+	residue_tree_look(&r->tree);
+	for (size_t i = 0; i < r->tree.count && r->options->hold_up; i++)
+		courier = courier || (r->tree.processes[i].known && r->tree.processes[i].role == ROLE_COURIER);
 	for (size_t i = 0; i < r->tree.count; i++) {
 		struct residue_process *p = &r->tree.processes[i];
-		if (!p->known || p->gone || residue_find(r, p->pid) != NULL || !residue_is_waiting(p->pid, p->role))
+		if (!p->known || p->gone || residue_find(r, p->pid) != NULL || !residue_is_ready(p->pid, p->role))
 			continue;
 		if (p->role == ROLE_COURIER || courier)
 			attach(r, p->pid, p->role);
@@ -172,24 +176,6 @@ static uint64_t noise(struct run *r)
 	return r->noise * UINT64_C(0x2545F4914F6CDD1D) >> 33;
 }
 
-/* Scanner and courier share one processor while instants are taken, and the scanner goes first: the courier runs only while the scanner naps, so a
- * nap of a few microseconds is a few microseconds of the courier, whatever a wake-up across processors would cost. */
-void residue_share_processor(struct run *r, pid_t courier)
-{
-	cpu_set_t one;
-	int here = sched_getcpu();
-	if (r->options->random == 0 || r->shared_with != 0 || here < 0 || sched_getaffinity(0, sizeof r->affinity, &r->affinity) != 0)
-		return;
-	CPU_ZERO(&one);
-	CPU_SET((size_t)here, &one);
-	r->shared_with = courier;
-	/* what is not allowed makes the instants fewer, no worse */
-	(void)sched_setaffinity(0, sizeof one, &one);
-	(void)sched_setaffinity(courier, sizeof one, &one);
-	(void)sched_setscheduler(0, SCHED_FIFO, &(struct sched_param){ .sched_priority = 1 });
-	(void)prctl(PR_SET_TIMERSLACK, 1, 0, 0, 0);
-}
-
 static void part_processor(struct run *r)
 {
 	if (r->shared_with == 0)
@@ -198,6 +184,27 @@ static void part_processor(struct run *r)
 	(void)sched_setaffinity(0, sizeof r->affinity, &r->affinity);
 	(void)sched_setaffinity(r->shared_with, sizeof r->affinity, &r->affinity);
 	r->shared_with = 0;
+}
+
+/* Scanner and process share one processor while instants are taken, and the scanner goes first: the other runs only while the scanner naps, so a
+ * nap of a few microseconds is a few microseconds of its work, whatever a wake-up across processors would cost. */
+void residue_share_processor(struct run *r, pid_t process)
+{
+	if (r->shared_with == process)
+		return;
+	part_processor(r);
+	cpu_set_t one;
+	int here = sched_getcpu();
+	if (r->options->random == 0 || here < 0 || sched_getaffinity(0, sizeof r->affinity, &r->affinity) != 0)
+		return;
+	CPU_ZERO(&one);
+	CPU_SET((size_t)here, &one);
+	r->shared_with = process;
+	/* what is not allowed makes the instants fewer, no worse */
+	(void)sched_setaffinity(0, sizeof one, &one);
+	(void)sched_setaffinity(process, sizeof one, &one);
+	(void)sched_setscheduler(0, SCHED_FIFO, &(struct sched_param){ .sched_priority = 1 });
+	(void)prctl(PR_SET_TIMERSLACK, 1, 0, 0, 0);
 }
 
 static bool waits(const struct tracee *t)
@@ -209,21 +216,32 @@ static bool waits(const struct tracee *t)
 	return t->in_call && (t->call == SYS_ppoll || t->call == SYS_recvmsg);
 }
 
+static bool wants_an_instant(struct run *r)
+{
+	if (r->phase == PHASE_SECTION)
+		return r->random < r->options->random;
+	return r->phase == PHASE_BEFORE && r->token_random < r->options->token_random && residue_first_of(r, ROLE_COURIER) != NULL && residue_first_of(r, ROLE_KEEPER) != NULL;
+}
+
 /* A running courier between the key's arrival and its handing over is stopped at some instant of the next microseconds, unless it stops by itself
- * first. One that waits for its host is left alone: nothing changes in it. False: there is none. */
+ * first; and so is custos-token before that, when everybody is traced. One that waits for another is left alone: nothing changes in it. False: there
+ * is none. */
 static bool take_an_instant(struct run *r)
 {
 	struct tracee *t = NULL;
-	if (r->phase != PHASE_SECTION || r->random >= r->options->random) {
+	enum residue_role role = r->phase == PHASE_SECTION ? ROLE_COURIER : ROLE_TOKEN;
+	if (!wants_an_instant(r)) {
 		part_processor(r);
 		return false;
 	}
 	for (size_t i = 0; i < r->count; i++)
-		if (r->tracees[i].role == ROLE_COURIER && !r->tracees[i].stopped && !r->tracees[i].interrupted)
+		if (r->tracees[i].role == role && !r->tracees[i].stopped && !r->tracees[i].interrupted)
 			t = &r->tracees[i];
+	if (t != NULL && role == ROLE_TOKEN)
+		residue_share_processor(r, t->process);
 	if (t == NULL || waits(t))
 		return false;
-	nanosleep(&(struct timespec){ .tv_nsec = (INSTANT_MIN_US + (long)(noise(r) % INSTANT_SPAN_US)) * 1000 }, NULL);
+	nanosleep(&(struct timespec){ .tv_nsec = (INSTANT_MIN_US + (long)(noise(r) % r->options->apart_us)) * 1000 }, NULL);
 	if (!next_event(r))
 		t->interrupted = ptrace(PTRACE_INTERRUPT, t->tid, 0, 0) == 0;
 	return true;
@@ -266,9 +284,9 @@ void residue_follow(struct residue_options *options, const struct residue_needle
 			residue_die("not over after %u s, in state %s", options->timeout_s, r->state);
 		/* a look at the tree takes as long as all that the courier does with the key */
 		if (now >= tree_at && r->shared_with == 0) {
-			residue_tree_look(&r->tree);
-			attach_all(r);
-			tree_at = residue_now_us() + TREE_EVERY_US;
+			residue_attach_all(r);
+			/* who is to be caught in time is looked for all the time */
+			tree_at = residue_now_us() + (options->hold_up ? 0 : TREE_EVERY_US);
 		}
 		release_the_long_held(r);
 		if (!busy)

@@ -18,7 +18,7 @@ static uint32_t u32(const uint8_t *at)
 	return (uint32_t)at[0] << 24 | (uint32_t)at[1] << 16 | (uint32_t)at[2] << 8 | at[3];
 }
 
-bool residue_key_is_next(pid_t courier)
+const char *residue_key_is_next(pid_t courier)
 {
 	uint8_t start[HEADER + POINT + 4];
 	int process = pidfd_open(courier, 0), fd = process < 0 ? -1 : pidfd_getfd(process, COURIER_FD, 0);
@@ -29,16 +29,19 @@ bool residue_key_is_next(pid_t courier)
 	if (process >= 0)
 		close(process);
 	if (got < HEADER || start[0] != CUSTOS_LINK_VERSION)
-		return false;
+		return NULL;
 	switch (start[1]) {
 	/* a go-ahead for a roll-back is a KEY without a key */
-	case CUSTOS_COURIER_KEY: return got == (ssize_t)sizeof start && u32(start + HEADER + POINT) > 0;
+	case CUSTOS_COURIER_KEY: return got == (ssize_t)sizeof start && u32(start + HEADER + POINT) > 0 ? RESIDUE_KEY : NULL;
 	/* a file with a key or a share, what opens it, the leave to ask people for shares */
 	case CUSTOS_COURIER_READ_KEY:
 	case CUSTOS_COURIER_PHRASE:
 	case CUSTOS_COURIER_SHARE_FILE:
-	case CUSTOS_COURIER_COLLECT: return true;
-	default: return false;
+	case CUSTOS_COURIER_COLLECT: return RESIDUE_KEY;
+	/* what opens a container, the order to make a key */
+	case CUSTOS_COURIER_OPEN_KEY: return RESIDUE_SIGNING;
+	case CUSTOS_COURIER_BEAR_KEY: return RESIDUE_BIRTH;
+	default: return NULL;
 	}
 }
 

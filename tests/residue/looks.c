@@ -22,8 +22,10 @@ static bool stop(struct tracee *t)
 
 void residue_look(struct run *r, struct tracee *t, enum residue_phase phase, bool whole)
 {
-	struct residue_sample s = { .needles = r->needles, .report = r->report, .role = t->role, .phase = phase, .state = r->state, .whole = whole };
+	struct residue_sample s = { .needles = r->needles, .report = r->report, .role = t->role, .phase = phase, .state = r->state, .whole = whole, .kept = r->options->kept };
 	bool let_go[TRACEES_MAX] = { false };
+	if (s.kept != NULL)
+		residue_keep_begin(s.kept);
 	for (size_t i = 0; i < r->count; i++) {
 		struct tracee *other = &r->tracees[i];
 		if (other->process != t->process)

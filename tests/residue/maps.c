@@ -89,6 +89,8 @@ static bool is_worth_reading(const struct mapping *m, bool whole)
 static void scan_mapping(int mem, const struct mapping *m, uint8_t *chunk, struct residue_sample *s)
 {
 	struct residue_hits hits = { 0 };
+	if (s->kept != NULL)
+		residue_keep_part(s->kept, PART_MAPPING, m->where, m->locked);
 	size_t kept = 0, page = (size_t)sysconf(_SC_PAGESIZE);
 	for (uint64_t at = m->from; at < m->to;) {
 		size_t want = m->to - at < CHUNK ? (size_t)(m->to - at) : CHUNK;
@@ -100,26 +102,17 @@ static void scan_mapping(int mem, const struct mapping *m, uint8_t *chunk, struc
 			continue;
 		}
 		size_t have = kept + (size_t)got;
-		struct residue_hits here = { 0 };
-		residue_needles_search(s->needles, chunk, have, &here);
-		hits.key += here.key;
-		hits.pin += here.pin;
-		hits.runs += here.runs;
-		hits.kinds |= here.kinds;
+		if (s->kept != NULL)
+			residue_keep_bytes(s->kept, chunk, have);
+		else
+			residue_needles_search(s->needles, chunk, have, &hits);
 		s->report->of[s->role].bytes += (size_t)got;
 		at += (uint64_t)got;
 		/* a window that lies across two chunks: the last bytes come once more, too few of them to be a window alone */
 		kept = have < OVERLAP ? have : OVERLAP;
 		memmove(chunk, chunk + have - kept, kept);
 	}
-	if (hits.kinds == 0)
-		return;
-	struct residue_hits *into = m->locked ? &s->locked : &s->unlocked;
-	into->key += hits.key;
-	into->pin += hits.pin;
-	into->runs += hits.runs;
-	into->kinds |= hits.kinds;
-	residue_report_finding(s->report, s->role, s->phase, s->state, m->where, m->locked, &hits);
+	residue_sample_take_mapping(s, m->where, m->locked, &hits);
 }
 
 static void note_backend(const struct mapping *m, struct residue_report *r)
@@ -141,7 +134,8 @@ bool residue_scan_memory(pid_t pid, struct residue_sample *s)
 	for (struct mapping m; smaps != NULL && mem >= 0 && next_mapping(smaps, &m); seen++) {
 		if (s->role == ROLE_COURIER)
 			note_backend(&m, s->report);
-		if (!is_worth_reading(&m, s->whole))
+		/* what is in a file need not be kept */
+		if (!is_worth_reading(&m, s->whole && s->kept == NULL))
 			continue;
 		s->report->of[s->role].mappings++;
 		scan_mapping(mem, &m, chunk, s);

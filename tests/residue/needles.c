@@ -340,6 +340,14 @@ static void cover_add(struct cover *c, size_t at, size_t *runs)
 	c->end = at + RESIDUE_WINDOW;
 }
 
+void residue_hits_add(struct residue_hits *to, const struct residue_hits *hits)
+{
+	to->key += hits->key;
+	to->pin += hits->pin;
+	to->runs += hits->runs;
+	to->kinds |= hits->kinds;
+}
+
 void residue_needles_search(const struct residue_needles *n, const uint8_t *bytes, size_t len, struct residue_hits *hits)
 {
 	struct cover key = { 0 }, pin = { 0 };

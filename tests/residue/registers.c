@@ -18,7 +18,7 @@ static const int sets[] = { NT_PRSTATUS, NT_PRFPREG, SVE };
 #error "the registers of this processor are not known"
 #endif
 
-/* One register shows in more than one set: what counts is the largest. A set that this processor lacks has nothing in it. */
+/* A set that this processor lacks has nothing in it. The general ones come first. */
 void residue_scan_registers(pid_t tid, struct residue_sample *s)
 {
 	uint8_t bytes[REGISTERS_SIZE];
@@ -26,21 +26,18 @@ void residue_scan_registers(pid_t tid, struct residue_sample *s)
 	for (size_t i = 0; i < sizeof sets / sizeof *sets; i++) {
 		struct iovec v = { bytes, sizeof bytes };
 		struct residue_hits hits = { 0 };
+		enum residue_part part = sets[i] == NT_PRSTATUS ? PART_GENERAL : PART_VECTORS;
 		if (ptrace(PTRACE_GETREGSET, tid, sets[i], &v) != 0)
 			continue;
-		residue_needles_search(s->needles, bytes, v.iov_len, &hits);
-		s->registers.kinds |= hits.kinds;
-		s->registers.runs += hits.runs;
-		if (sets[i] == NT_PRSTATUS) {
-			s->registers.key += hits.key;
-			s->registers.pin += hits.pin;
-		} else {
-			vectors.key = hits.key > vectors.key ? hits.key : vectors.key;
-			vectors.pin = hits.pin > vectors.pin ? hits.pin : vectors.pin;
+		if (s->kept != NULL) {
+			residue_keep_part(s->kept, part, "registers", false);
+			residue_keep_bytes(s->kept, bytes, v.iov_len);
+			continue;
 		}
+		residue_needles_search(s->needles, bytes, v.iov_len, &hits);
+		residue_sample_take_registers(s, part, &vectors, &hits);
 	}
-	s->registers.key += vectors.key;
-	s->registers.pin += vectors.pin;
+	residue_sample_end_registers(s, &vectors);
 }
 
 void residue_derail(pid_t tid)

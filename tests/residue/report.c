@@ -46,8 +46,39 @@ static void raise_to(size_t *figure, size_t value)
 		*figure = value;
 }
 
+void residue_sample_take_mapping(struct residue_sample *s, const char *where, bool locked, const struct residue_hits *hits)
+{
+	if (hits->kinds == 0)
+		return;
+	residue_hits_add(locked ? &s->locked : &s->unlocked, hits);
+	residue_report_finding(s->report, s->role, s->phase, s->state, where, locked, hits);
+}
+
+void residue_sample_end_registers(struct residue_sample *s, struct residue_hits *vectors)
+{
+	residue_hits_add(&s->registers, vectors);
+	*vectors = (struct residue_hits){ 0 };
+}
+
+void residue_sample_take_registers(struct residue_sample *s, enum residue_part part, struct residue_hits *vectors, const struct residue_hits *hits)
+{
+	if (part == PART_GENERAL) {
+		residue_sample_end_registers(s, vectors);
+		residue_hits_add(&s->registers, hits);
+		return;
+	}
+	raise_to(&vectors->key, hits->key);
+	raise_to(&vectors->pin, hits->pin);
+	vectors->runs += hits->runs;
+	vectors->kinds |= hits->kinds;
+}
+
 void residue_sample_add(const struct residue_sample *s)
 {
+	if (s->kept != NULL) {
+		residue_keep_sample(s->kept, s);
+		return;
+	}
 	struct residue_figures *f = &s->report->of[s->role];
 	f->samples++;
 	f->dirty += s->unlocked.key > 0;
@@ -119,8 +150,8 @@ static void put_figures(FILE *out, const struct residue_figures *f)
 
 void residue_report_json(const struct residue_report *r, const struct residue_needles *n, FILE *out)
 {
-	fprintf(out, "{\"windows\": %zu, \"key_seen\": %s, \"token_gone\": %s, \"backend\": \"%s\", \"couriers_started\": %zu, \"command_exit\": %d",
-	        residue_needles_count(n), r->key_seen ? "true" : "false", r->token_gone ? "true" : "false", r->backend, r->couriers_started,
+	fprintf(out, "{\"windows\": %zu, \"key_seen\": %s, \"token_gone\": %s, \"backend\": \"%s\", \"couriers_started\": %zu, \"kept\": %zu, \"command_exit\": %d",
+	        residue_needles_count(n), r->key_seen ? "true" : "false", r->token_gone ? "true" : "false", r->backend, r->couriers_started, r->kept,
 	        WIFEXITED(r->command_status) ? WEXITSTATUS(r->command_status) : 128 + WTERMSIG(r->command_status));
 	for (int role = 0; role < ROLES; role++) {
 		fprintf(out, ", \"%s\": ", role_names[role]);

@@ -43,6 +43,7 @@ struct residue_hits {
 	size_t runs;
 	unsigned kinds;
 };
+void residue_hits_add(struct residue_hits *to, const struct residue_hits *hits);
 /* Adds what is found in `bytes`. */
 void residue_needles_search(const struct residue_needles *n, const uint8_t *bytes, size_t len, struct residue_hits *hits);
 
@@ -89,6 +90,8 @@ struct residue_report {
 	size_t state_count;
 	bool key_seen, token_gone;
 	size_t couriers_started;      /* traced or not */
+	size_t arrivals;              /* of a key, or of what comes before one, at a courier */
+	size_t kept;                  /* bytes that were searched afterwards, each piece once */
 	int command_status;           /* as of waitpid */
 	char backend[16];             /* "memfd_secret", "mlock" or "" when no courier was looked at while it had locked pages */
 };
@@ -109,6 +112,7 @@ struct residue_sample {
 	enum residue_phase phase;
 	const char *state;
 	bool whole;                   /* also file mappings that were never written to */
+	struct residue_kept *kept;    /* NULL: searched at once */
 	/* out */
 	struct residue_hits unlocked, locked, registers;
 	size_t unreadable;
@@ -121,13 +125,35 @@ void residue_scan_registers(pid_t tid, struct residue_sample *sample);
 void residue_derail(pid_t tid);
 /* Reads memory of the process; false when not all of it is there. */
 bool residue_read_memory(pid_t pid, uint64_t address, void *into, size_t len);
-/* After both scans: into the figures. */
+/* After both scans: into the figures, or to what is kept. */
 void residue_sample_add(const struct residue_sample *sample);
+/* What was found in one mapping, or in one set of registers. Vector registers show in more than one set: of one thread's the largest counts, and `vectors` is
+ * where they wait for its last set, that is until the next general ones or the end. */
+enum residue_part { PART_MAPPING, PART_GENERAL, PART_VECTORS };
+void residue_sample_take_mapping(struct residue_sample *sample, const char *where, bool locked, const struct residue_hits *hits);
+void residue_sample_take_registers(struct residue_sample *sample, enum residue_part part, struct residue_hits *vectors, const struct residue_hits *hits);
+void residue_sample_end_registers(struct residue_sample *sample, struct residue_hits *vectors);
+
+/* ---- keep.c: what is searched when the key is known, afterwards ---- */
+
+struct residue_kept *residue_kept_new(void);
+/* Wipes it. */
+void residue_kept_free(struct residue_kept *k);
+/* A sample: begun (what of one that came to nothing is left is dropped), then its parts, each with its bytes, then all that is known of it. */
+void residue_keep_begin(struct residue_kept *k);
+void residue_keep_part(struct residue_kept *k, enum residue_part part, const char *where, bool locked);
+void residue_keep_bytes(struct residue_kept *k, const uint8_t *bytes, size_t len);
+void residue_keep_sample(struct residue_kept *k, const struct residue_sample *sample);
+/* Puts every sample into the figures; how many bytes were kept. */
+size_t residue_kept_search(struct residue_kept *k, const struct residue_needles *needles, struct residue_report *report);
 
 /* ---- frames.c: the protocol between the processes, heard from outside ---- */
 
-/* Whether the next message on the courier's channel brings a key, or what a key comes of. */
-bool residue_key_is_next(pid_t courier);
+#define RESIDUE_KEY "key"
+#define RESIDUE_SIGNING "signing"
+#define RESIDUE_BIRTH "birth"
+/* The state that begins when the next message on the courier's channel brings a key, what a key comes of, or the order to make one; NULL when it does not. */
+const char *residue_key_is_next(pid_t courier);
 /* Whether what was just received says that the key is sealed to the token, and no more in the clear. */
 bool residue_read_sealed(pid_t keeper, uint64_t msghdr, size_t received);
 /* The state that a PROGRESS message tells, from the msghdr that was just received into. False: it is another message. */
@@ -150,13 +176,13 @@ struct residue_tree {
 };
 void residue_tree_begin(struct residue_tree *t);
 void residue_tree_look(struct residue_tree *t);
-/* Past its start, asleep in a call that waits: a tracer is not asked about any more. */
-bool residue_is_waiting(pid_t pid, enum residue_role role);
+/* Past its start, asleep in a call that waits, or in its sandbox: a tracer is not asked about any more. */
+bool residue_is_ready(pid_t pid, enum residue_role role);
 
 /* ---- follow.c: the run ---- */
 
 struct residue_hook {
-	char state[STATE_SIZE];       /* as in PROGRESS, or "key" */
+	char state[STATE_SIZE];       /* as in PROGRESS, or one of those above */
 	const char *command;          /* NULL: derail the courier */
 	bool done;
 };
@@ -165,9 +191,13 @@ enum { HOOKS_MAX = 8 };
 struct residue_options {
 	bool every_state;
 	size_t random;                /* random instants wanted */
+	size_t apart_us;              /* at most, without the time that they take */
 	unsigned seed;
 	size_t cap;                   /* samples of a courier after which only some states are looked at */
 	unsigned timeout_s;
+	size_t token_random;          /* the same for custos-token, while a courier waits for its key; then it is looked at when it makes a call, too */
+	struct residue_kept *kept;    /* NULL: the key is known */
+	bool hold_up;                 /* the keeper is caught first, and nobody gets anything to do before he is, too */
 	struct residue_hook hooks[HOOKS_MAX];
 	size_t hook_count;
 };

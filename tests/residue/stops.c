@@ -1,10 +1,10 @@
 /* What is done when one of the processes stands: calls are looked into, states are learned, samples are taken.
  *
  *   courier   before the key  a sample at each message of the protocol
- *             key             at its arrival, then at each call (or at random instants until it is handed over)
+ *             key             at its arrival, then at each call (or at random instants until it is handed over, or the answer is sent)
  *             at its end      a last one, while its memory is still there
  *   keeper    at each message, and at its end
- *   token     when the key arrives, now and then, and at its end */
+ *   token     when the key arrives, now and then, at its end; at each call and at random instants before that, where it is asked for */
 #include "trace.h"
 
 #include <signal.h>
@@ -17,7 +17,7 @@
 
 enum { COURIER_FD = 3, KEEPER_WHOLE_EVERY = 16, TOKEN_EVERY = 8, THIN = 8, SOME = 4, SPARSE = 16 };
 
-static const char HANDING_OVER[] = "stage key";
+static const char HANDING_OVER[] = "stage key", ANSWERING[] = "answer";
 
 /* ---- states ---- */
 
@@ -49,12 +49,18 @@ static void fire_hooks(struct run *r)
 	}
 }
 
+/* There is a key from here on, or a moment later. */
+static bool is_arrival(const char *state)
+{
+	return strcmp(state, RESIDUE_KEY) == 0 || strcmp(state, RESIDUE_SIGNING) == 0 || strcmp(state, RESIDUE_BIRTH) == 0;
+}
+
 static void enter_state(struct run *r, const char *state)
 {
 	snprintf(r->state, sizeof r->state, "%s", state);
 	residue_report_state(r->report, state);
 	/* the key is handed over to one host after the other */
-	if (r->phase == PHASE_SECTION && strcmp(state, "key") != 0 && strcmp(state, HANDING_OVER) != 0)
+	if (r->phase == PHASE_SECTION && !is_arrival(state) && strcmp(state, HANDING_OVER) != 0)
 		r->phase = PHASE_AFTER;
 	else if (r->phase == PHASE_AFTER && strcmp(state, HANDING_OVER) == 0)
 		r->phase = PHASE_SECTION;
@@ -72,9 +78,12 @@ static void look_at_courier(struct run *r, struct tracee *t, bool whole)
 static void courier_enters(struct run *r, struct tracee *t)
 {
 	bool speaks = (t->call == SYS_recvmsg || t->call == SYS_sendmsg) && t->arguments[0] == COURIER_FD;
-	t->key_next = t->call == SYS_recvmsg && speaks && residue_key_is_next(t->process);
+	t->key_next = t->call == SYS_recvmsg && speaks ? residue_key_is_next(t->process) : NULL;
 	t->heard_before = r->heard;
 	r->stops++;
+	/* of these two the first word is the last: the key is gone before it is said */
+	if (t->call == SYS_sendmsg && speaks && (strcmp(r->state, RESIDUE_SIGNING) == 0 || strcmp(r->state, RESIDUE_BIRTH) == 0))
+		enter_state(r, ANSWERING);
 	if (r->phase == PHASE_BEFORE  ? speaks
 	    : r->options->every_state ? r->samples < r->options->cap || r->stops % THIN == 0
 	                              : r->stops % (r->phase == PHASE_SECTION ? SOME : SPARSE) == 0)
@@ -83,10 +92,11 @@ static void courier_enters(struct run *r, struct tracee *t)
 
 static void courier_leaves(struct run *r, struct tracee *t, int64_t result)
 {
-	if (t->key_next && result > 0) {
+	if (t->key_next != NULL && result > 0) {
 		r->phase = PHASE_SECTION;
 		r->report->key_seen = true;
-		enter_state(r, "key");
+		r->report->arrivals++;
+		enter_state(r, t->key_next);
 		look_at_courier(r, t, true);
 		residue_look_at_tokens(r);
 		residue_share_processor(r, t->process);
@@ -95,7 +105,7 @@ static void courier_leaves(struct run *r, struct tracee *t, int64_t result)
 		t->held = true;
 		t->held_since_ms = residue_now_us() / 1000;
 	}
-	t->key_next = false;
+	t->key_next = NULL;
 }
 
 static void let_go(struct run *r, struct tracee *t, int signal)
@@ -128,6 +138,14 @@ static void look_at_keeper(struct run *r, struct tracee *t)
 		residue_look_at_tokens(r);
 }
 
+/* Whoever is told something now does not wait any more. */
+static void keeper_speaks(struct run *r, struct tracee *t)
+{
+	if (r->options->hold_up)
+		residue_attach_all(r);
+	look_at_keeper(r, t);
+}
+
 static void keeper_leaves(struct run *r, struct tracee *t, int64_t result)
 {
 	char state[STATE_SIZE];
@@ -156,8 +174,10 @@ static void handle_call(struct run *r, struct tracee *t)
 		t->arguments[1] = info.entry.args[1];
 		if (t->role == ROLE_COURIER)
 			courier_enters(r, t);
-		else if (t->role == ROLE_KEEPER && t->call == SYS_sendmsg)
-			look_at_keeper(r, t);
+		else if (t->role == ROLE_TOKEN)
+			residue_look(r, t, r->phase, false);
+		else if (t->call == SYS_sendmsg)
+			keeper_speaks(r, t);
 	} else if (info.op == PTRACE_SYSCALL_INFO_EXIT && t->in_call) {
 		t->in_call = false;
 		if (t->role == ROLE_COURIER)
@@ -206,10 +226,13 @@ static void handle_interrupt(struct run *r, struct tracee *t)
 	/* at the same instruction as last time it has not been running */
 	struct __ptrace_syscall_info info = { 0 };
 	bool moved = ptrace(PTRACE_GET_SYSCALL_INFO, t->tid, sizeof info, &info) > 0 && info.instruction_pointer != r->last_place;
-	if (t->interrupted && moved && r->phase == PHASE_SECTION) {
+	if (t->interrupted && moved && (t->role == ROLE_TOKEN || r->phase == PHASE_SECTION)) {
 		r->last_place = info.instruction_pointer;
-		look_at_courier(r, t, false);
-		r->random++;
+		if (t->role == ROLE_TOKEN)
+			residue_look(r, t, r->phase, false);
+		else
+			look_at_courier(r, t, false);
+		++*(t->role == ROLE_TOKEN ? &r->token_random : &r->random);
 		r->report->of[t->role].random++;
 	}
 	t->interrupted = false;

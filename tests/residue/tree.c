@@ -132,14 +132,15 @@ static long filters_of(pid_t pid)
 	return at == NULL ? -1 : strtol(at + sizeof field - 1, NULL, 10);
 }
 
-/* One that goes to no host is past its start when it has a filter more than its keeper: the last thing it does before it says HELLO. */
+/* It is past its start when it has a filter more than its keeper: the last thing it does before it says HELLO. */
 static bool is_in_sandbox(pid_t pid)
 {
 	pid_t parent = parent_of(pid);
 	return parent > 0 && filters_of(pid) > filters_of(parent);
 }
 
-/* A courier is handed the connection to a host when it has said HELLO, and that it says when it has given up all it can do without. */
+/* Where the kernel does not tell filters, or there is no sandbox: a courier is handed the connection to a host when it has said HELLO, and that it says when it has
+ * given up all it can do without. */
 static bool has_connection(pid_t pid)
 {
 	char link[64], target[64];
@@ -152,7 +153,7 @@ static bool has_connection(pid_t pid)
 	return false;
 }
 
-bool residue_is_waiting(pid_t pid, enum residue_role role)
+bool residue_is_ready(pid_t pid, enum residue_role role)
 {
 	char status[4096], call[256];
 	static const long waits[] = {
@@ -165,11 +166,13 @@ bool residue_is_waiting(pid_t pid, enum residue_role role)
 #endif
 		SYS_epoll_pwait,
 	};
+	if (role == ROLE_COURIER && is_in_sandbox(pid))
+		return true;
 	/* no new privileges: the last thing that is done before a tracer is asked about */
 	if (!read_text(pid, "status", status, sizeof status) || strstr(status, "\nNoNewPrivs:\t1") == NULL || !read_text(pid, "syscall", call, sizeof call))
 		return false;
 	long number = strtol(call, NULL, 10);
-	if (call[0] < '0' || call[0] > '9' || (role == ROLE_COURIER && !has_connection(pid) && !is_in_sandbox(pid)))
+	if (call[0] < '0' || call[0] > '9' || (role == ROLE_COURIER && !has_connection(pid)))
 		return false;
 	for (size_t i = 0; i < sizeof waits / sizeof *waits; i++)
 		if (waits[i] == number)
