@@ -10,6 +10,8 @@
 #                                $CODE, report in $REPORT. WRAPPER goes before residue_scan
 #   residue_shares split|combine [OPTION…] [-- [WRAPPER…]]   splits a KEK or combines it, with a keeper, token and person of the tests' own
 #   residue_import TYPE [OPTION…]   custos key import of a new key in a file that a pass phrase protects
+#   residue_learn NAME           request, certificate and deployment of a key that was made: $LAB/NAME.key is what the host got (as a command: learn)
+#   residue_watch [OPTION…] -- WORD…   custos WORD… under residue_scan OPTION… (--key and the like among them), in BACKEND; residue_in_place_of holds for it
 #   residue_in_place_of PROGRAM  a WRAPPER that puts PROGRAM in the courier's place, for the run alone, in the array IN_PLACE
 #   residue_clean [WAY…]         the report is clean (verdict.py)
 #   residue_figures NAME [REPORT…]   one line of figures, by default of $REPORT
@@ -26,7 +28,7 @@ residue_here=$(dirname -- "$(readlink -f -- "${BASH_SOURCE[0]}")")
 # shellcheck source=tests/crash/crash.bash
 . "$residue_here/../crash/crash.bash"
 residue_bin=$CUSTOS_BUILD/tests/residue
-BACKEND=mlock FORMAT=pkcs8 TARGET='' CONFIRM=60 RESIDUE_AS=()
+BACKEND=mlock FORMAT=pkcs8 TARGET='' CONFIRM=60 RESIDUE_AS=() IN_PLACE=()
 CUSTOS_SEED=${CUSTOS_SEED:-$RANDOM}
 
 residue_begin() {
@@ -150,6 +152,32 @@ residue_import() {
 	openssl pkey -in "$LAB/$name.plain.pem" -pubout -out "$LAB/$name.public.pem"
 	"${wrapper[@]}" "$residue_bin/residue_scan" --key "$LAB/$name.plain.pem" --public "$LAB/$name.public.pem" --pin "$LAB/pin" --json "$REPORT" "$@" -- \
 		custos --pin-source "file:$LAB/pin" key import "$name" "$LAB/$name.pem" --pass-phrase "exec:exec '$LAB/phrase' '$LAB/pass'" --reason "to see what is left" > "$LAB/out" 2> "$LAB/err" 3>&- ||
+		{ cat "$LAB/out" "$LAB/err"; return 1; }
+	# shellcheck disable=SC2034  # for the caller
+	CODE=$(residue_verdict number "$REPORT" command_exit)
+}
+
+residue_learn() {
+	local name=$1
+	lab_env box
+	custos_in csr create "$name" --subject CN=box.example.com --san dns:box.example.com -o "$LAB/$name.csr" > /dev/null
+	lab_ca_sign "$LAB/ca" "$LAB/$name.csr" "$LAB/$name"
+	custos_in cert accept "$name" "$LAB/$name.p7b" > /dev/null
+	custos_in key allow "$name" pkcs8 > /dev/null
+	custos_in deploy "$name" pkcs8 > /dev/null
+	cp "$ROOT/etc/vmware/ssl/rui.key" "$LAB/$name.key"
+}
+
+residue_watch() {
+	local options=() wrapper=("${IN_PLACE[@]}")
+	while [ "$1" != -- ]; do
+		options+=("$1")
+		shift
+	done
+	shift
+	[ "$BACKEND" != mlock ] || wrapper+=("$residue_bin/residue_without" memfd_secret --)
+	REPORT=$(mktemp "${BATS_TEST_TMPDIR:-$LAB}/report.XXXXXX")
+	"${wrapper[@]}" "$residue_bin/residue_scan" --pin "$LAB/pin" --json "$REPORT" "${options[@]}" -- custos --pin-source "file:$LAB/pin" "$@" > "$LAB/out" 2> "$LAB/err" 3>&- ||
 		{ cat "$LAB/out" "$LAB/err"; return 1; }
 	# shellcheck disable=SC2034  # for the caller
 	CODE=$(residue_verdict number "$REPORT" command_exit)

@@ -17,6 +17,8 @@ if(NOT CUSTOS_SANITIZE)
   custos_sloppy(secure_heap SOURCES secure_heap.c plain_stack.c no_scrub.c OPTIONS -Wl,--wrap=libssh2_session_init_ex)
   set(first_calls SOURCES plain_stack.c no_scrub.c no_sandbox.c first_calls.c OPTIONS -Wl,--wrap=libssh2_channel_write_ex)
   custos_sloppy(lazy ${first_calls} -Wl,-z,lazy)
+  # the real one but for one thing: the content keys of the keys that are born in it are known, so that they can be looked for
+  custos_sloppy(known_content SOURCES known_content.c OPTIONS -Wl,--wrap=custos_content_key_new)
   # not a control but the proof that the one above is dirty because of its binding and of nothing else
   custos_sloppy(eager ${first_calls})
 endif()
