@@ -134,28 +134,37 @@ static custos_rc take_option(struct custos_call *call, int argc, char **argv, in
 	return give(call, o, argv[++*i], err);
 }
 
+static custos_rc take_argument(struct custos_call *call, const char *word, struct custos_err *err)
+{
+	CUSTOS_REQUIRE(call->count + 1 < CUSTOS_ARGS_MAX, err, CUSTOS_E_USAGE, "too many arguments");
+	call->args[call->count++] = word;
+	return CUSTOS_OK;
+}
+
+/* What is wrong does not hide what stands behind it: how a failure is to be told (--json, --nagios) may. */
 custos_rc custos_call_parse(int argc, char **argv, struct custos_call *call, struct custos_err *err)
 {
 	int words[2];
 	bool only_args = false;
+	custos_rc first = CUSTOS_OK;
 	CUSTOS_TRY(find_row(argc, argv, call, words, err));
 	for (int i = 1; i < argc; i++) {
 		if (i == words[0] || i == words[1])
 			continue;
 		if (!only_args && strcmp(argv[i], "--") == 0) {
 			only_args = true;
-		} else if (!only_args && argv[i][0] == '-' && argv[i][1] != '\0') {
-			CUSTOS_TRY(take_option(call, argc, argv, &i, err));
-		} else {
-			CUSTOS_REQUIRE(call->count + 1 < CUSTOS_ARGS_MAX, err, CUSTOS_E_USAGE, "too many arguments");
-			call->args[call->count++] = argv[i];
+			continue;
 		}
+		bool option = !only_args && argv[i][0] == '-' && argv[i][1] != '\0';
+		struct custos_err *tell = first == CUSTOS_OK ? err : NULL;
+		custos_rc rc = option ? take_option(call, argc, argv, &i, tell) : take_argument(call, argv[i], tell);
+		first = first == CUSTOS_OK ? rc : first;
 	}
 	call->dir = custos_call_text(call, "-C", NULL);
 	call->pin_source = custos_call_text(call, "--pin-source", NULL);
 	call->json = custos_call_flag(call, "--json");
 	call->quiet = custos_call_flag(call, "--quiet");
-	return CUSTOS_OK;
+	return first;
 }
 
 const char *custos_call_text(const struct custos_call *call, const char *option, const char *otherwise)

@@ -6,6 +6,7 @@
 #include "vault/vault.h"
 #include "x509/cert.h"
 #include "x509/csr.h"
+#include "x509/name.h"
 #include "x509/problem.h"
 
 #include <stdio.h>
@@ -64,6 +65,9 @@ static custos_rc read_wanted(const struct custos_json *key, const char *name, st
 	const char *subject = custos_json_text(like, "subject"), *profile = custos_json_text(request, "profile"), *signature = custos_json_text(request, "signature");
 	if (!custos_json_is_object(like))
 		CUSTOS_FAIL_HINT(err, CUSTOS_E_INPUT, "begin with `custos csr create`", "key %s has neither a certificate nor a request that could be renewed", name);
+	size_t len = subject == NULL ? 0 : strlen(subject), mark = sizeof CUSTOS_NAME_CUT - 1;
+	if (len >= mark && strcmp(subject + len - mark, CUSTOS_NAME_CUT) == 0)
+		CUSTOS_FAIL_HINT(err, CUSTOS_E_INPUT, "give all of it to `custos csr create --like`, `--template` or `--subject`", "key %s: the subject to ask for again is longer than what was written down of it", name);
 	ret_wanted->subject = subject == NULL || strcmp(subject, "(no name)") == 0 ? "" : subject;
 	ret_wanted->profile = profile == NULL ? "server" : profile;
 	ret_wanted->signature = signature == NULL ? "default" : signature;

@@ -30,7 +30,7 @@ char *custos_name_escape(struct custos_bytes said, size_t max)
 		}
 	}
 	if (rc == CUSTOS_OK && i < said.len)
-		rc = custos_buf_append_str(&out, "…", NULL);
+		rc = custos_buf_append_str(&out, CUSTOS_NAME_CUT, NULL);
 	return rc == CUSTOS_OK ? strdup(out.ptr == NULL ? "" : (char *)out.ptr) : NULL;
 }
 

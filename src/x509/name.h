@@ -6,7 +6,10 @@
 #include "x509/openssl.h"
 #include <custos/json.h>
 
-/* Valid UTF-8 stays; control characters, direction overrides and broken UTF-8 become \xHH. At most about `max` bytes, then "…". Caller frees; NULL
+/* The end of a text that goes on. */
+#define CUSTOS_NAME_CUT "…"
+
+/* Valid UTF-8 stays; control characters, direction overrides and broken UTF-8 become \xHH. At most about `max` bytes, then CUSTOS_NAME_CUT. Caller frees; NULL
  * when out of memory. */
 char *custos_name_escape(struct custos_bytes said, size_t max);
 /* RFC 4514, e.g. "CN=esxi1.example.com,O=Example"; "(no name)" when empty. Caller frees; NULL when out of memory. */

@@ -221,6 +221,21 @@ policy() {
 	[[ $output == *"custos cert accept www FILE"* ]]
 }
 
+@test "a subject that is longer than what is written down of it is not asked for again by halves" {
+	# Goal: the log keeps a thousand characters of a subject; the rest is not left out in silence.
+	custos_in key generate long --type ec-p256 > /dev/null
+	subject=CN=long.example.com
+	for number in {1..20}; do subject+=",OU=$number $(printf 'x%.0s' {1..60})"; done
+	custos_in csr create long --subject "$subject" --san dns:long.example.com -o "$LAB/long.csr" > /dev/null
+	size=$(lab_log_size)
+	expect 6 custos_in renew long -o "$LAB/long-next.csr"
+	says "key long: the subject to ask for again is longer than what was written down of it"
+	[ "$(lab_log_size)" = "$size" ]
+	[ ! -e "$LAB/long-next.csr" ]
+	# what the hint names does it
+	custos_in csr create long --subject "$subject" --san dns:long.example.com -o "$LAB/long-next.csr" > /dev/null
+}
+
 @test "renew --new-key makes the next key of the line, for the same targets" {
 	# Goal: another public key under NAME.2, then NAME.3; a name that ends in a number is no line; key, permission and request are one transaction.
 	lab_host line
@@ -332,6 +347,8 @@ own_custody() {
 	expect 3 custos status --nagios
 	[[ $output == "CUSTOS UNKNOWN - --nagios goes with --check"* ]]
 	expect 3 custos status --check --nagios --frobnicate
+	[[ $output == "CUSTOS UNKNOWN - this command has no option --frobnicate" ]]
+	expect 3 custos status --frobnicate --check --nagios
 	[[ $output == "CUSTOS UNKNOWN - this command has no option --frobnicate" ]]
 	cp -r "$CUSTOS_DIR" "$BATS_TEST_TMPDIR/c"
 	/usr/bin/python3 -c 'import sqlite3,sys; c = sqlite3.connect(sys.argv[1]); c.execute("update entry set leaf = x'"'00'"' where idx = 1"); c.commit()' "$BATS_TEST_TMPDIR/c/custody.db"
