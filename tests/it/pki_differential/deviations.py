@@ -77,7 +77,7 @@ def kind_of(path, anchors, by_openssl, by_gnutls):
     whole = path + [a for a in anchors if signed(path[-1], a)]
     odd_names = {x509.DirectoryName, x509.UniformResourceIdentifier} & {type(n) for n in _constrained(whole)}
     if by_gnutls is None:
-        if by_openssl == "unable to get issuer certificate" and not all(signed(a, a) for a in anchors):
+        if not all(signed(a, a) for a in whole[len(path):]):
             return "openssl-intermediate-anchor"
         if by_openssl == "unable to get local issuer certificate" and any(_by_serial(c) for c in path):
             return "openssl-serial"
