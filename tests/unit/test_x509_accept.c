@@ -1,5 +1,5 @@
 /* What a person may accept, one by one: for each code there is a certificate that is refused without it, refused with all the others, and taken with it alone. */
-#include "x509_pki.h"
+#include "x509_trust.h"
 
 #include "data/json.h"
 #include "weak_rsa.h"
@@ -7,9 +7,8 @@
 #include "x509/check.h"
 
 struct fixture {
-	EVP_PKEY *root_key, *ca_key, *key;
-	X509 *root, *ca;
-	struct custos_anchors *anchors, *others;
+	struct lab_trust pki;
+	struct custos_anchors *others;
 	struct custos_blocklist *blocklist;
 	struct custos_buf request;
 };
@@ -20,36 +19,24 @@ struct given {
 	struct custos_check_options options;
 };
 
-static struct custos_anchors *trusting(X509 *root)
-{
-	struct custos_anchors *anchors = NULL;
-	CUSTOS_AUTO_BUF pem = { 0 };
-	lab_pem(&pem, root);
-	assert_int_equal(custos_anchors_new(&anchors, NULL), CUSTOS_OK);
-	assert_int_equal(custos_anchors_add_pem(anchors, custos_buf_view(&pem), "root.pem", NULL), CUSTOS_OK);
-	return anchors;
-}
-
 static int setup(void **state)
 {
 	struct fixture *f = calloc(1, sizeof *f);
 	CUSTOS_AUTO_BUF spki = { 0 }, list = { 0 };
 	uint8_t hash[32];
-	f->root_key = lab_rsa(2048);
-	f->ca_key = lab_rsa(2048);
-	f->key = lab_rsa(2048);
-	f->root = lab_root("Lab Root", f->root_key);
-	f->ca = lab_ca("Lab CA", f->ca_key, f->root, f->root_key);
-	f->anchors = trusting(f->root);
-	X509 *stranger = lab_root("Other Root", f->key);
-	f->others = trusting(stranger);
+	f->pki.root_key = lab_rsa(2048);
+	f->pki.ca_key = lab_rsa(2048);
+	f->pki.key = lab_rsa(2048);
+	lab_trust_begin(&f->pki, 400);
+	X509 *stranger = lab_root("Other Root", f->pki.key);
+	f->others = lab_anchors(stranger);
 	X509_free(stranger);
-	lab_spki(&spki, f->key);
+	lab_spki(&spki, f->pki.key);
 	assert_int_equal(custos_spki_sha256(custos_buf_view(&spki), hash, NULL), CUSTOS_OK);
 	for (int i = 0; i < 32; i++)
 		assert_int_equal(custos_buf_printf(&list, NULL, "%02x", hash[i]), CUSTOS_OK);
 	assert_int_equal(custos_blocklist_parse(custos_buf_view(&list), "list", &f->blocklist, NULL), CUSTOS_OK);
-	lab_request(&f->request, "a.example.com", "DNS:a.example.com,DNS:b.example.com", f->key);
+	lab_request(&f->request, "a.example.com", "DNS:a.example.com,DNS:b.example.com", f->pki.key);
 	*state = f;
 	return 0;
 }
@@ -57,12 +44,7 @@ static int setup(void **state)
 static int teardown(void **state)
 {
 	struct fixture *f = *state;
-	X509_free(f->root);
-	X509_free(f->ca);
-	EVP_PKEY_free(f->root_key);
-	EVP_PKEY_free(f->ca_key);
-	EVP_PKEY_free(f->key);
-	custos_anchors_free(f->anchors);
+	lab_trust_end(&f->pki);
 	custos_anchors_free(f->others);
 	custos_blocklist_free(f->blocklist);
 	custos_buf_done(&f->request);
@@ -77,11 +59,11 @@ static struct given with(const struct fixture *f, struct lab_spec s)
 	s.sans = s.sans == NULL ? "DNS:a.example.com" : s.sans;
 	s.usage = s.usage == NULL ? "critical,digitalSignature,keyEncipherment" : s.usage;
 	s.purpose = s.purpose == NULL ? "serverAuth" : s.purpose;
-	s.key = s.key == NULL ? f->key : s.key;
-	s.issuer = f->ca;
-	s.issuer_key = f->ca_key;
-	X509_up_ref(f->ca);
-	return (struct given){ .certs = { lab_issue(s), f->ca }, .options = { .trust = f->anchors } };
+	s.key = s.key == NULL ? f->pki.key : s.key;
+	s.issuer = f->pki.ca;
+	s.issuer_key = f->pki.ca_key;
+	X509_up_ref(f->pki.ca);
+	return (struct given){ .certs = { lab_issue(s), f->pki.ca }, .options = { .trust = f->pki.anchors } };
 }
 
 static struct given of_key(const struct fixture *f, EVP_PKEY *key)
@@ -132,8 +114,8 @@ static struct given missing_intermediate(const struct fixture *f)
 static struct given untrusted_root(const struct fixture *f)
 {
 	struct given g = with(f, (struct lab_spec){ 0 });
-	X509_up_ref(f->root);
-	g.certs[2] = f->root;
+	X509_up_ref(f->pki.root);
+	g.certs[2] = f->pki.root;
 	g.options.trust = f->others;
 	return g;
 }
@@ -141,16 +123,16 @@ static struct given untrusted_root(const struct fixture *f)
 /* Where nothing is trusted: else the root is not trusted besides. */
 static struct given self_signed(const struct fixture *f)
 {
-	return (struct given){ .certs = { lab_issue((struct lab_spec){ .cn = "a", .sans = "DNS:a.example.com", .key = f->key }) } };
+	return (struct given){ .certs = { lab_issue((struct lab_spec){ .cn = "a", .sans = "DNS:a.example.com", .key = f->pki.key }) } };
 }
 
 /* A name that its CA may not issue for, which the client alone sees. */
 static struct given client_refuses(const struct fixture *f)
 {
-	X509 *narrow = lab_ca("Narrow CA", f->ca_key, f->root, f->root_key);
-	lab_extension(narrow, f->root, NID_name_constraints, "critical,permitted;DNS:b.example.com");
-	lab_sign(narrow, f->root_key, &(struct lab_spec){ 0 });
-	return (struct given){ .certs = { lab_leaf("a.example.com", f->key, narrow, f->ca_key), narrow }, .options = { .trust = f->anchors } };
+	X509 *narrow = lab_ca("Narrow CA", f->pki.ca_key, f->pki.root, f->pki.root_key);
+	lab_extension(narrow, f->pki.root, NID_name_constraints, "critical,permitted;DNS:b.example.com");
+	lab_sign(narrow, f->pki.root_key, &(struct lab_spec){ 0 });
+	return (struct given){ .certs = { lab_leaf("a.example.com", f->pki.key, narrow, f->pki.ca_key), narrow }, .options = { .trust = f->pki.anchors } };
 }
 
 static struct given close_primes(const struct fixture *f)

@@ -1,5 +1,5 @@
 /* Certificates that are well-formed for OpenSSL and odd all the same: for each there is a line that says what it is, and none that a person could accept away. */
-#include "x509_pki.h"
+#include "x509_trust.h"
 
 #include "data/json.h"
 #include "x509/check.h"
@@ -7,55 +7,39 @@
 #include <openssl/core_names.h>
 #include <openssl/param_build.h>
 
-struct fixture {
-	EVP_PKEY *root_key, *ca_key, *key;
-	X509 *root, *ca;
-	struct custos_anchors *anchors;
-};
-
 static int setup(void **state)
 {
-	struct fixture *f = calloc(1, sizeof *f);
-	CUSTOS_AUTO_BUF pem = { 0 };
+	struct lab_trust *f = calloc(1, sizeof *f);
 	f->root_key = lab_ec();
 	f->ca_key = lab_ec();
 	f->key = lab_ec();
-	f->root = lab_issue((struct lab_spec){ .cn = "Lab Root", .ca = true, .key = f->root_key, .from = -400, .until = 400 });
-	f->ca = lab_issue((struct lab_spec){ .cn = "Lab CA", .ca = true, .key = f->ca_key, .issuer = f->root, .issuer_key = f->root_key, .from = -400, .until = 400 });
-	lab_pem(&pem, f->root);
-	assert_int_equal(custos_anchors_new(&f->anchors, NULL), CUSTOS_OK);
-	assert_int_equal(custos_anchors_add_pem(f->anchors, custos_buf_view(&pem), "root.pem", NULL), CUSTOS_OK);
+	lab_trust_begin(f, 400);
 	*state = f;
 	return 0;
 }
 
 static int teardown(void **state)
 {
-	struct fixture *f = *state;
-	X509_free(f->root);
-	X509_free(f->ca);
-	EVP_PKEY_free(f->root_key);
-	EVP_PKEY_free(f->ca_key);
-	EVP_PKEY_free(f->key);
-	custos_anchors_free(f->anchors);
+	struct lab_trust *f = *state;
+	lab_trust_end(f);
 	free(f);
 	return 0;
 }
 
 /* In order but for what is changed later: sign() again then. */
-static X509 *leaf_with(const struct fixture *f, EVP_PKEY *key, const char *sans)
+static X509 *leaf_with(const struct lab_trust *f, EVP_PKEY *key, const char *sans)
 {
 	return lab_issue((struct lab_spec){ .cn = "a.example.com", .sans = sans, .usage = "critical,digitalSignature", .purpose = "serverAuth", .key = key == NULL ? f->key : key, .issuer = f->ca,
 	                                    .issuer_key = f->ca_key });
 }
 
-static X509 *signed_again(const struct fixture *f, X509 *leaf, const EVP_MD *digest)
+static X509 *signed_again(const struct lab_trust *f, X509 *leaf, const EVP_MD *digest)
 {
 	assert_true(X509_sign(leaf, f->ca_key, digest) > 0);
 	return leaf;
 }
 
-static X509 *of_key(const struct fixture *f, EVP_PKEY *key)
+static X509 *of_key(const struct lab_trust *f, EVP_PKEY *key)
 {
 	assert_non_null(key);
 	X509 *leaf = leaf_with(f, key, "DNS:a.example.com");
@@ -63,14 +47,14 @@ static X509 *of_key(const struct fixture *f, EVP_PKEY *key)
 	return leaf;
 }
 
-static X509 *ed25519(const struct fixture *f) { return of_key(f, EVP_PKEY_Q_keygen(NULL, NULL, "ED25519")); }
-static X509 *ed448(const struct fixture *f) { return of_key(f, EVP_PKEY_Q_keygen(NULL, NULL, "ED448")); }
-static X509 *x25519(const struct fixture *f) { return of_key(f, EVP_PKEY_Q_keygen(NULL, NULL, "X25519")); }
-static X509 *p192(const struct fixture *f) { return of_key(f, EVP_EC_gen("prime192v1")); }
-static X509 *p224(const struct fixture *f) { return of_key(f, EVP_EC_gen("P-224")); }
-static X509 *p521(const struct fixture *f) { return of_key(f, EVP_EC_gen("P-521")); }
-static X509 *secp256k1(const struct fixture *f) { return of_key(f, EVP_EC_gen("secp256k1")); }
-static X509 *brainpool(const struct fixture *f) { return of_key(f, EVP_EC_gen("brainpoolP256r1")); }
+static X509 *ed25519(const struct lab_trust *f) { return of_key(f, EVP_PKEY_Q_keygen(NULL, NULL, "ED25519")); }
+static X509 *ed448(const struct lab_trust *f) { return of_key(f, EVP_PKEY_Q_keygen(NULL, NULL, "ED448")); }
+static X509 *x25519(const struct lab_trust *f) { return of_key(f, EVP_PKEY_Q_keygen(NULL, NULL, "X25519")); }
+static X509 *p192(const struct lab_trust *f) { return of_key(f, EVP_EC_gen("prime192v1")); }
+static X509 *p224(const struct lab_trust *f) { return of_key(f, EVP_EC_gen("P-224")); }
+static X509 *p521(const struct lab_trust *f) { return of_key(f, EVP_EC_gen("P-521")); }
+static X509 *secp256k1(const struct lab_trust *f) { return of_key(f, EVP_EC_gen("secp256k1")); }
+static X509 *brainpool(const struct lab_trust *f) { return of_key(f, EVP_EC_gen("brainpoolP256r1")); }
 
 static EVP_PKEY *ec_written(const char *parameter, const char *how)
 {
@@ -79,10 +63,10 @@ static EVP_PKEY *ec_written(const char *parameter, const char *how)
 	return key;
 }
 
-static X509 *explicit_curve(const struct fixture *f) { return of_key(f, ec_written(OSSL_PKEY_PARAM_EC_ENCODING, OSSL_PKEY_EC_ENCODING_EXPLICIT)); }
-static X509 *compressed(const struct fixture *f) { return of_key(f, ec_written(OSSL_PKEY_PARAM_EC_POINT_CONVERSION_FORMAT, "compressed")); }
+static X509 *explicit_curve(const struct lab_trust *f) { return of_key(f, ec_written(OSSL_PKEY_PARAM_EC_ENCODING, OSSL_PKEY_EC_ENCODING_EXPLICIT)); }
+static X509 *compressed(const struct lab_trust *f) { return of_key(f, ec_written(OSSL_PKEY_PARAM_EC_POINT_CONVERSION_FORMAT, "compressed")); }
 
-static X509 *pss_of(const struct fixture *f, size_t bits)
+static X509 *pss_of(const struct lab_trust *f, size_t bits)
 {
 	EVP_PKEY *key = NULL;
 	EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_name(NULL, "RSA-PSS", NULL);
@@ -93,11 +77,11 @@ static X509 *pss_of(const struct fixture *f, size_t bits)
 	return of_key(f, key);
 }
 
-static X509 *pss(const struct fixture *f) { return pss_of(f, 2048); }
-static X509 *weak_pss(const struct fixture *f) { return pss_of(f, 1024); }
+static X509 *pss(const struct lab_trust *f) { return pss_of(f, 2048); }
+static X509 *weak_pss(const struct lab_trust *f) { return pss_of(f, 1024); }
 
 /* Of numbers that are no group: only what kind it is is looked at. */
-static X509 *dsa(const struct fixture *f)
+static X509 *dsa(const struct lab_trust *f)
 {
 	EVP_PKEY *key = NULL;
 	static const char *const parts[] = { OSSL_PKEY_PARAM_FFC_P, OSSL_PKEY_PARAM_FFC_Q, OSSL_PKEY_PARAM_FFC_G, OSSL_PKEY_PARAM_PUB_KEY };
@@ -122,7 +106,7 @@ static X509 *dsa(const struct fixture *f)
 }
 
 /* ML-DSA-65 (FIPS 204), which this OpenSSL does not know. */
-static X509 *unknown_key(const struct fixture *f)
+static X509 *unknown_key(const struct lab_trust *f)
 {
 	X509 *leaf = leaf_with(f, NULL, "DNS:a.example.com");
 	unsigned char *bytes = OPENSSL_zalloc(1952);
@@ -130,21 +114,21 @@ static X509 *unknown_key(const struct fixture *f)
 	return signed_again(f, leaf, EVP_sha256());
 }
 
-static X509 *version_1(const struct fixture *f)
+static X509 *version_1(const struct lab_trust *f)
 {
 	X509 *leaf = lab_issue((struct lab_spec){ .cn = "a.example.com", .no_key_ids = true, .key = f->key, .issuer = f->ca, .issuer_key = f->ca_key });
 	X509_set_version(leaf, X509_VERSION_1);
 	return signed_again(f, leaf, EVP_sha256());
 }
 
-static X509 *version_1_with_names(const struct fixture *f)
+static X509 *version_1_with_names(const struct lab_trust *f)
 {
 	X509 *leaf = leaf_with(f, NULL, "DNS:a.example.com");
 	X509_set_version(leaf, X509_VERSION_1);
 	return signed_again(f, leaf, EVP_sha256());
 }
 
-static X509 *extended(const struct fixture *f, const char *oid, int critical)
+static X509 *extended(const struct lab_trust *f, const char *oid, int critical)
 {
 	X509 *leaf = leaf_with(f, NULL, "DNS:a.example.com");
 	ASN1_OBJECT *object = OBJ_txt2obj(oid, 1);
@@ -158,22 +142,22 @@ static X509 *extended(const struct fixture *f, const char *oid, int critical)
 	return signed_again(f, leaf, EVP_sha256());
 }
 
-static X509 *unknown_critical(const struct fixture *f) { return extended(f, "1.3.6.1.4.1.99999.1", 1); }
-static X509 *unknown_extension(const struct fixture *f) { return extended(f, "1.3.6.1.4.1.99999.1", 0); }
-static X509 *precertificate(const struct fixture *f) { return extended(f, "1.3.6.1.4.1.11129.2.4.3", 1); }
+static X509 *unknown_critical(const struct lab_trust *f) { return extended(f, "1.3.6.1.4.1.99999.1", 1); }
+static X509 *unknown_extension(const struct lab_trust *f) { return extended(f, "1.3.6.1.4.1.99999.1", 0); }
+static X509 *precertificate(const struct lab_trust *f) { return extended(f, "1.3.6.1.4.1.11129.2.4.3", 1); }
 
-static X509 *twice(const struct fixture *f, int nid, const char *value)
+static X509 *twice(const struct lab_trust *f, int nid, const char *value)
 {
 	X509 *leaf = leaf_with(f, NULL, "DNS:a.example.com");
 	lab_extension(leaf, f->ca, nid, value);
 	return signed_again(f, leaf, EVP_sha256());
 }
 
-static X509 *two_usages(const struct fixture *f) { return twice(f, NID_key_usage, "critical,digitalSignature"); }
-static X509 *two_sans(const struct fixture *f) { return twice(f, NID_subject_alt_name, "DNS:b.example.com"); }
+static X509 *two_usages(const struct lab_trust *f) { return twice(f, NID_key_usage, "critical,digitalSignature"); }
+static X509 *two_sans(const struct lab_trust *f) { return twice(f, NID_subject_alt_name, "DNS:b.example.com"); }
 
-static X509 *signed_by(const struct fixture *f, const EVP_MD *digest) { return signed_again(f, leaf_with(f, NULL, "DNS:a.example.com"), digest); }
-static X509 *sha1(const struct fixture *f) { return signed_by(f, EVP_sha1()); }
+static X509 *signed_by(const struct lab_trust *f, const EVP_MD *digest) { return signed_again(f, leaf_with(f, NULL, "DNS:a.example.com"), digest); }
+static X509 *sha1(const struct lab_trust *f) { return signed_by(f, EVP_sha1()); }
 
 /* By an RSA key: there is no ECDSA with MD5. */
 static X509 *md5_under(EVP_PKEY *issuer_key, X509 *issuer, EVP_PKEY *key)
@@ -184,7 +168,7 @@ static X509 *md5_under(EVP_PKEY *issuer_key, X509 *issuer, EVP_PKEY *key)
 }
 
 /* In the signature's algorithm within and without what is signed, or without alone, another number. */
-static X509 *other_algorithm(const struct fixture *f, bool everywhere)
+static X509 *other_algorithm(const struct lab_trust *f, bool everywhere)
 {
 	static const unsigned char ecdsa[] = { 0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03, 0x02 };
 	CUSTOS_AUTO_BUF der = { 0 };
@@ -202,10 +186,10 @@ static X509 *other_algorithm(const struct fixture *f, bool everywhere)
 	return leaf;
 }
 
-static X509 *unknown_signature(const struct fixture *f) { return other_algorithm(f, true); }
-static X509 *two_signatures(const struct fixture *f) { return other_algorithm(f, false); }
+static X509 *unknown_signature(const struct lab_trust *f) { return other_algorithm(f, true); }
+static X509 *two_signatures(const struct lab_trust *f) { return other_algorithm(f, false); }
 
-static X509 *at(const struct fixture *f, const char *from, const char *until)
+static X509 *at(const struct lab_trust *f, const char *from, const char *until)
 {
 	X509 *leaf = leaf_with(f, NULL, "DNS:a.example.com");
 	const char *texts[] = { from, until };
@@ -220,14 +204,14 @@ static X509 *at(const struct fixture *f, const char *from, const char *until)
 }
 
 /* LAB_NOW is 2027-01-15 */
-static X509 *no_end(const struct fixture *f) { return at(f, NULL, "99991231235959Z"); }
-static X509 *ends_before(const struct fixture *f) { return at(f, "270110000000Z", "270109235959Z"); }
-static X509 *fractions(const struct fixture *f) { return at(f, NULL, "20270301000000.5Z"); }
-static X509 *no_seconds(const struct fixture *f) { return at(f, "2701010000Z", NULL); }
-static X509 *in_a_zone(const struct fixture *f) { return at(f, NULL, "270301000000+0100"); }
-static X509 *no_time(const struct fixture *f) { return at(f, NULL, "279901000000Z"); }
+static X509 *no_end(const struct lab_trust *f) { return at(f, NULL, "99991231235959Z"); }
+static X509 *ends_before(const struct lab_trust *f) { return at(f, "270110000000Z", "270109235959Z"); }
+static X509 *fractions(const struct lab_trust *f) { return at(f, NULL, "20270301000000.5Z"); }
+static X509 *no_seconds(const struct lab_trust *f) { return at(f, "2701010000Z", NULL); }
+static X509 *in_a_zone(const struct lab_trust *f) { return at(f, NULL, "270301000000+0100"); }
+static X509 *no_time(const struct lab_trust *f) { return at(f, NULL, "279901000000Z"); }
 
-static X509 *named(const struct fixture *f, int type, const void *cn, int len)
+static X509 *named(const struct lab_trust *f, int type, const void *cn, int len)
 {
 	X509 *leaf = leaf_with(f, NULL, "DNS:a.example.com");
 	X509_NAME *name = X509_NAME_new();
@@ -237,11 +221,11 @@ static X509 *named(const struct fixture *f, int type, const void *cn, int len)
 	return signed_again(f, leaf, EVP_sha256());
 }
 
-static X509 *no_subject(const struct fixture *f) { return named(f, 0, NULL, 0); }
-static X509 *bmp(const struct fixture *f) { return named(f, V_ASN1_BMPSTRING, "\0B\0\374\0c\0h", 8); }
-static X509 *t61(const struct fixture *f) { return named(f, V_ASN1_T61STRING, "B\374ch", 4); }
+static X509 *no_subject(const struct lab_trust *f) { return named(f, 0, NULL, 0); }
+static X509 *bmp(const struct lab_trust *f) { return named(f, V_ASN1_BMPSTRING, "\0B\0\374\0c\0h", 8); }
+static X509 *t61(const struct lab_trust *f) { return named(f, V_ASN1_T61STRING, "B\374ch", 4); }
 
-static X509 *no_subject_critical(const struct fixture *f)
+static X509 *no_subject_critical(const struct lab_trust *f)
 {
 	X509 *leaf = leaf_with(f, NULL, "critical,DNS:a.example.com");
 	X509_NAME *name = X509_NAME_new();
@@ -250,24 +234,24 @@ static X509 *no_subject_critical(const struct fixture *f)
 	return signed_again(f, leaf, EVP_sha256());
 }
 
-static X509 *cn_only(const struct fixture *f) { return leaf_with(f, NULL, NULL); }
-static X509 *mail_only(const struct fixture *f) { return leaf_with(f, NULL, "email:a@example.com"); }
-static X509 *u_label(const struct fixture *f) { return leaf_with(f, NULL, "DNS:b\303\274cher.example"); }
-static X509 *u_label_among(const struct fixture *f) { return leaf_with(f, NULL, "DNS:b\303\274cher.example,DNS:xn--bcher-kva.example"); }
-static X509 *url_as_name(const struct fixture *f) { return leaf_with(f, NULL, "DNS:https://a.example.com/"); }
-static X509 *address_as_name(const struct fixture *f) { return leaf_with(f, NULL, "DNS:192.0.2.1,IP:192.0.2.1"); }
-static X509 *dot_at_end(const struct fixture *f) { return leaf_with(f, NULL, "DNS:a.example.com."); }
-static X509 *wide(const struct fixture *f) { return leaf_with(f, NULL, "DNS:*.com"); }
-static X509 *inner_wildcard(const struct fixture *f) { return leaf_with(f, NULL, "DNS:a.*.example.com,DNS:a.example.com"); }
-static X509 *underscore(const struct fixture *f) { return leaf_with(f, NULL, "DNS:a_b.example.com,DNS:A.EXAMPLE.COM"); }
+static X509 *cn_only(const struct lab_trust *f) { return leaf_with(f, NULL, NULL); }
+static X509 *mail_only(const struct lab_trust *f) { return leaf_with(f, NULL, "email:a@example.com"); }
+static X509 *u_label(const struct lab_trust *f) { return leaf_with(f, NULL, "DNS:b\303\274cher.example"); }
+static X509 *u_label_among(const struct lab_trust *f) { return leaf_with(f, NULL, "DNS:b\303\274cher.example,DNS:xn--bcher-kva.example"); }
+static X509 *url_as_name(const struct lab_trust *f) { return leaf_with(f, NULL, "DNS:https://a.example.com/"); }
+static X509 *address_as_name(const struct lab_trust *f) { return leaf_with(f, NULL, "DNS:192.0.2.1,IP:192.0.2.1"); }
+static X509 *dot_at_end(const struct lab_trust *f) { return leaf_with(f, NULL, "DNS:a.example.com."); }
+static X509 *wide(const struct lab_trust *f) { return leaf_with(f, NULL, "DNS:*.com"); }
+static X509 *inner_wildcard(const struct lab_trust *f) { return leaf_with(f, NULL, "DNS:a.*.example.com,DNS:a.example.com"); }
+static X509 *underscore(const struct lab_trust *f) { return leaf_with(f, NULL, "DNS:a_b.example.com,DNS:A.EXAMPLE.COM"); }
 
-static X509 *ec_with_encipherment(const struct fixture *f)
+static X509 *ec_with_encipherment(const struct lab_trust *f)
 {
 	return lab_issue((struct lab_spec){ .cn = "a", .sans = "DNS:a.example.com", .usage = "digitalSignature,keyEncipherment", .key = f->key, .issuer = f->ca, .issuer_key = f->ca_key });
 }
 
 static const struct {
-	X509 *(*make)(const struct fixture *f);
+	X509 *(*make)(const struct lab_trust *f);
 	const char *code;       /* NULL: nothing to say */
 	const char *severity, *words;
 } cases[] = {
@@ -320,7 +304,7 @@ static const struct {
 	{ ec_with_encipherment, "usage_for_rsa", "warning", "keyEncipherment, which a key of type ec-p256 cannot do" },
 };
 
-static struct custos_json *report_of(const struct fixture *f, X509 *leaf, X509 *ca, const struct custos_anchors *trust, const char *const *accept)
+static struct custos_json *report_of(const struct lab_trust *f, X509 *leaf, X509 *ca, const struct custos_anchors *trust, const char *const *accept)
 {
 	CUSTOS_AUTO(custos_bag) *bag = NULL;
 	CUSTOS_AUTO_BUF pem = { 0 };
@@ -354,7 +338,7 @@ static void fail_with(const struct custos_json *report, const char *what)
 /* With anchors and without; the verdict is the severity's. */
 static void each_has_its_line(void **state)
 {
-	const struct fixture *f = *state;
+	const struct lab_trust *f = *state;
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
 		for (int trusting = 0; trusting < 2; trusting++) {
 			X509 *leaf = cases[i].make(f);
@@ -385,7 +369,7 @@ static void each_has_its_line(void **state)
 /* Words alone are no proof that a client refuses: OpenSSL's verifier does, where it looks. */
 static void no_option_takes_them(void **state)
 {
-	const struct fixture *f = *state;
+	const struct lab_trust *f = *state;
 	static const char *const everything[] = { "ec_for_esxi", "expired", "not_yet_valid", "sha1_signature", "pss_for_esxi", "large_rsa_for_esxi", "self_signed", "san_missing", "no_server_auth",
 		                                      "untrusted_root", "missing_intermediate", "client_refuses", "long_validity", "weak_rsa", "weak_ec", "close_primes", "roca", "blocked_key", "key_usage", NULL };
 	size_t tried = 0;
@@ -405,7 +389,7 @@ static void no_option_takes_them(void **state)
 /* The same of whoever issued it: what is served is judged whole. */
 static void issuers_are_judged(void **state)
 {
-	const struct fixture *f = *state;
+	const struct lab_trust *f = *state;
 	for (int kind = 0; kind < 2; kind++) {
 		X509 *ca = lab_issue((struct lab_spec){ .cn = "Odd CA", .ca = true, .key = f->ca_key, .issuer = f->root, .issuer_key = f->root_key });
 		if (kind == 0) {
@@ -427,7 +411,7 @@ static void issuers_are_judged(void **state)
 
 static void a_broken_digest(void **state)
 {
-	const struct fixture *f = *state;
+	const struct lab_trust *f = *state;
 	EVP_PKEY *ca_key = lab_rsa(2048);
 	X509 *ca = lab_ca("RSA CA", ca_key, f->root, f->root_key), *leaf = md5_under(ca_key, ca, ca_key);
 	CUSTOS_AUTO(custos_json) *report = report_of(f, leaf, ca, NULL, NULL);

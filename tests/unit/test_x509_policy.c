@@ -1,6 +1,6 @@
 /* Policy about certificates: how long they may last, keys that nobody should rely on, the list of blocked keys, and what acceptance of one problem
  * does not cover. */
-#include "x509_pki.h"
+#include "x509_trust.h"
 
 #include "data/json.h"
 #include "weak_rsa.h"
@@ -8,44 +8,28 @@
 #include "x509/check.h"
 #include "x509/rules.h"
 
-struct fixture {
-	EVP_PKEY *root_key, *ca_key, *key;
-	X509 *root, *ca;
-	struct custos_anchors *anchors;
-};
-
 static int setup(void **state)
 {
-	struct fixture *f = calloc(1, sizeof *f);
-	CUSTOS_AUTO_BUF pem = { 0 };
+	struct lab_trust *f = calloc(1, sizeof *f);
 	f->root_key = lab_ec();
 	f->ca_key = lab_ec();
 	f->key = lab_rsa(2048);
 	/* so long that every date of these tests lies in it */
-	f->root = lab_issue((struct lab_spec){ .cn = "Lab Root", .ca = true, .key = f->root_key, .from = -4000, .until = 4000 });
-	f->ca = lab_issue((struct lab_spec){ .cn = "Lab CA", .ca = true, .key = f->ca_key, .issuer = f->root, .issuer_key = f->root_key, .from = -4000, .until = 4000 });
-	lab_pem(&pem, f->root);
-	assert_int_equal(custos_anchors_new(&f->anchors, NULL), CUSTOS_OK);
-	assert_int_equal(custos_anchors_add_pem(f->anchors, custos_buf_view(&pem), "root.pem", NULL), CUSTOS_OK);
+	lab_trust_begin(f, 4000);
 	*state = f;
 	return 0;
 }
 
 static int teardown(void **state)
 {
-	struct fixture *f = *state;
-	X509_free(f->root);
-	X509_free(f->ca);
-	EVP_PKEY_free(f->root_key);
-	EVP_PKEY_free(f->ca_key);
-	EVP_PKEY_free(f->key);
-	custos_anchors_free(f->anchors);
+	struct lab_trust *f = *state;
+	lab_trust_end(f);
 	free(f);
 	return 0;
 }
 
 /* The report about one leaf of the lab's CA with its intermediate; whether it is usable. The leaf is freed. */
-static bool check(struct fixture *f, X509 *leaf, struct custos_check_options options, struct custos_json **ret_report)
+static bool check(struct lab_trust *f, X509 *leaf, struct custos_check_options options, struct custos_json **ret_report)
 {
 	CUSTOS_AUTO(custos_bag) *bag = NULL;
 	CUSTOS_AUTO_BUF pem = { 0 };
@@ -84,7 +68,7 @@ static void expect_only(const struct custos_json *report, const char *code, cons
 }
 
 /* Begins `from` and lasts for so many seconds, as issued by the lab's CA. */
-static X509 *lasting(struct fixture *f, int64_t from, int64_t seconds)
+static X509 *lasting(struct lab_trust *f, int64_t from, int64_t seconds)
 {
 	X509 *leaf = lab_leaf("a.example.com", f->key, f->ca, f->ca_key);
 	ASN1_TIME_set(X509_getm_notBefore(leaf), from);
@@ -93,7 +77,7 @@ static X509 *lasting(struct fixture *f, int64_t from, int64_t seconds)
 	return leaf;
 }
 
-static bool fits(struct fixture *f, int64_t from, int64_t seconds, struct custos_validity_limit limit)
+static bool fits(struct lab_trust *f, int64_t from, int64_t seconds, struct custos_validity_limit limit)
 {
 	CUSTOS_AUTO(custos_json) *report = NULL;
 	bool usable = check(f, lasting(f, from, seconds), (struct custos_check_options){ .now_unix = from + 10, .validity = limit }, &report);
@@ -110,7 +94,7 @@ static void public_limits_go_by_the_beginning(void **state)
 	} steps[] = {
 		{ 1598918400, 398, 825 }, { 1773532800, 200, 398 }, { 1805068800, 100, 200 }, { 1868227200, 47, 100 },
 	};
-	struct fixture *f = *state;
+	struct lab_trust *f = *state;
 	const struct custos_validity_limit public = { .kind = CUSTOS_VALIDITY_PUBLIC };
 	for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) {
 		int64_t first = steps[i].first, day = LAB_DAY;
@@ -126,7 +110,7 @@ static void public_limits_go_by_the_beginning(void **state)
 
 static void public_limits_are_for_public_roots(void **state)
 {
-	struct fixture *f = *state;
+	struct lab_trust *f = *state;
 	CUSTOS_AUTO(custos_anchors) *others = NULL;
 	assert_int_equal(custos_anchors_new(&others, NULL), CUSTOS_OK);
 	int64_t year = (int64_t)397 * LAB_DAY;
@@ -138,7 +122,7 @@ static void public_limits_are_for_public_roots(void **state)
 
 static void an_own_limit(void **state)
 {
-	struct fixture *f = *state;
+	struct lab_trust *f = *state;
 	const struct custos_validity_limit ninety = { .kind = CUSTOS_VALIDITY_DAYS, .days = 90 };
 	/* what `openssl ca -days 90` makes */
 	assert_true(fits(f, LAB_NOW, (int64_t)90 * LAB_DAY, ninety));
@@ -151,7 +135,7 @@ static void an_own_limit(void **state)
 	assert_non_null(strstr(custos_json_text(find(report, "long_validity"), "text"), "valid for 91 days; this custody takes 90 at most"));
 }
 
-static X509 *leaf_of(struct fixture *f, EVP_PKEY *key)
+static X509 *leaf_of(struct lab_trust *f, EVP_PKEY *key)
 {
 	X509 *leaf = lab_leaf("a.example.com", key, f->ca, f->ca_key);
 	EVP_PKEY_free(key);
@@ -160,7 +144,7 @@ static X509 *leaf_of(struct fixture *f, EVP_PKEY *key)
 
 static void weak_keys(void **state)
 {
-	struct fixture *f = *state;
+	struct lab_trust *f = *state;
 	BN_CTX *ctx = BN_CTX_new();
 	BIGNUM *m = primorial(701), *p = roca_prime(1024, m, ctx), *q = roca_prime(1024, m, ctx), *small = number(3);
 	const struct {
@@ -200,7 +184,7 @@ static void weak_keys(void **state)
 /* Not only the leaf's: who can compute an issuer's key can issue. */
 static void weak_issuer(void **state)
 {
-	struct fixture *f = *state, weak = *f;
+	struct lab_trust *f = *state, weak = *f;
 	BN_CTX *ctx = BN_CTX_new();
 	CUSTOS_AUTO(custos_json) *report = NULL;
 	BIGNUM *p = prime(1024), *q = BN_dup(p);
@@ -217,7 +201,7 @@ static void weak_issuer(void **state)
 
 static void blocklist(void **state)
 {
-	struct fixture *f = *state;
+	struct lab_trust *f = *state;
 	CUSTOS_AUTO_BUF spki = { 0 };
 	CUSTOS_AUTO_BUF text = { 0 };
 	CUSTOS_AUTO(custos_blocklist) *list = NULL, *other = NULL, *fingerprints = NULL;
@@ -280,7 +264,7 @@ static void a_list_that_is_none(void **state)
 /* One error accepted is one error accepted: a client with the anchors is asked for the rest. */
 static void acceptance_covers_nothing_else(void **state)
 {
-	struct fixture *f = *state;
+	struct lab_trust *f = *state;
 	CUSTOS_AUTO(custos_anchors) *others = NULL;
 	CUSTOS_AUTO(custos_json) *old = NULL, *stranger = NULL, *purpose = NULL, *sha1 = NULL;
 	EVP_PKEY *unknown = lab_ec();
@@ -304,7 +288,7 @@ static void acceptance_covers_nothing_else(void **state)
 	X509 *narrow = lab_ca("Narrow CA", f->ca_key, f->root, f->root_key);
 	lab_extension(narrow, f->root, NID_name_constraints, "critical,permitted;DNS:b.example.com");
 	lab_sign(narrow, f->root_key, &(struct lab_spec){ 0 });
-	struct fixture with_narrow = *f;
+	struct lab_trust with_narrow = *f;
 	with_narrow.ca = narrow;
 	spec = (struct lab_spec){ .cn = "a", .sans = "DNS:a.example.com", .key = f->key, .issuer = narrow, .issuer_key = f->ca_key, .md_sha1 = true };
 	assert_false(check(&with_narrow, lab_issue(spec), (struct custos_check_options){ .trust = f->anchors, .accept = (const char *const[]){ "sha1_signature", NULL } }, &sha1));
@@ -316,7 +300,7 @@ static void acceptance_covers_nothing_else(void **state)
 
 static void usage_and_names(void **state)
 {
-	struct fixture *f = *state;
+	struct lab_trust *f = *state;
 	CUSTOS_AUTO(custos_json) *ec = NULL, *rsa = NULL, *none = NULL, *names = NULL;
 	EVP_PKEY *key = lab_ec();
 	struct lab_spec spec = { .cn = "a", .sans = "DNS:a.example.com,IP:192.0.2.1", .usage = "critical,keyEncipherment", .key = key, .issuer = f->ca, .issuer_key = f->ca_key };
@@ -338,7 +322,7 @@ static void usage_and_names(void **state)
 /* Who judges a client's certificate asks for another purpose, and for no host; both, or any, is enough for either. */
 static void purposes(void **state)
 {
-	struct fixture *f = *state;
+	struct lab_trust *f = *state;
 	static const struct {
 		const char *purpose;
 		bool server, client;
