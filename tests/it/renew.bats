@@ -223,17 +223,17 @@ policy() {
 
 @test "a subject that is longer than what is written down of it is not asked for again by halves" {
 	# Goal: the log keeps a thousand characters of a subject; the rest is not left out in silence.
-	custos_in key generate long --type ec-p256 > /dev/null
-	subject=CN=long.example.com
+	custos_in key generate wordy --type ec-p256 > /dev/null
+	subject=CN=wordy.example.com
 	for number in {1..20}; do subject+=",OU=$number $(printf 'x%.0s' {1..60})"; done
-	custos_in csr create long --subject "$subject" --san dns:long.example.com -o "$LAB/long.csr" > /dev/null
+	custos_in csr create wordy --subject "$subject" --san dns:wordy.example.com -o "$LAB/wordy.csr" > /dev/null
 	size=$(lab_log_size)
-	expect 6 custos_in renew long -o "$LAB/long-next.csr"
-	says "key long: the subject to ask for again is longer than what was written down of it"
+	expect 6 custos_in renew wordy -o "$LAB/wordy-next.csr"
+	says "key wordy: the subject to ask for again is longer than what was written down of it"
 	[ "$(lab_log_size)" = "$size" ]
-	[ ! -e "$LAB/long-next.csr" ]
+	[ ! -e "$LAB/wordy-next.csr" ]
 	# what the hint names does it
-	custos_in csr create long --subject "$subject" --san dns:long.example.com -o "$LAB/long-next.csr" > /dev/null
+	custos_in csr create wordy --subject "$subject" --san dns:wordy.example.com -o "$LAB/wordy-next.csr" > /dev/null
 }
 
 @test "renew --new-key makes the next key of the line, for the same targets" {
