@@ -1,6 +1,7 @@
 /* The bag itself: items, names of inputs, and what may still be put into it. */
 #include "x509/bag.h"
 #include "x509/name.h"
+#include "x509/nature.h"
 #include "x509/openssl.h"
 #include "x509/read.h"
 
@@ -59,8 +60,7 @@ static bool label_fits(const char *label, enum custos_item_kind kind)
 	}
 }
 
-custos_rc custos_bag_push(struct custos_bag *bag, const struct custos_found *found, enum custos_item_kind kind, const char *what, struct custos_bag_item **ret_item,
-                          struct custos_err *err)
+custos_rc custos_bag_push(struct custos_bag *bag, const struct custos_found *found, enum custos_nature nature, struct custos_bag_item **ret_item, struct custos_err *err)
 {
 	if (bag->count >= CUSTOS_BAG_ITEMS_MAX)
 		CUSTOS_FAIL_HINT(err, CUSTOS_E_INPUT, "give only the files that the CA sent for this certificate", "%s: more than %d objects", found->file, CUSTOS_BAG_ITEMS_MAX);
@@ -71,13 +71,15 @@ custos_rc custos_bag_push(struct custos_bag *bag, const struct custos_found *fou
 		bag->items = grown;
 		bag->capacity = capacity;
 	}
+	const struct custos_nature_row *row = custos_nature_row(nature);
 	struct custos_bag_item *item = &bag->items[bag->count++];
 	*item = (struct custos_bag_item){
-		.kind = kind, .form = found->form, .quirks = found->quirks, .file = found->file, .line = found->line, .what = what, .der = { .max = CUSTOS_BAG_INPUT_MAX }
+		.nature = nature, .kind = row->kind, .form = found->form, .quirks = found->quirks, .file = found->file, .line = found->line, .what = row->words,
+		.der = { .max = CUSTOS_BAG_INPUT_MAX }
 	};
 	size_t len = strnlen(found->label, sizeof item->label - 1);
 	memcpy(item->label, found->label, len);
-	if (found->form != CUSTOS_FORM_PKCS7 && !label_fits(item->label, kind))
+	if (found->form != CUSTOS_FORM_PKCS7 && !label_fits(item->label, row->kind))
 		item->quirks |= CUSTOS_QUIRK_LABEL;
 	*ret_item = item;
 	return CUSTOS_OK;

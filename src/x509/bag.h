@@ -37,14 +37,47 @@ enum custos_item_quirk {
 	CUSTOS_QUIRK_UTF16 = 4,    /* two bytes a character: servers refuse the file */
 };
 
+/* What an item is, exactly; nature.h has the words for each, its kind, and whether it is a problem. */
+enum custos_nature {
+	CUSTOS_NATURE_NONE,        /* no item has it: said by those who look for a certain one and did not find it */
+	CUSTOS_NATURE_CERTIFICATE,
+	CUSTOS_NATURE_REQUEST,
+	CUSTOS_NATURE_PUBLIC_KEY,
+	CUSTOS_NATURE_PUBLIC_KEY_RSA, /* in its old form, without its type */
+	CUSTOS_NATURE_CRL,
+	/* private keys, by their kind alone */
+	CUSTOS_NATURE_KEY, CUSTOS_NATURE_KEY_ENCRYPTED, CUSTOS_NATURE_KEY_RSA, CUSTOS_NATURE_KEY_RSA_ENCRYPTED, CUSTOS_NATURE_KEY_EC, CUSTOS_NATURE_KEY_EC_ENCRYPTED,
+	CUSTOS_NATURE_KEY_TRUNCATED, CUSTOS_NATURE_KEY_OPENSSH, CUSTOS_NATURE_KEY_SSH, CUSTOS_NATURE_KEY_PUTTY, CUSTOS_NATURE_KEY_PGP,
+	CUSTOS_NATURE_KEY_PARAMETERS,
+	/* containers */
+	CUSTOS_NATURE_PKCS7, CUSTOS_NATURE_PKCS7_EMPTY,
+	CUSTOS_NATURE_PKCS12, CUSTOS_NATURE_PKCS12_EMPTY, CUSTOS_NATURE_PKCS12_LOCKED, CUSTOS_NATURE_PKCS12_OUTDATED, CUSTOS_NATURE_PKCS12_COSTLY, CUSTOS_NATURE_PKCS12_DAMAGED,
+	/* archives, and entries of a zip archive that are not read */
+	CUSTOS_NATURE_ENTRY_ENCRYPTED, CUSTOS_NATURE_ENTRY_LEADS_OUT, CUSTOS_NATURE_ENTRY_LINK, CUSTOS_NATURE_ENTRY_NO_FILE, CUSTOS_NATURE_ENTRY_PACKING, CUSTOS_NATURE_ENTRY_DAMAGED,
+	CUSTOS_NATURE_ZIP_DAMAGED, CUSTOS_NATURE_ZIP_EMPTY, CUSTOS_NATURE_ZIP_NESTED,
+	CUSTOS_NATURE_GZIP, CUSTOS_NATURE_BZIP2, CUSTOS_NATURE_XZ, CUSTOS_NATURE_ZSTD, CUSTOS_NATURE_7Z, CUSTOS_NATURE_RAR, CUSTOS_NATURE_CABINET, CUSTOS_NATURE_TAR,
+	/* of the file system */
+	CUSTOS_NATURE_DIRECTORY_NESTED, CUSTOS_NATURE_DIRECTORY_EMPTY, CUSTOS_NATURE_FILE_UNOPENED, CUSTOS_NATURE_FILE_IRREGULAR, CUSTOS_NATURE_EMPTY,
+	/* what other programs made */
+	CUSTOS_NATURE_PDF, CUSTOS_NATURE_RICH_TEXT, CUSTOS_NATURE_LIBREOFFICE, CUSTOS_NATURE_OFFICE, CUSTOS_NATURE_OFFICE_OLD, CUSTOS_NATURE_MESSAGE,
+	CUSTOS_NATURE_PICTURE, CUSTOS_NATURE_WEB_PAGE, CUSTOS_NATURE_JAVA_KEYSTORE, CUSTOS_NATURE_KEYCHAIN, CUSTOS_NATURE_OCSP, CUSTOS_NATURE_PGP, CUSTOS_NATURE_SSH_PUBLIC_KEY,
+	/* damaged; a BLOCK is one of PEM */
+	CUSTOS_NATURE_BLOCK_QUOTED, CUSTOS_NATURE_BLOCK_NOT_BASE64, CUSTOS_NATURE_BLOCK_UNKNOWN, CUSTOS_NATURE_BLOCK_TRUNCATED, CUSTOS_NATURE_BLOCK_OVERSIZED,
+	CUSTOS_NATURE_BEGIN_ALTERED, CUSTOS_NATURE_STRAY_BYTES, CUSTOS_NATURE_DER_DAMAGED,
+	/* nothing that is known */
+	CUSTOS_NATURE_OVERSIZED, CUSTOS_NATURE_CERTIFICATE_DAMAGED, CUSTOS_NATURE_TEXT, CUSTOS_NATURE_TEXT_UTF16, CUSTOS_NATURE_BINARY,
+	CUSTOS_NATURE_COUNT,       /* how many there are */
+};
+
 struct custos_bag_item {
-	enum custos_item_kind kind;
+	enum custos_nature nature;
+	enum custos_item_kind kind; /* of that nature */
 	enum custos_item_form form;
 	unsigned quirks;
 	const char *file;          /* as given, unprintable bytes escaped */
 	unsigned line;             /* 1-based line of BEGIN; 0 when the input has no lines */
 	char label[48];            /* PEM label, "" when there is none */
-	const char *what;          /* plain words with an article: "a certificate", "an encrypted private key", "text", "empty", "a zip archive" */
+	const char *what;          /* the nature in plain words with an article: "a certificate", "an encrypted private key", "text", "empty"; to be shown, never to be compared */
 	struct custos_buf der;     /* empty for private keys and for what is not understood */
 	/* Parsed once, for this layer; owned by the bag, NULL for other kinds and for what custos_bag_forget() was told. */
 	struct x509_st *cert;

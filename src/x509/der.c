@@ -91,7 +91,7 @@ static custos_rc add_cert(struct custos_bag *bag, const struct custos_found *fou
 		(void)measure(der, der + len, 0, &elements);
 		CUSTOS_TRY(custos_bag_spend_elements(bag, found, elements, err));
 	}
-	CUSTOS_TRY(custos_bag_push(bag, found, CUSTOS_ITEM_CERTIFICATE, "a certificate", &item, err));
+	CUSTOS_TRY(custos_bag_push(bag, found, CUSTOS_NATURE_CERTIFICATE, &item, err));
 	CUSTOS_TRY(keep(item, der, len, err));
 	item->cert = CUSTOS_TAKE(own);
 	return CUSTOS_OK;
@@ -103,7 +103,7 @@ static custos_rc add_request(struct custos_bag *bag, const struct custos_found *
 	CUSTOS_CLEANUP(custos_drop_der) unsigned char *der = NULL;
 	CUSTOS_CLEANUP(custos_drop_request) X509_REQ *own = request;
 	int len = i2d_X509_REQ(request, &der);
-	CUSTOS_TRY(custos_bag_push(bag, found, CUSTOS_ITEM_REQUEST, "a certificate request", &item, err));
+	CUSTOS_TRY(custos_bag_push(bag, found, CUSTOS_NATURE_REQUEST, &item, err));
 	CUSTOS_TRY(keep(item, der, len, err));
 	item->request = CUSTOS_TAKE(own);
 	return CUSTOS_OK;
@@ -132,7 +132,7 @@ static custos_rc add_signed(struct custos_bag *bag, const struct custos_found *f
 	X509_CRL_free(crl);
 	*ret_taken = (size_t)(p - der.ptr);
 	struct custos_bag_item *item;
-	return custos_bag_push(bag, found, CUSTOS_ITEM_CRL, "a revocation list", &item, err);
+	return custos_bag_push(bag, found, CUSTOS_NATURE_CRL, &item, err);
 }
 
 static custos_rc add_pkcs7(struct custos_bag *bag, const struct custos_found *found, struct custos_bytes der, size_t elements, size_t *ret_taken, struct custos_err *err)
@@ -150,7 +150,7 @@ static custos_rc add_pkcs7(struct custos_bag *bag, const struct custos_found *fo
 	*ret_taken = (size_t)(p - der.ptr);
 	bool none = certs == NULL || sk_X509_num(certs) == 0;
 	struct custos_bag_item *item;
-	CUSTOS_TRY(custos_bag_push(bag, found, CUSTOS_ITEM_PKCS7, none ? "a PKCS#7 container without certificates" : "a PKCS#7 container", &item, err));
+	CUSTOS_TRY(custos_bag_push(bag, found, none ? CUSTOS_NATURE_PKCS7_EMPTY : CUSTOS_NATURE_PKCS7, &item, err));
 	struct custos_found inside = *found;
 	inside.form = CUSTOS_FORM_PKCS7;
 	inside.quirks = 0;
@@ -168,49 +168,44 @@ static custos_rc add_public_key(struct custos_bag *bag, const struct custos_foun
 		return CUSTOS_OK;
 	*ret_taken = (size_t)(p - der.ptr);
 	struct custos_bag_item *item;
-	CUSTOS_TRY(custos_bag_push(bag, found, CUSTOS_ITEM_PUBLIC_KEY, "a public key", &item, err));
+	CUSTOS_TRY(custos_bag_push(bag, found, CUSTOS_NATURE_PUBLIC_KEY, &item, err));
 	return keep(item, der.ptr, (int)*ret_taken, err);
 }
 
-/* NULL unless the shape is a private key's or another one that is named only. */
-static const char *named_only(const struct shape *s, enum custos_item_kind *ret_kind)
+/* _NONE unless the shape is a private key's or another one that is named only. */
+static enum custos_nature named_only(const struct shape *s)
 {
 	int a = s->tags[0], b = s->tags[1], c = s->tags[2];
-	*ret_kind = CUSTOS_ITEM_PRIVATE_KEY;
 	if (a == V_ASN1_INTEGER && b == V_ASN1_SEQUENCE && c == V_ASN1_OCTET_STRING)
-		return "an unencrypted private key";
+		return CUSTOS_NATURE_KEY;
 	if (a == V_ASN1_INTEGER && b == V_ASN1_INTEGER && c == V_ASN1_INTEGER)
-		return "an unencrypted RSA private key";
+		return CUSTOS_NATURE_KEY_RSA;
 	if (a == V_ASN1_INTEGER && b == V_ASN1_OCTET_STRING && s->first_int == 1)
-		return "an unencrypted EC private key";
+		return CUSTOS_NATURE_KEY_EC;
 	if (a == V_ASN1_SEQUENCE && b == V_ASN1_OCTET_STRING && c == -1)
-		return "an encrypted private key";
-	*ret_kind = CUSTOS_ITEM_PKCS12;
+		return CUSTOS_NATURE_KEY_ENCRYPTED;
 	if (a == V_ASN1_INTEGER && b == V_ASN1_SEQUENCE && s->first_int == 3)
-		return "a PKCS#12 container";
-	*ret_kind = CUSTOS_ITEM_UNKNOWN;
+		return CUSTOS_NATURE_PKCS12;
 	if (a == V_ASN1_ENUMERATED)
-		return "an OCSP response"; /* RFC 6960 4.2.1 */
-	*ret_kind = CUSTOS_ITEM_PUBLIC_KEY;
+		return CUSTOS_NATURE_OCSP; /* RFC 6960 4.2.1 */
 	if (a == V_ASN1_INTEGER && b == V_ASN1_INTEGER && c == -1)
-		return "an RSA public key";
-	return NULL;
+		return CUSTOS_NATURE_PUBLIC_KEY_RSA;
+	return CUSTOS_NATURE_NONE;
 }
 
 custos_rc custos_der_add(struct custos_bag *bag, const struct custos_found *found, struct custos_bytes der, size_t *ret_taken, struct custos_err *err)
 {
 	struct shape s;
 	struct custos_bag_item *item;
-	enum custos_item_kind kind;
 	*ret_taken = 0;
 	if (der.len > CUSTOS_BAG_INPUT_MAX || !read_shape(der, &s))
 		return CUSTOS_OK;
-	const char *what = named_only(&s, &kind);
-	if (what != NULL) {
+	enum custos_nature nature = named_only(&s);
+	if (nature != CUSTOS_NATURE_NONE) {
 		*ret_taken = s.total;
-		if (kind == CUSTOS_ITEM_PKCS12 && found->form != CUSTOS_FORM_PKCS12) /* one in another is named only */
+		if (nature == CUSTOS_NATURE_PKCS12 && found->form != CUSTOS_FORM_PKCS12) /* one in another is named only */
 			return custos_p12_add(bag, found, CUSTOS_BYTES(der.ptr, s.total), err);
-		return custos_bag_push(bag, found, kind, what, &item, err);
+		return custos_bag_push(bag, found, nature, &item, err);
 	}
 	if (s.tags[0] == V_ASN1_OBJECT)
 		return add_pkcs7(bag, found, CUSTOS_BYTES(der.ptr, s.total), s.elements, ret_taken, err);
@@ -218,7 +213,7 @@ custos_rc custos_der_add(struct custos_bag *bag, const struct custos_found *foun
 		CUSTOS_TRY(custos_bag_spend_elements(bag, found, s.elements, err));
 		if (s.total > OBJECT_MAX) {
 			*ret_taken = s.total;
-			return custos_bag_push(bag, found, CUSTOS_ITEM_UNKNOWN, "something signed that is larger than any certificate", &item, err);
+			return custos_bag_push(bag, found, found->label[0] != '\0' ? CUSTOS_NATURE_BLOCK_OVERSIZED : CUSTOS_NATURE_OVERSIZED, &item, err);
 		}
 		return add_signed(bag, found, der, ret_taken, err);
 	}

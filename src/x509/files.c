@@ -50,12 +50,12 @@ static custos_rc add_open(struct custos_bag *bag, int fd, const char *name, size
 	return custos_bag_add(bag, name, CUSTOS_BYTES(c.ptr, c.len), err);
 }
 
-static custos_rc add_note(struct custos_bag *bag, const char *name, const char *what, struct custos_err *err)
+static custos_rc add_note(struct custos_bag *bag, const char *name, enum custos_nature nature, struct custos_err *err)
 {
 	struct custos_found found = { .label = "", .form = CUSTOS_FORM_OTHER };
 	struct custos_bag_item *item;
 	CUSTOS_TRY(custos_bag_own_name(bag, name, &found.file, err));
-	return custos_bag_push(bag, &found, CUSTOS_ITEM_UNKNOWN, what, &item, err);
+	return custos_bag_push(bag, &found, nature, &item, err);
 }
 
 /* One that is unreadable or no file is named and does not stop the others. */
@@ -67,11 +67,11 @@ static custos_rc add_member(struct custos_bag *bag, int dir, const char *directo
 	snprintf(path, sizeof path, "%s%s%s", directory, len > 0 && directory[len - 1] == '/' ? "" : "/", name);
 	CUSTOS_AUTO_FD fd = openat(dir, name, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 	if (fd < 0 || fstat(fd, &st) != 0)
-		return add_note(bag, path, "a file that cannot be opened", err);
+		return add_note(bag, path, CUSTOS_NATURE_FILE_UNOPENED, err);
 	if (S_ISDIR(st.st_mode))
-		return add_note(bag, path, "a directory in a directory", err);
+		return add_note(bag, path, CUSTOS_NATURE_DIRECTORY_NESTED, err);
 	if (!S_ISREG(st.st_mode))
-		return add_note(bag, path, "no regular file", err);
+		return add_note(bag, path, CUSTOS_NATURE_FILE_IRREGULAR, err);
 	if ((uintmax_t)st.st_size > custos_bag_room(bag))
 		CUSTOS_FAIL_HINT(err, CUSTOS_E_INPUT, "name the files of the certificate themselves", "%s: with it there are more than 10 MiB in this directory", path);
 	return add_open(bag, fd, path, (size_t)st.st_size, err);
@@ -126,7 +126,7 @@ static custos_rc add_directory(struct custos_bag *bag, int fd, const char *path,
 	own = -1; /* the stream's now */
 	CUSTOS_TRY(list(dir, path, names, err));
 	if (names->count == 0)
-		return add_note(bag, path, "an empty directory", err);
+		return add_note(bag, path, CUSTOS_NATURE_DIRECTORY_EMPTY, err);
 	for (size_t i = 0; i < names->count; i++)
 		CUSTOS_TRY(add_member(bag, fd, path, names->name[i], err));
 	return CUSTOS_OK;

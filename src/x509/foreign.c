@@ -8,54 +8,53 @@ struct form {
 	size_t at;
 	const char *magic;
 	size_t len;
-	const char *what;
-	enum custos_item_kind kind;
+	enum custos_nature nature;
 };
 #define BYTES(literal) (literal), sizeof(literal) - 1
 
 static const struct form binary[] = {
-	{ 0, BYTES("PK\x03\x04"), "a zip archive in an archive", CUSTOS_ITEM_UNKNOWN },
-	{ 0, BYTES("PK\x05\x06"), "an empty zip archive", CUSTOS_ITEM_UNKNOWN },
-	{ 0, BYTES("\x1f\x8b"), "a gzip archive", CUSTOS_ITEM_UNKNOWN },
-	{ 0, BYTES("BZh"), "a bzip2 archive", CUSTOS_ITEM_UNKNOWN },
-	{ 0, BYTES("\xfd" "7zXZ"), "an xz archive", CUSTOS_ITEM_UNKNOWN },
-	{ 0, BYTES("\x28\xb5\x2f\xfd"), "a zstd archive", CUSTOS_ITEM_UNKNOWN },
-	{ 0, BYTES("7z\xbc\xaf"), "a 7z archive", CUSTOS_ITEM_UNKNOWN },
-	{ 0, BYTES("Rar!\x1a\x07"), "a RAR archive", CUSTOS_ITEM_UNKNOWN },
-	{ 0, BYTES("MSCF"), "a cabinet archive", CUSTOS_ITEM_UNKNOWN },
-	{ 257, BYTES("ustar"), "a tar archive", CUSTOS_ITEM_UNKNOWN },
-	{ 0, BYTES("%PDF"), "a PDF document", CUSTOS_ITEM_UNKNOWN },
-	{ 0, BYTES("\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"), "a document or message of Microsoft Office", CUSTOS_ITEM_UNKNOWN },
-	{ 0, BYTES("{\\rtf"), "a document in rich text", CUSTOS_ITEM_UNKNOWN },
-	{ 0, BYTES("\x89PNG\r\n\x1a\n"), "a picture", CUSTOS_ITEM_UNKNOWN },
-	{ 0, BYTES("\xff\xd8\xff"), "a picture", CUSTOS_ITEM_UNKNOWN },
-	{ 0, BYTES("GIF8"), "a picture", CUSTOS_ITEM_UNKNOWN },
-	{ 0, BYTES("\xff\xfe"), "UTF-16 text", CUSTOS_ITEM_UNKNOWN },
-	{ 0, BYTES("\xfe\xff"), "UTF-16 text", CUSTOS_ITEM_UNKNOWN },
-	{ 0, BYTES("\xfe\xed\xfe\xed"), "a Java keystore", CUSTOS_ITEM_UNKNOWN },
-	{ 0, BYTES("\xce\xce\xce\xce"), "a Java keystore", CUSTOS_ITEM_UNKNOWN },
-	{ 0, BYTES("kych"), "a keychain of macOS", CUSTOS_ITEM_UNKNOWN },
-	{ 0, BYTES("SSH PRIVATE KEY FILE FORMAT"), "an SSH private key", CUSTOS_ITEM_PRIVATE_KEY },
+	{ 0, BYTES("PK\x03\x04"), CUSTOS_NATURE_ZIP_NESTED },
+	{ 0, BYTES("PK\x05\x06"), CUSTOS_NATURE_ZIP_EMPTY },
+	{ 0, BYTES("\x1f\x8b"), CUSTOS_NATURE_GZIP },
+	{ 0, BYTES("BZh"), CUSTOS_NATURE_BZIP2 },
+	{ 0, BYTES("\xfd" "7zXZ"), CUSTOS_NATURE_XZ },
+	{ 0, BYTES("\x28\xb5\x2f\xfd"), CUSTOS_NATURE_ZSTD },
+	{ 0, BYTES("7z\xbc\xaf"), CUSTOS_NATURE_7Z },
+	{ 0, BYTES("Rar!\x1a\x07"), CUSTOS_NATURE_RAR },
+	{ 0, BYTES("MSCF"), CUSTOS_NATURE_CABINET },
+	{ 257, BYTES("ustar"), CUSTOS_NATURE_TAR },
+	{ 0, BYTES("%PDF"), CUSTOS_NATURE_PDF },
+	{ 0, BYTES("\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"), CUSTOS_NATURE_OFFICE_OLD },
+	{ 0, BYTES("{\\rtf"), CUSTOS_NATURE_RICH_TEXT },
+	{ 0, BYTES("\x89PNG\r\n\x1a\n"), CUSTOS_NATURE_PICTURE },
+	{ 0, BYTES("\xff\xd8\xff"), CUSTOS_NATURE_PICTURE },
+	{ 0, BYTES("GIF8"), CUSTOS_NATURE_PICTURE },
+	{ 0, BYTES("\xff\xfe"), CUSTOS_NATURE_TEXT_UTF16 },
+	{ 0, BYTES("\xfe\xff"), CUSTOS_NATURE_TEXT_UTF16 },
+	{ 0, BYTES("\xfe\xed\xfe\xed"), CUSTOS_NATURE_JAVA_KEYSTORE },
+	{ 0, BYTES("\xce\xce\xce\xce"), CUSTOS_NATURE_JAVA_KEYSTORE },
+	{ 0, BYTES("kych"), CUSTOS_NATURE_KEYCHAIN },
+	{ 0, BYTES("SSH PRIVATE KEY FILE FORMAT"), CUSTOS_NATURE_KEY_SSH },
 };
 
 /* Of text, what stands behind the first white space and in any case. */
 static const struct form words[] = {
-	{ 0, BYTES("PuTTY-User-Key-File-"), "a PuTTY private key", CUSTOS_ITEM_PRIVATE_KEY },
-	{ 0, BYTES("---- BEGIN SSH2 ENCRYPTED PRIVATE KEY"), "an SSH private key", CUSTOS_ITEM_PRIVATE_KEY },
-	{ 0, BYTES("---- BEGIN SSH2 PUBLIC KEY"), "an SSH public key", CUSTOS_ITEM_UNKNOWN },
-	{ 0, BYTES("ssh-"), "an SSH public key", CUSTOS_ITEM_UNKNOWN },
-	{ 0, BYTES("ecdsa-sha2-"), "an SSH public key", CUSTOS_ITEM_UNKNOWN },
-	{ 0, BYTES("sk-ssh-"), "an SSH public key", CUSTOS_ITEM_UNKNOWN },
-	{ 0, BYTES("sk-ecdsa-sha2-"), "an SSH public key", CUSTOS_ITEM_UNKNOWN },
-	{ 0, BYTES("<!doctype"), "a web page", CUSTOS_ITEM_UNKNOWN },
-	{ 0, BYTES("<html"), "a web page", CUSTOS_ITEM_UNKNOWN },
-	{ 0, BYTES("<head"), "a web page", CUSTOS_ITEM_UNKNOWN },
+	{ 0, BYTES("PuTTY-User-Key-File-"), CUSTOS_NATURE_KEY_PUTTY },
+	{ 0, BYTES("---- BEGIN SSH2 ENCRYPTED PRIVATE KEY"), CUSTOS_NATURE_KEY_SSH },
+	{ 0, BYTES("---- BEGIN SSH2 PUBLIC KEY"), CUSTOS_NATURE_SSH_PUBLIC_KEY },
+	{ 0, BYTES("ssh-"), CUSTOS_NATURE_SSH_PUBLIC_KEY },
+	{ 0, BYTES("ecdsa-sha2-"), CUSTOS_NATURE_SSH_PUBLIC_KEY },
+	{ 0, BYTES("sk-ssh-"), CUSTOS_NATURE_SSH_PUBLIC_KEY },
+	{ 0, BYTES("sk-ecdsa-sha2-"), CUSTOS_NATURE_SSH_PUBLIC_KEY },
+	{ 0, BYTES("<!doctype"), CUSTOS_NATURE_WEB_PAGE },
+	{ 0, BYTES("<html"), CUSTOS_NATURE_WEB_PAGE },
+	{ 0, BYTES("<head"), CUSTOS_NATURE_WEB_PAGE },
 };
 
 /* Zip archives that are a document: the first entry's name, and of OpenDocument its content, stand at a fixed place. */
 static const struct form documents[] = {
-	{ 30, BYTES("[Content_Types].xml"), "a document of Microsoft Office", CUSTOS_ITEM_UNKNOWN },
-	{ 30, BYTES("mimetypeapplication/vnd.oasis"), "a document of LibreOffice", CUSTOS_ITEM_UNKNOWN },
+	{ 30, BYTES("[Content_Types].xml"), CUSTOS_NATURE_OFFICE },
+	{ 30, BYTES("mimetypeapplication/vnd.oasis"), CUSTOS_NATURE_LIBREOFFICE },
 };
 
 static bool stands_at(struct custos_bytes input, const struct form *form)
@@ -70,24 +69,24 @@ struct custos_bytes custos_foreign_skip_space(struct custos_bytes text)
 	return text;
 }
 
-const char *custos_foreign_document(struct custos_bytes input)
+enum custos_nature custos_foreign_document(struct custos_bytes input)
 {
 	for (size_t i = 0; i < sizeof documents / sizeof *documents; i++)
 		if (stands_at(input, &documents[i]))
-			return documents[i].what;
-	return NULL;
+			return documents[i].nature;
+	return CUSTOS_NATURE_NONE;
 }
 
-const char *custos_foreign_look(struct custos_bytes input)
+enum custos_nature custos_foreign_look(struct custos_bytes input)
 {
 	size_t blank = 0;
 	for (size_t i = 0; i < input.len; i++) {
 		uint8_t c = input.ptr[i];
 		if ((c < 0x20 && c != '\n' && c != '\r' && c != '\t' && c != '\f') || c == 0x7f)
-			return "binary data";
+			return CUSTOS_NATURE_BINARY;
 		blank += c <= 0x20;
 	}
-	return blank == input.len ? "empty" : "text";
+	return blank == input.len ? CUSTOS_NATURE_EMPTY : CUSTOS_NATURE_TEXT;
 }
 
 enum { HEADER_MAX = 16384 };
@@ -121,25 +120,20 @@ static bool tells_begin(struct custos_bytes text)
 	return false;
 }
 
-const char *custos_foreign_name(struct custos_bytes input, enum custos_item_kind *ret_kind)
+enum custos_nature custos_foreign_nature(struct custos_bytes input)
 {
-	*ret_kind = CUSTOS_ITEM_UNKNOWN;
 	for (size_t i = 0; i < sizeof binary / sizeof *binary; i++)
-		if (stands_at(input, &binary[i])) {
-			*ret_kind = binary[i].kind;
-			return binary[i].what;
-		}
+		if (stands_at(input, &binary[i]))
+			return binary[i].nature;
 	struct custos_bytes text = custos_foreign_skip_space(input);
 	for (size_t i = 0; i < sizeof words / sizeof *words; i++)
-		if (text.len >= words[i].len && strncasecmp((const char *)text.ptr, words[i].magic, words[i].len) == 0) {
-			*ret_kind = words[i].kind;
-			return words[i].what;
-		}
-	const char *look = custos_foreign_look(input);
-	if (strcmp(look, "text") == 0 && is_message(text))
-		return "an e-mail message";
-	if (strcmp(look, "text") == 0 && tells_begin(text))
-		return "text with a BEGIN line that was altered";
+		if (text.len >= words[i].len && strncasecmp((const char *)text.ptr, words[i].magic, words[i].len) == 0)
+			return words[i].nature;
+	enum custos_nature look = custos_foreign_look(input);
+	if (look == CUSTOS_NATURE_TEXT && is_message(text))
+		return CUSTOS_NATURE_MESSAGE;
+	if (look == CUSTOS_NATURE_TEXT && tells_begin(text))
+		return CUSTOS_NATURE_BEGIN_ALTERED;
 	bool der = input.len > 2 && input.ptr[0] == 0x30 && (input.ptr[1] & 0x80) != 0;
-	return der && strcmp(look, "binary data") == 0 ? "damaged or truncated DER data" : look;
+	return der && look == CUSTOS_NATURE_BINARY ? CUSTOS_NATURE_DER_DAMAGED : look;
 }

@@ -41,10 +41,10 @@ static unsigned line_of(struct scan *s, const uint8_t *at)
 	return s->line;
 }
 
-static custos_rc add_plain(struct scan *s, enum custos_item_kind kind, const char *what, struct custos_err *err)
+static custos_rc add_plain(struct scan *s, enum custos_nature nature, struct custos_err *err)
 {
 	struct custos_bag_item *item;
-	return custos_bag_push(s->bag, &s->found, kind, what, &item, err);
+	return custos_bag_push(s->bag, &s->found, nature, &item, err);
 }
 
 static bool names_private_key(const char *label)
@@ -53,20 +53,20 @@ static bool names_private_key(const char *label)
 	return strcmp(label, "PGP PRIVATE KEY BLOCK") == 0 || (len >= LEN("PRIVATE KEY") && strcmp(label + len - LEN("PRIVATE KEY"), "PRIVATE KEY") == 0);
 }
 
-static const char *private_key_what(const char *label, struct custos_bytes body)
+static enum custos_nature private_key_nature(const char *label, struct custos_bytes body)
 {
 	bool encrypted = memmem(body.ptr, body.len < 256 ? body.len : 256, "ENCRYPTED", 9) != NULL;
 	if (strcmp(label, "ENCRYPTED PRIVATE KEY") == 0)
-		return "an encrypted private key";
+		return CUSTOS_NATURE_KEY_ENCRYPTED;
 	if (strcmp(label, "RSA PRIVATE KEY") == 0)
-		return encrypted ? "an encrypted RSA private key" : "an unencrypted RSA private key";
+		return encrypted ? CUSTOS_NATURE_KEY_RSA_ENCRYPTED : CUSTOS_NATURE_KEY_RSA;
 	if (strcmp(label, "EC PRIVATE KEY") == 0)
-		return encrypted ? "an encrypted EC private key" : "an unencrypted EC private key";
+		return encrypted ? CUSTOS_NATURE_KEY_EC_ENCRYPTED : CUSTOS_NATURE_KEY_EC;
 	if (strcmp(label, "OPENSSH PRIVATE KEY") == 0)
-		return "an OpenSSH private key";
+		return CUSTOS_NATURE_KEY_OPENSSH;
 	if (strcmp(label, "PGP PRIVATE KEY BLOCK") == 0)
-		return "a PGP private key";
-	return encrypted ? "an encrypted private key" : "an unencrypted private key";
+		return CUSTOS_NATURE_KEY_PGP;
+	return encrypted ? CUSTOS_NATURE_KEY_ENCRYPTED : CUSTOS_NATURE_KEY;
 }
 
 struct scratch {
@@ -141,8 +141,8 @@ static custos_rc add_rest(struct scan *s, struct custos_bytes der, struct custos
 		CUSTOS_TRY(custos_der_add(s->bag, &s->found, der, &taken, err));
 		if (taken == 0) {
 			/* a trusted certificate carries settings behind itself, a file may end with a newline */
-			bool harmless = strcmp(s->found.label, "TRUSTED CERTIFICATE") == 0 || strcmp(custos_foreign_look(der), "empty") == 0;
-			return harmless ? CUSTOS_OK : add_plain(s, CUSTOS_ITEM_UNKNOWN, "bytes that do not belong there", err);
+			bool harmless = strcmp(s->found.label, "TRUSTED CERTIFICATE") == 0 || custos_foreign_look(der) == CUSTOS_NATURE_EMPTY;
+			return harmless ? CUSTOS_OK : add_plain(s, CUSTOS_NATURE_STRAY_BYTES, err);
 		}
 		der.ptr += taken;
 		der.len -= taken;
@@ -153,11 +153,11 @@ static custos_rc add_rest(struct scan *s, struct custos_bytes der, struct custos
 static custos_rc add_block(struct scan *s, struct custos_bytes body, struct custos_err *err)
 {
 	if (names_private_key(s->label))
-		return add_plain(s, CUSTOS_ITEM_PRIVATE_KEY, private_key_what(s->label, body), err);
+		return add_plain(s, private_key_nature(s->label, body), err);
 	if (strstr(s->label, "PARAMETERS") != NULL)
-		return add_plain(s, CUSTOS_ITEM_UNKNOWN, "key parameters", err);
+		return add_plain(s, CUSTOS_NATURE_KEY_PARAMETERS, err);
 	if (strncmp(s->label, "PGP ", 4) == 0)
-		return add_plain(s, CUSTOS_ITEM_UNKNOWN, "a PGP key or message", err);
+		return add_plain(s, CUSTOS_NATURE_PGP, err);
 	body = without_headers(body);
 	CUSTOS_CLEANUP(wipe_scratch) struct scratch text = { .ptr = OPENSSL_malloc(body.len + 1), .size = body.len + 1 };
 	CUSTOS_CLEANUP(wipe_scratch) struct scratch der = { .ptr = OPENSSL_malloc(body.len + 1), .size = body.len + 1 };
@@ -165,12 +165,12 @@ static custos_rc add_block(struct scan *s, struct custos_bytes body, struct cust
 	size_t len = decode(body, &text, &der);
 	if (len == 0) {
 		bool quoted = memmem(body.ptr, body.len, "=3D", 3) != NULL; /* RFC 2045 6.7 */
-		return add_plain(s, CUSTOS_ITEM_UNKNOWN, quoted ? "a PEM block in the source of an e-mail (quoted-printable)" : "a damaged PEM block (not base64)", err);
+		return add_plain(s, quoted ? CUSTOS_NATURE_BLOCK_QUOTED : CUSTOS_NATURE_BLOCK_NOT_BASE64, err);
 	}
 	size_t taken = 0;
 	CUSTOS_TRY(custos_der_add(s->bag, &s->found, CUSTOS_BYTES(der.ptr, len), &taken, err));
 	if (taken == 0)
-		return add_plain(s, CUSTOS_ITEM_UNKNOWN, "a PEM block whose content is damaged or unknown", err);
+		return add_plain(s, CUSTOS_NATURE_BLOCK_UNKNOWN, err);
 	return add_rest(s, CUSTOS_BYTES(der.ptr + taken, len - taken), err);
 }
 
@@ -203,7 +203,7 @@ static custos_rc scan_block(struct scan *s, const uint8_t *begin, const uint8_t 
 	if (end != NULL && end >= body && end < next)
 		return add_block(s, CUSTOS_BYTES(body, (size_t)(end - body)), err);
 	bool key = names_private_key(s->label);
-	return add_plain(s, key ? CUSTOS_ITEM_PRIVATE_KEY : CUSTOS_ITEM_UNKNOWN, key ? "a truncated private key" : "a truncated PEM block (its END line is missing)", err);
+	return add_plain(s, key ? CUSTOS_NATURE_KEY_TRUNCATED : CUSTOS_NATURE_BLOCK_TRUNCATED, err);
 }
 
 static custos_rc scan_pem(struct scan *s, struct custos_err *err)
@@ -237,11 +237,10 @@ static custos_rc add_bare(struct scan *s, struct custos_err *err)
 	return taken == 0 ? CUSTOS_OK : add_rest(s, CUSTOS_BYTES(der.ptr + taken, len - taken), err);
 }
 
-/* `otherwise` says what it is when it holds nothing; NULL: what it looks like. */
-static custos_rc read_text(struct scan *s, const char *otherwise, struct custos_err *err)
+/* `text`: what it is when it is text and holds nothing. */
+static custos_rc read_text(struct scan *s, enum custos_nature text, struct custos_err *err)
 {
 	struct custos_bytes input = CUSTOS_BYTES(s->start, (size_t)(s->stop - s->start));
-	enum custos_item_kind kind;
 	s->found.form = CUSTOS_FORM_PEM;
 	s->found.label = s->label;
 	CUSTOS_TRY(scan_pem(s, err));
@@ -252,8 +251,8 @@ static custos_rc read_text(struct scan *s, const char *otherwise, struct custos_
 	if (s->any)
 		return CUSTOS_OK;
 	s->found = (struct custos_found){ .file = s->found.file, .label = "", .form = CUSTOS_FORM_OTHER };
-	const char *what = custos_foreign_name(input, &kind);
-	return add_plain(s, kind, otherwise != NULL && strcmp(what, "text") == 0 ? otherwise : what, err);
+	enum custos_nature nature = custos_foreign_nature(input);
+	return add_plain(s, nature == CUSTOS_NATURE_TEXT ? text : nature, err);
 }
 
 /* As Windows' editors and shells write it. What is not ASCII becomes a character that neither armour nor base64 holds. */
@@ -267,16 +266,18 @@ static custos_rc read_utf16(struct custos_bag *bag, const char *file, struct cus
 		text.ptr[n++] = input.ptr[i + high] == 0 && low < 0x80 ? low : '?';
 	}
 	struct scan s = { .bag = bag, .found = { .file = file }, .quirks = CUSTOS_QUIRK_UTF16, .start = text.ptr, .stop = text.ptr + n, .counted = text.ptr, .line = 1 };
-	return read_text(&s, "UTF-16 text", err);
+	return read_text(&s, CUSTOS_NATURE_TEXT_UTF16, err);
 }
 
 custos_rc custos_read_input(struct custos_bag *bag, const char *file, struct custos_bytes input, unsigned flags, struct custos_err *err)
 {
-	const char *document = custos_foreign_document(input);
+	enum custos_nature document = custos_foreign_document(input);
 	struct scan s = { .bag = bag, .found = { .file = file, .label = "", .form = CUSTOS_FORM_DER }, .start = input.ptr, .stop = input.ptr + input.len, .counted = input.ptr, .line = 1 };
-	if (input.len == 0 || document != NULL) {
-		s.found.form = document != NULL ? CUSTOS_FORM_OTHER : CUSTOS_FORM_DER;
-		return add_plain(&s, CUSTOS_ITEM_UNKNOWN, document != NULL ? document : "empty", err);
+	if (input.len == 0)
+		return add_plain(&s, CUSTOS_NATURE_EMPTY, err);
+	if (document != CUSTOS_NATURE_NONE) {
+		s.found.form = CUSTOS_FORM_OTHER;
+		return add_plain(&s, document, err);
 	}
 	if ((flags & CUSTOS_READ_ARCHIVES) != 0 && begins(input, "PK\x03\x04", 4))
 		return custos_zip_add(bag, file, input, err);
@@ -288,5 +289,5 @@ custos_rc custos_read_input(struct custos_bag *bag, const char *file, struct cus
 	CUSTOS_TRY(custos_der_add(bag, &s.found, input, &taken, err));
 	if (taken > 0)
 		return add_rest(&s, CUSTOS_BYTES(input.ptr + taken, input.len - taken), err);
-	return read_text(&s, NULL, err);
+	return read_text(&s, CUSTOS_NATURE_TEXT, err);
 }

@@ -15,8 +15,7 @@ struct custos_found {
 };
 
 /* A new item at the end of the bag, filled with where it was found. */
-CUSTOS_RC custos_bag_push(struct custos_bag *bag, const struct custos_found *found, enum custos_item_kind kind, const char *what, struct custos_bag_item **ret_item,
-                          struct custos_err *err);
+CUSTOS_RC custos_bag_push(struct custos_bag *bag, const struct custos_found *found, enum custos_nature nature, struct custos_bag_item **ret_item, struct custos_err *err);
 /* Keeps an input's name, unprintable bytes escaped. */
 CUSTOS_RC custos_bag_own_name(struct custos_bag *bag, const char *name, const char **ret_file, struct custos_err *err);
 /* Bytes that may still be added; they are taken before they are read. */
@@ -30,12 +29,12 @@ struct custos_secret *custos_bag_pass_phrase(const struct custos_bag *bag);
 enum custos_read_flags { CUSTOS_READ_ARCHIVES = 1u << 0 /* open archives; what is in one is read without */ };
 /* Turns one input into at least one item. `file` is the bag's. */
 CUSTOS_RC custos_read_input(struct custos_bag *bag, const char *file, struct custos_bytes input, unsigned flags, struct custos_err *err);
-/* foreign.c: what an input is that holds nothing to read, in plain words; a key of another program is told by its kind. */
-const char *custos_foreign_name(struct custos_bytes input, enum custos_item_kind *ret_kind);
-/* A zip archive that is somebody's document; NULL when it is none. */
-const char *custos_foreign_document(struct custos_bytes input);
-/* "binary data", "text" or "empty". */
-const char *custos_foreign_look(struct custos_bytes input);
+/* foreign.c: what an input is that holds nothing to read; a key of another program is told by its kind. */
+enum custos_nature custos_foreign_nature(struct custos_bytes input);
+/* A zip archive that is somebody's document; _NONE when it is none. */
+enum custos_nature custos_foreign_document(struct custos_bytes input);
+/* _BINARY, _TEXT or _EMPTY. */
+enum custos_nature custos_foreign_look(struct custos_bytes input);
 struct custos_bytes custos_foreign_skip_space(struct custos_bytes text);
 /* The entries of a zip archive. */
 CUSTOS_RC custos_zip_add(struct custos_bag *bag, const char *file, struct custos_bytes input, struct custos_err *err);

@@ -51,11 +51,11 @@ static custos_rc open_zip(struct zip *z, struct custos_err *err)
 	return CUSTOS_OK;
 }
 
-static custos_rc add_note(struct zip *z, const char *file, const char *what, struct custos_err *err)
+static custos_rc add_note(struct zip *z, const char *file, enum custos_nature nature, struct custos_err *err)
 {
 	struct custos_found found = { .file = file, .label = "", .form = CUSTOS_FORM_OTHER };
 	struct custos_bag_item *item;
-	return custos_bag_push(z->bag, &found, CUSTOS_ITEM_UNKNOWN, what, &item, err);
+	return custos_bag_push(z->bag, &found, nature, &item, err);
 }
 
 static bool leads_out(const char *name)
@@ -77,18 +77,18 @@ static bool is_plainly_packed(struct archive *archive)
 	return format != NULL && (strstr(format, "(deflation)") != NULL || strstr(format, "(uncompressed)") != NULL);
 }
 
-/* NULL when its bytes may be read. */
-static const char *why_not(const struct zip *z, struct archive_entry *entry, const char *name)
+/* _NONE when its bytes may be read. */
+static enum custos_nature why_not(const struct zip *z, struct archive_entry *entry, const char *name)
 {
 	if (leads_out(name))
-		return "an archive entry whose name leads out of the archive";
+		return CUSTOS_NATURE_ENTRY_LEADS_OUT;
 	if (archive_entry_filetype(entry) == AE_IFLNK || archive_entry_symlink(entry) != NULL)
-		return "a symbolic link in an archive";
+		return CUSTOS_NATURE_ENTRY_LINK;
 	if (archive_entry_filetype(entry) != AE_IFREG || archive_entry_hardlink(entry) != NULL)
-		return "an archive entry that is no file";
+		return CUSTOS_NATURE_ENTRY_NO_FILE;
 	if (archive_entry_is_data_encrypted(entry) != 0 || archive_entry_is_metadata_encrypted(entry) != 0)
-		return "an encrypted archive entry";
-	return is_plainly_packed(z->archive) ? NULL : "an archive entry that is packed in an unusual way";
+		return CUSTOS_NATURE_ENTRY_ENCRYPTED;
+	return is_plainly_packed(z->archive) ? CUSTOS_NATURE_NONE : CUSTOS_NATURE_ENTRY_PACKING;
 }
 
 static custos_rc make_room(struct zip *z, struct custos_err *err)
@@ -130,12 +130,12 @@ static custos_rc add_entry(struct zip *z, struct archive_entry *entry, struct cu
 		return CUSTOS_OK;
 	snprintf(path, sizeof path, "%.480s/%.500s", z->file, name == NULL ? "(no name)" : name);
 	CUSTOS_TRY(custos_bag_own_name(z->bag, path, &file, err));
-	const char *refused = why_not(z, entry, name == NULL ? "" : name);
-	if (refused != NULL)
+	enum custos_nature refused = why_not(z, entry, name == NULL ? "" : name);
+	if (refused != CUSTOS_NATURE_NONE)
 		return add_note(z, file, refused, err);
 	CUSTOS_TRY(unpack(z, &whole, err));
 	if (!whole)
-		return add_note(z, file, "a damaged archive entry", err);
+		return add_note(z, file, CUSTOS_NATURE_ENTRY_DAMAGED, err);
 	CUSTOS_TRY(custos_bag_spend(z->bag, file, z->len, err));
 	return custos_read_input(z->bag, file, CUSTOS_BYTES(z->data, z->len), 0, err);
 }
@@ -157,7 +157,7 @@ custos_rc custos_zip_add(struct custos_bag *bag, const char *file, struct custos
 		CUSTOS_TRY(add_entry(&z, entry, err));
 	}
 	if (rc != ARCHIVE_EOF)
-		return add_note(&z, file, "a damaged zip archive", err);
+		return add_note(&z, file, CUSTOS_NATURE_ZIP_DAMAGED, err);
 	/* one of directories alone is as empty */
-	return custos_bag_count(bag) > before ? CUSTOS_OK : add_note(&z, file, "an empty zip archive", err);
+	return custos_bag_count(bag) > before ? CUSTOS_OK : add_note(&z, file, CUSTOS_NATURE_ZIP_EMPTY, err);
 }

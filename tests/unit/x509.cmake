@@ -3,6 +3,7 @@ custos_unit(x509_chain x509 test_x509_chain.c USES base crypto data LIBS OpenSSL
 custos_unit(x509_check x509 test_x509_check.c USES base crypto data LIBS OpenSSL::Crypto)
 custos_unit(x509_csr x509 test_x509_csr.c USES base crypto data LIBS OpenSSL::Crypto)
 custos_unit(x509_containers x509 test_x509_containers.c USES base memory crypto data LIBS PkgConfig::LIBARCHIVE OpenSSL::Crypto)
+custos_unit(x509_nature x509 test_x509_nature.c USES base memory crypto data LIBS PkgConfig::LIBARCHIVE OpenSSL::Crypto)
 custos_unit(x509_policy x509 test_x509_policy.c USES base crypto data LIBS OpenSSL::Crypto)
 custos_unit(x509_template x509 test_x509_template.c USES base crypto data LIBS OpenSSL::Crypto)
 custos_unit(x509_detour x509 test_x509_detour.c USES base crypto data LIBS OpenSSL::Crypto)
